@@ -1,0 +1,3 @@
+"""swimlb: a LoadBalancer for bare-metal Kubernetes. Architecture: ARCHITECTURE.md."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,353 @@
+"""What the product reasons about: the records that sources produce and that decisions consume.
+
+Nothing here does I/O, and nothing here is Kubernetes JSON: `swimlb.config` turns resources into these
+records, `swimlb.allocator` gives Services their addresses, `swimlb.speaker` decides who announces them.
+Every record is frozen and hashable, so that two versions of a world can be compared by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+IpNetwork: TypeAlias = IPv4Network | IPv6Network
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Sorted (key, value) pairs: hashable where a dict is not."""
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    """The object, or this version of it, is not in force."""
+    WARNING = "warning"
+    """In force, but probably not what was meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake of the operator, told so that it can be mended without reading our source."""
+
+    severity: Severity
+    object: str
+    """`Kind/namespace/name`, `Kind/name` for cluster-scoped kinds, or the file when no object could be read."""
+    field: str
+    """Path such as `spec.addresses[1]`; empty when the object as a whole is meant."""
+    message: str
+    """What is wrong."""
+    hint: str
+    """What to do about it."""
+    file: str | None = None
+    line: int | None = None
+    """1-based."""
+
+
+class Protocol(StrEnum):
+    TCP = "TCP"
+    UDP = "UDP"
+    SCTP = "SCTP"
+
+
+class TrafficPolicy(StrEnum):
+    """`spec.externalTrafficPolicy`: may a node without a local endpoint take the traffic?"""
+
+    CLUSTER = "Cluster"
+    LOCAL = "Local"
+
+
+class IpFamily(StrEnum):
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
+class FamilyPolicy(StrEnum):
+    """`spec.ipFamilyPolicy`."""
+
+    SINGLE_STACK = "SingleStack"
+    PREFER_DUAL_STACK = "PreferDualStack"
+    REQUIRE_DUAL_STACK = "RequireDualStack"
+
+
+class Operator(StrEnum):
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One `matchExpressions` entry of a label selector, with Kubernetes' meaning."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        match self.operator:
+            case Operator.IN:
+                return labels.get(self.key) in self.values
+            case Operator.NOT_IN:
+                # An object without the key matches too, as in Kubernetes.
+                return labels.get(self.key) not in self.values
+            case Operator.EXISTS:
+                return self.key in labels
+            case Operator.DOES_NOT_EXIST:
+                return self.key not in labels
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """All labels and all expressions must hold; the empty selector matches everything."""
+
+    match_labels: Labels = ()
+    match_expressions: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return all(labels.get(key) == value for key, value in self.match_labels) and all(
+            requirement.matches(labels) for requirement in self.match_expressions
+        )
+
+
+def any_matches(selectors: tuple[LabelSelector, ...], labels: Mapping[str, str]) -> bool:
+    """Lists of selectors are OR-ed everywhere in the `metallb.io` API; an empty list selects everything."""
+    return not selectors or any(selector.matches(labels) for selector in selectors)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AddressRange:
+    """First and last address, both inclusive and of one family."""
+
+    first: IpAddress
+    last: IpAddress
+
+    def __contains__(self, address: IpAddress) -> bool:
+        return address.version == self.first.version and int(self.first) <= int(address) <= int(self.last)
+
+    @property
+    def size(self) -> int:
+        return int(self.last) - int(self.first) + 1
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """An IPAddressPool: addresses that may be given to Services."""
+
+    name: str
+    labels: Labels = ()
+    ranges: tuple[AddressRange, ...]
+    """In the order listed, each CIDR or range one entry. No two overlap, here or across pools."""
+    auto_assign: bool = True
+    """False: given only to Services that ask for the pool or the address."""
+    avoid_buggy_ips: bool = False
+    """True: IPv4 addresses that end in .0 or .255 are not usable, even when asked for."""
+
+    def __contains__(self, address: IpAddress) -> bool:
+        return any(address in addresses for addresses in self.ranges)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferredNodes:
+    """A soft preference of an L2Advertisement."""
+
+    weight: int
+    preference: LabelSelector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class L2Advertisement:
+    """Which pools are announced by ARP and NDP, from which nodes and interfaces, for which Services."""
+
+    name: str
+    pools: tuple[str, ...] = ()
+    pool_selectors: tuple[LabelSelector, ...] = ()
+    """Union with `pools`; both empty: every pool."""
+    node_selectors: tuple[LabelSelector, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    service_selectors: tuple[LabelSelector, ...] = ()
+    preferred_nodes: tuple[PreferredNodes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Community:
+    """A standard community (two 16-bit parts) or a large one (three 32-bit parts, RFC 8092)."""
+
+    parts: tuple[int, ...]
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.parts) == 3
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self.parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BgpAdvertisement:
+    """Which pools are advertised to which BGP peers, and with which attributes."""
+
+    name: str
+    pools: tuple[str, ...] = ()
+    pool_selectors: tuple[LabelSelector, ...] = ()
+    node_selectors: tuple[LabelSelector, ...] = ()
+    service_selectors: tuple[LabelSelector, ...] = ()
+    peers: tuple[str, ...] = ()
+    """Names of BGPPeers; empty: all of them."""
+    aggregation_length: int = 32
+    aggregation_length_v6: int = 128
+    local_pref: int | None = None
+    communities: tuple[Community, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BgpPeer:
+    """A router to hold a BGP session with, from the nodes that `node_selectors` select."""
+
+    name: str
+    my_asn: int
+    peer_asn: int
+    peer_address: IpAddress
+    peer_port: int = 179
+    source_address: IpAddress | None = None
+    hold_time: int | None = None
+    """Seconds, 0 or at least 3; None: the speaker's default."""
+    keepalive_time: int | None = None
+    router_id: IPv4Address | None = None
+    node_selectors: tuple[LabelSelector, ...] = ()
+    password: str | None = None
+    """TCP MD5 (RFC 2385)."""
+    ebgp_multihop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A Kubernetes Node, or in standalone mode a host that runs a speaker."""
+
+    name: str
+    labels: Labels = ()
+    is_network_unavailable: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePort:
+    protocol: Protocol
+    port: int
+
+
+class ProbeKind(StrEnum):
+    TCP = "tcp"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """How a standalone node finds out whether it has a ready endpoint: a readinessProbe, or our annotation."""
+
+    kind: ProbeKind
+    port: int
+    host: str = "127.0.0.1"
+    path: str = "/"
+    """HTTP only; any status from 200 to 399 is a success, as for the kubelet."""
+    headers: Labels = ()
+    period: float = 10.0
+    timeout: float = 1.0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A Service of type LoadBalancer as its owner wrote it, before it has an address."""
+
+    namespace: str
+    name: str
+    labels: Labels = ()
+    selector: Labels = ()
+    ports: tuple[ServicePort, ...] = ()
+    traffic_policy: TrafficPolicy = TrafficPolicy.CLUSTER
+    family_policy: FamilyPolicy = FamilyPolicy.SINGLE_STACK
+    families: tuple[IpFamily, ...] = (IpFamily.IPV4,)
+    """From clusterIPs, or in standalone mode from ipFamilies; the first is the primary one."""
+    requested_addresses: tuple[IpAddress, ...] = ()
+    """`spec.loadBalancerIP`, or the annotation `loadBalancerIPs` of either prefix."""
+    requested_pool: str | None = None
+    sharing_key: str | None = None
+    """Annotation `allow-shared-ip` of either prefix. None: the annotation is absent, which "" is not."""
+    held_addresses: tuple[IpAddress, ...] = ()
+    """`status.loadBalancer.ingress`: what it was given before."""
+    created: str = ""
+    """`metadata.creationTimestamp` as RFC 3339 text; older Services are served first."""
+    health_check: HealthCheck | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where a Service has serving endpoints."""
+
+    service: str
+    """Key `namespace/name`."""
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """A Service and the addresses it has: what speakers announce."""
+
+    service: Service
+    addresses: tuple[IpAddress, ...]
+    """Not empty. The first one elects the node for all (MetalLB's rule)."""
+    pool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A Service without an address, and why."""
+
+    service: Service
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that is in force: good objects, or the last good version of bad ones. Sorted by name."""
+
+    pools: tuple[Pool, ...] = ()
+    l2_advertisements: tuple[L2Advertisement, ...] = ()
+    bgp_advertisements: tuple[BgpAdvertisement, ...] = ()
+    bgp_peers: tuple[BgpPeer, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    services: tuple[Service, ...] = ()
+    endpoints: tuple[Endpoints, ...] = ()
+
+    def pool_of(self, address: IpAddress) -> Pool | None:
+        return next((pool for pool in self.pools if address in pool), None)
+
+
+def labels_of(mapping: Mapping[str, str]) -> Labels:
+    """The hashable form of a label map."""
+    return tuple(sorted(mapping.items()))
+
+
+def family_of(address: IpAddress) -> IpFamily:
+    return IpFamily.IPV4 if address.version == 4 else IpFamily.IPV6
+
+
+def networks_of(addresses: AddressRange) -> Iterator[IpNetwork]:
+    """The minimal ascending list of CIDRs that cover a range exactly."""
+    first, last = int(addresses.first), int(addresses.last)
+    network: type[IPv4Network] | type[IPv6Network]
+    network, bits = (IPv4Network, 32) if addresses.first.version == 4 else (IPv6Network, 128)
+    while first <= last:
+        alignment = bits if first == 0 else (first & -first).bit_length() - 1
+        size_bits = min(alignment, (last - first + 1).bit_length() - 1)
+        yield network((first, bits - size_bits))
+        first += 1 << size_bits

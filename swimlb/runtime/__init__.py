@@ -1,0 +1,1 @@
+"""Running the cores: clock, driver, recorder, the link between the two processes, the supervisor."""
