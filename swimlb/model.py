@@ -8,7 +8,7 @@ Every record is frozen and hashable, so that two versions of a world can be comp
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
@@ -219,7 +219,7 @@ class BgpPeer:
     keepalive_time: int | None = None
     router_id: IPv4Address | None = None
     node_selectors: tuple[LabelSelector, ...] = ()
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     """TCP MD5 (RFC 2385)."""
     ebgp_multihop: bool = False
 
@@ -296,6 +296,15 @@ class Endpoints:
     service: str
     """Key `namespace/name`."""
     nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What a health check found out: may this node serve the Service?"""
+
+    service: str
+    """Key `namespace/name`."""
+    is_ready: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,122 @@
+"""The supervisor's shell: starts real processes, waits for signals and exits, without an event loop.
+
+It imports next to nothing, since it lives as long as the speaker and does almost nothing in between. The children
+share a pair of sequenced-packet sockets (`link.py`); this process keeps both ends open, so that neither child sees
+the link break when the other one dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from swimlb.runtime import clock
+from swimlb.runtime.supervisor import (
+    Effect,
+    Event,
+    Exit,
+    Process,
+    ProcessExited,
+    SignalProcess,
+    Started,
+    StartProcess,
+    StopRequested,
+    Supervisor,
+)
+
+LINK_BUFFER_OCTETS = 1 << 20
+"""Room for a burst of records; the kernel may give less, which only makes the sender wait."""
+
+_PR_SET_PDEATHSIG = 1
+_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+
+def supervise(command: Callable[[Process, int], list[str]], supervisor: Supervisor | None = None) -> int:
+    """Run both processes until told to stop; return the exit status.
+
+    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LINK_BUFFER_OCTETS)
+    try:
+        return _Supervision(command, supervisor or Supervisor(), dict(zip(Process, ends, strict=True))).run()
+    finally:
+        for end in ends:
+            end.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+class _Supervision:
+    def __init__(
+        self,
+        command: Callable[[Process, int], list[str]],
+        supervisor: Supervisor,
+        link_ends: dict[Process, socket.socket],
+    ) -> None:
+        self._command = command
+        self._supervisor = supervisor
+        self._link_ends = link_ends
+        self._running: dict[Process, subprocess.Popen[bytes]] = {}
+        self._status: int | None = None
+
+    def run(self) -> int:
+        try:
+            self._step(Started())
+            while self._status is None:
+                self._wait()
+            return self._status
+        finally:
+            # Only reached with children alive when this process itself fails.
+            for child in self._running.values():
+                child.kill()
+                child.wait()
+
+    def _wait(self) -> None:
+        deadline = self._supervisor.next_deadline()
+        # With no deadline there is nothing to do but wait; the bound only keeps a lost signal from lasting for ever.
+        timeout = 5.0 if deadline is None else max(0.0, deadline - clock.monotonic())
+        got = signal.sigtimedwait(_WATCHED, min(timeout, 5.0))
+        if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
+            self._step(StopRequested())
+        for process, child in list(self._running.items()):
+            status = child.poll()
+            if status is not None:
+                del self._running[process]
+                self._step(ProcessExited(process, status))
+        for effect in self._supervisor.advance(clock.monotonic()):
+            self._perform(effect)
+
+    def _step(self, event: Event) -> None:
+        for effect in self._supervisor.step(event, clock.monotonic()):
+            self._perform(effect)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartProcess(process):
+                fd = self._link_ends[process].fileno()
+                self._running[process] = subprocess.Popen(
+                    self._command(process, fd), pass_fds=(fd,), stdin=subprocess.DEVNULL
+                )
+            case SignalProcess(process, number):
+                self._running[process].send_signal(number)
+            case Exit(status):
+                self._status = status
+
+
+def become_child(supervisor_pid: int) -> None:
+    """Called first by a child: take signals again, and get SIGTERM should the supervisor be killed.
+
+    A speaker whose supervisor is gone would be nobody's child and outlive its node's shutdown; SIGTERM makes its end
+    the same planned move as any. Ends the process when the supervisor is gone already.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != supervisor_pid:
+        sys.exit("swimlb: the supervisor ended before its child had started")

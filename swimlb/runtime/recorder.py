@@ -1,0 +1,52 @@
+"""The flight recorder: the last turns of every machine of this process, kept in memory, written out when asked.
+
+A machine is a function of its events and their times, so what is kept here is enough to see, and mostly to replay,
+how a decision came about. It is dumped on a crash and on SIGUSR1. Cost per turn: one append.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+TURNS_MAX = 4096
+"""About a minute of a busy speaker; the oldest turn makes room for the newest."""
+
+
+class Turn(NamedTuple):
+    now: float
+    machine: str
+    event: object
+    """None: a deadline passed."""
+    effects: Sequence[object]
+
+
+class Recorder:
+    """A ring buffer of turns."""
+
+    def __init__(self, turns_max: int = TURNS_MAX) -> None:
+        self._turns: deque[Turn] = deque(maxlen=turns_max)
+
+    def record(self, now: float, machine: str, event: object, effects: Sequence[object]) -> None:
+        # A deadline that moved nothing says nothing; without this, idle timers would push out the news.
+        if event is not None or effects:
+            self._turns.append(Turn(now, machine, event, effects))
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Oldest first."""
+        return tuple(self._turns)
+
+    def dump(self, path: Path) -> None:
+        """Write the turns to `path`, readable by people, replacing what is there in one step.
+
+        The file holds what crossed the wire, so only its owner may read it.
+        """
+        partial = path.with_suffix(path.suffix + ".partial")
+        partial.touch(mode=0o600)
+        with partial.open("w", encoding="utf-8") as out:
+            for turn in self._turns:
+                out.write(f"{turn.now:.6f} {turn.machine} {turn.event!r}\n")
+                out.writelines(f"    -> {effect!r}\n" for effect in turn.effects)
+        partial.replace(path)
