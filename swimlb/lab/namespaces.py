@@ -1,0 +1,194 @@
+"""Named network namespaces, and the few things to do in them: links, sysctls, sockets.
+
+Building goes through `ip -b`, one batch for a namespace: a process for each `ip` command would take three times
+as long. A socket opened inside `entered()` stays in its namespace for good, so one process can probe, listen
+and read routes everywhere, on one clock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from swimlb.lab.errors import LabError
+
+COMMAND_TIMEOUT = 15.0
+"""For commands that only talk to the kernel: longer means that the machine is stuck."""
+
+INTERFACE_NAME_OCTETS_MAX = 15
+
+_CLONE_NEWNET = 0x40000000
+_NAMES = Path("/run/netns")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+NODE_SYSCTLS: Mapping[str, str] = {
+    # Service addresses sit on `lo`: the kernel must neither answer ARP for them nor use them as its own source.
+    "net/ipv4/conf/all/arp_ignore": "1",
+    "net/ipv4/conf/all/arp_announce": "2",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+}
+
+ROUTER_SYSCTLS: Mapping[str, str] = {
+    "net/ipv4/ip_forward": "1",
+    # Hash ports too: one client must be able to reach every next hop.
+    "net/ipv4/fib_multipath_hash_policy": "1",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+}
+
+
+def run(argv: Sequence[str], *, stdin: str | None = None, timeout: float = COMMAND_TIMEOUT) -> str:
+    """Run a command of the machine and return its output; a failure is a `LabError` with what it complained of."""
+    try:
+        # A session of its own: Ctrl-C on the terminal reaches us alone, and cannot end the `ip` of a teardown.
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise LabError(f"`{argv[0]}` is not installed: {_remedy(argv[0])}") from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
+    if done.returncode != 0:
+        complaint = " ".join((done.stderr or done.stdout).split())
+        raise LabError(f"`{' '.join(argv)}` failed: {complaint or f'exit status {done.returncode}'}")
+    return done.stdout
+
+
+def ip_batch(lines: Sequence[str], namespace: str | None = None) -> None:
+    """Run many `ip` commands as one process, inside the namespace if given. The first failure ends it."""
+    run(_ip(namespace, "-b", "-"), stdin="\n".join(lines) + "\n")
+
+
+def ip_json(namespace: str, *arguments: str) -> list[dict[str, Any]]:
+    """What `ip -j` says in the namespace, for example `ip_json(ns, "route", "show", "192.0.2.0/24")`."""
+    output = run(_ip(namespace, "-j", *arguments)).strip()
+    return json.loads(output) if output else []
+
+
+def create(names: Sequence[str]) -> None:
+    """Make namespaces, `lo` up in each."""
+    ip_batch([f"netns add {name}" for name in names])
+    for name in names:
+        ip_batch(["link set lo up"], name)
+
+
+def delete(name: str) -> None:
+    """Remove the name; harmless when there is none. The namespace itself goes with its last process."""
+    if exists(name):
+        run(("ip", "netns", "del", name))
+
+
+def exists(name: str) -> bool:
+    return (_NAMES / name).exists()
+
+
+def pids_in(name: str) -> tuple[int, ...]:
+    """The processes that live in a namespace, whoever started them there."""
+    if not exists(name):
+        return ()
+    return tuple(int(pid) for pid in run(("ip", "netns", "pids", name)).split())
+
+
+def execute(name: str, *argv: str) -> tuple[str, ...]:
+    """The command line that runs `argv` inside: it replaces itself, so the pid is that of the command."""
+    return ("ip", "netns", "exec", name, *argv)
+
+
+@contextmanager
+def entered(name: str) -> Generator[None]:
+    """The calling thread is inside the namespace for the `with` block, and always comes back.
+
+    Keep the block short and synchronous (open the sockets, leave): an `await` inside it would let other tasks
+    of the thread run in the wrong network.
+    """
+    with open("/proc/thread-self/ns/net", "rb") as home, open(_NAMES / name, "rb") as target:
+        try:
+            # Inside the `try`: an interrupt straight after the call must not leave the thread in there.
+            _setns(target.fileno(), name)
+            yield
+        finally:
+            _setns(home.fileno(), "home")
+
+
+def set_sysctls(name: str, values: Mapping[str, str]) -> None:
+    """Write `/proc/sys` entries (`net/ipv4/ip_forward`) of a namespace."""
+    with entered(name):
+        for key, value in values.items():
+            try:
+                Path("/proc/sys", key).write_text(value)
+            except OSError as error:
+                raise LabError(
+                    f"this kernel does not let the lab set {key.replace('/', '.')}: {error.strerror}"
+                ) from error
+
+
+def build_switch(name: str) -> None:
+    """Turn a namespace of its own into an Ethernet switch: a bridge `br0` that forwards from the first moment."""
+    ip_batch(
+        [
+            "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            "link set br0 up",
+        ],
+        name,
+    )
+
+
+def plug_in(switch: str, hosts: Mapping[str, str]) -> None:
+    """Wire hosts to the switch: from switch port to the host's namespace, where the link is called `eth0`.
+
+    A host "loses its link" when its switch-side port goes down: it notices nothing itself, as with a cable
+    that broke behind a switch.
+    """
+    lines: list[str] = []
+    for port, namespace in hosts.items():
+        if len(port) > INTERFACE_NAME_OCTETS_MAX:
+            raise LabError(
+                f"`{port}` is too long: an interface's name has at most {INTERFACE_NAME_OCTETS_MAX} bytes"
+            )
+        lines += [
+            f"link add {port} type veth peer name eth0 netns {namespace}",
+            f"link set {port} master br0 up",
+        ]
+    ip_batch(lines, switch)
+
+
+def configure(name: str, *, addresses: Mapping[str, str], gateway: str | None = None) -> None:
+    """Bring links up with their addresses (link -> `192.0.2.1/24`), and set the default route."""
+    lines = [f"address add {address} dev {link}" for link, address in addresses.items()]
+    lines += [f"link set {link} up" for link in addresses]
+    if gateway is not None:
+        lines.append(f"route add default via {gateway}")
+    ip_batch(lines, name)
+
+
+def mac_of(name: str, link: str = "eth0") -> str:
+    """The link's MAC address, as `aa:bb:cc:dd:ee:ff`."""
+    return str(ip_json(name, "link", "show", "dev", link)[0]["address"])
+
+
+def _ip(namespace: str | None, *arguments: str) -> tuple[str, ...]:
+    return ("ip", *(("-n", namespace) if namespace else ()), *arguments)
+
+
+def _setns(descriptor: int, name: str) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise LabError(f"cannot enter the network namespace {name}: {os.strerror(code)}")
+
+
+def _remedy(tool: str) -> str:
+    package = {"ip": "iproute2", "nft": "nftables", "vtysh": "frr"}.get(tool, tool)
+    return f"run `apt-get install {package}`"

@@ -1,0 +1,275 @@
+"""A sandbox: namespaces, processes and directories that one run has made, and the promise to remove them.
+
+    with Sandbox.create("demo") as sandbox:
+        sandbox.add_namespaces("node-a", "switch")
+        sandbox.start("backend/node-a", ["sleep", "60"], namespace="node-a")
+
+Leaving the block removes everything, however it is left: processes first, then namespaces, then files. A run that
+could not (SIGKILL) is found by the next `create`, through its ledger. `hand_over` keeps a sandbox beyond the block.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from swimlb.lab import namespaces
+from swimlb.lab.errors import LabError
+from swimlb.lab.ledger import Ledger
+from swimlb.lab.processes import ProcessId, await_exit, identify, kill, myself
+
+BASE = Path("/run/swimlb-lab")
+"""Where sandboxes keep their records; on tmpfs, so a reboot, which ends all labs, also ends the records."""
+
+SWEEPS_MAX = 10
+"""How often to look for processes that were born while their parents were being killed."""
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Sandbox:
+    """See the module. Names given to its methods are short (`node-a`); on the machine they carry a random prefix."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    @classmethod
+    def create(cls, name: str, base: Path = BASE) -> Self:
+        """Begin a sandbox, after removing what dead runs left below `base`.
+
+        Raises `LabError` when this is not root, or one of that name lives already.
+        """
+        if os.geteuid() != 0:
+            raise LabError("the lab builds network namespaces, which only root may: run it with sudo")
+        with _locked(base):
+            remove_stale(base)
+            path = _ledger_path(name, base)
+            if path.exists():
+                raise LabError(
+                    f"the lab `{name}` is already up: take it down with `swimlb lab down --name {name}`"
+                )
+            ledger = Ledger(path=path, name=name, prefix=f"swl{secrets.token_hex(3)}", owner=myself())
+            ledger.save()
+        return cls(ledger)
+
+    @classmethod
+    def attach(cls, name: str, base: Path = BASE) -> Self:
+        """A sandbox that another process has made and handed over."""
+        return cls(Ledger.load(_ledger_path(name, base)))
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    @property
+    def home(self) -> Path:
+        """The sandbox's own directory, for logs and sockets. Deleted with it."""
+        return self._ledger.path.parent
+
+    @property
+    def prefix(self) -> str:
+        """Unique to this run: for whatever else needs a name on this machine."""
+        return self._ledger.prefix
+
+    def namespace(self, name: str) -> str:
+        """The machine-wide name of one of its namespaces."""
+        return f"{self.prefix}-{name}"
+
+    def add_namespaces(self, *names: str) -> None:
+        full_names = [self.namespace(name) for name in names]
+        self._ledger.note_namespaces(*full_names)
+        namespaces.create(full_names)
+
+    def add_directory(self, path: Path, owner: str | None = None, mode: int = 0o755) -> Path:
+        """Make a directory (outside `home` too) that is deleted with the sandbox."""
+        self._ledger.note_directory(path)
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)
+        if owner is not None:
+            shutil.chown(path, owner, owner)
+        return path
+
+    def start(
+        self,
+        label: str,
+        argv: Sequence[str],
+        *,
+        namespace: str,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> ProcessId:
+        """Start a process inside a namespace; its output goes to `log` (appended), or nowhere.
+
+        The label finds it again in `process`; a second start with the same label replaces the first.
+        """
+        with open(log or os.devnull, "ab") as output:
+            child = subprocess.Popen(
+                namespaces.execute(self.namespace(namespace), *argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=None if environment is None else {**os.environ, **environment},
+                start_new_session=True,
+            )
+        self._children[child.pid] = child
+        identity = identify(child.pid)
+        if identity is None:
+            raise LabError(
+                f"{label} ended at once with status {child.wait()}" + (f": see {log}" if log else "")
+            )
+        self._ledger.note_process(label, identity)
+        return identity
+
+    def process(self, label: str) -> ProcessId | None:
+        """What was last started under this label, if it is still alive."""
+        identity = self._ledger.processes.get(label)
+        return identity if identity is not None and identity.is_alive else None
+
+    def run(self, namespace: str, *argv: str, timeout: float = namespaces.COMMAND_TIMEOUT) -> str:
+        """Run a command inside a namespace to its end; its output, or `LabError`."""
+        return namespaces.run(namespaces.execute(self.namespace(namespace), *argv), timeout=timeout)
+
+    def signal(self, label: str, signum: signal.Signals, *, timeout: float) -> None:
+        """Signal a process and wait until it has ended. `LabError` when it is not running or does not end."""
+        identity = self.process(label)
+        if identity is None:
+            raise LabError(f"{label} is not running")
+        identity.send(signum)
+        if await_exit([identity], timeout):
+            raise LabError(f"{label} has not ended {timeout:g} s after {signum.name}")
+        self._reap()
+
+    def hand_over(self) -> None:
+        """Keep everything beyond this process; `attach` and `close` in another end it."""
+        for child in self._children.values():
+            # They outlive us on purpose: init reaps them, and Popen must not complain.
+            child.returncode = 0
+        self._ledger.hand_over()
+
+    def close(self) -> None:
+        """Remove everything. May be called twice; interrupts wait until it is done.
+
+        What could not be removed stays in the ledger for another attempt, and is a `LabError`.
+        """
+        with _undisturbed():
+            complaints = [*self._end_processes(), *self._delete_namespaces(), *self._delete_directories()]
+            if complaints:
+                raise LabError(
+                    f"the lab `{self._ledger.name}` is not entirely removed: {'; '.join(complaints)}"
+                )
+            shutil.rmtree(self.home, ignore_errors=True)
+            with suppress(OSError):
+                self.home.parent.rmdir()  # Only the last one finds it empty.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ledger.owner is not None:
+            self.close()
+
+    def _end_processes(self) -> list[str]:
+        survivors = list(kill(self._ledger.processes.values()))
+        # Whatever else lives in our namespaces was born of ours: a speaker's children, a command of `lab exec`.
+        for _ in range(SWEEPS_MAX):
+            strays = [
+                identity
+                for name in self._ledger.namespaces
+                for pid in namespaces.pids_in(name)
+                if pid != os.getpid() and (identity := identify(pid)) is not None
+            ]
+            if not strays:
+                break
+            survivors += kill(strays)
+        self._reap()
+        return [f"process {process.pid} does not end" for process in survivors]
+
+    def _reap(self) -> None:
+        for child in self._children.values():
+            child.poll()
+
+    def _delete_namespaces(self) -> list[str]:
+        complaints: list[str] = []
+        for name in self._ledger.namespaces:
+            try:
+                namespaces.delete(name)
+            except LabError as error:
+                complaints.append(str(error))
+        return complaints
+
+    def _delete_directories(self) -> list[str]:
+        for directory in self._ledger.directories:
+            shutil.rmtree(directory, ignore_errors=True)
+        return [f"{directory} stays" for directory in self._ledger.directories if Path(directory).exists()]
+
+
+def remove_stale(base: Path = BASE) -> tuple[str, ...]:
+    """Remove sandboxes whose owner died without doing so; their names."""
+    removed: list[str] = []
+    for path in sorted(base.glob("*/state.json")):
+        ledger = Ledger.load(path)
+        if ledger.is_stale:
+            Sandbox(ledger).close()
+            removed.append(ledger.name)
+    return tuple(removed)
+
+
+@contextmanager
+def ending_signals_raise() -> Generator[None]:
+    """SIGTERM and SIGHUP unwind the block as Ctrl-C does, by `SystemExit`, so that `with` blocks clean up."""
+
+    def leave(signum: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    before = {signum: signal.signal(signum, leave) for signum in _ENDING}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Let nobody interrupt a teardown: it is bounded, and half of one is what it is there to prevent."""
+    try:
+        # A handler, not SIG_IGN: commands started in here would inherit that.
+        before = {signum: signal.signal(signum, _ignore) for signum in (signal.SIGINT, *_ENDING)}
+    except ValueError:
+        before = {}  # Not the main thread, which alone gets interrupted.
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _ignore(_signum: int, _frame: FrameType | None) -> None:
+    pass
+
+
+@contextmanager
+def _locked(base: Path) -> Generator[None]:
+    base.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _ledger_path(name: str, base: Path) -> Path:
+    return base / name / "state.json"

@@ -1,0 +1,36 @@
+"""Bounded waiting that says what it waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from swimlb.lab.errors import LabTimeoutError
+from swimlb.runtime import clock
+
+T = TypeVar("T")
+
+POLL_INTERVAL = 0.02
+
+
+def wait_until(
+    condition: Callable[[], T | None],
+    *,
+    timeout: float,
+    what: str,
+    seen: Callable[[], object] | None = None,
+    interval: float = POLL_INTERVAL,
+) -> T:
+    """Ask `condition` until it answers something true, and return that.
+
+    `LabTimeoutError` names `what` was waited for, and what `seen` tells of the state of things by then.
+    """
+    deadline = clock.monotonic() + timeout
+    while True:
+        if answer := condition():
+            return answer
+        if clock.monotonic() >= deadline:
+            state = "" if seen is None else f"; by then: {seen()}"
+            raise LabTimeoutError(f"waited {timeout:g} s for {what}{state}")
+        time.sleep(interval)
