@@ -1,0 +1,366 @@
+"""The speaker: keeps what this node holds equal to the plan, and moves addresses without losing traffic.
+
+Events change the inventory; the plan is computed anew; the difference to what is held is performed. What the plan
+does not say is *how* an address is let go of, and that is what this machine adds:
+
+    held ──the plan names another owner──► handing over ──heard its announcement, or 1 s──► free
+     ▲                                          │
+     └────────the plan names this node again────┘
+
+An address whose endpoints are gone, or that no Service has any more, is freed at once: there is nobody to wait for.
+
+The life of a speaker:
+
+    starting ──first inventory──► joining ──the ring answered──► running ──stop──► draining ──► leaving ──► stopped
+
+starting: BGP waits for nothing but its configuration. joining: the node is a member, but announces nothing on the
+LAN until the ring has told it who else is alive. draining: the others are told by gossip, every address is handed
+over and every route withdrawn. leaving: the ring is told goodbye. Both ends are bounded in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import assert_never
+
+from swimlb.model import BgpPeer, IpAddress
+from swimlb.speaker.effects import (
+    AddLocalAddress,
+    Advertise,
+    Announce,
+    AnnounceAgain,
+    ConflictNoticed,
+    Effect,
+    JoinRing,
+    LeaveRing,
+    OwnerChanged,
+    PublishMeta,
+    RemoveLocalAddress,
+    StartPeer,
+    Stopped,
+    StopPeer,
+    Withdraw,
+)
+from swimlb.speaker.events import (
+    ClaimHeard,
+    Event,
+    InventoryChanged,
+    MemberGone,
+    MemberPresent,
+    PeerStopped,
+    RingJoined,
+    RingLeft,
+    StopRequested,
+)
+from swimlb.speaker.inventory import Inventory, Record
+from swimlb.speaker.planner import BgpRoute, Plan, plan
+from swimlb.speaker.presence import Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    node: str
+    """This node's name: the member's name in the ring and the Node's name in Kubernetes."""
+    is_data_path_local: bool = False
+    """Standalone mode: traffic for a Service address ends on this node, so the address is put on `lo`."""
+    is_exclude_label_ignored: bool = False
+    handover_max: float = 1.0
+    """How long a leaving owner answers on while it does not hear its successor.
+
+    Longer than gossip needs to tell the successor (one round, 0.2 s at most) and than a busy node needs to act.
+    """
+    claim_memory: float = 2.0
+    """A claim heard this short a time before the plan names another owner was that owner's."""
+    defence_delay: float = 0.5
+    """From hearing a foreign claim to announcing again, if the address is still ours then.
+
+    At once would be wrong: after a partition the better owner is often heard before gossip names it, and then the
+    last announcement on the wire would be the wrong one.
+    """
+    join_max: float = 3.0
+    """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
+    drain_max: float = 3.0
+    leave_max: float = 1.0
+    linger: float = 0.1
+    """From the last handover to the end: what was sent before neighbours switched is still answered."""
+
+
+class Phase(Enum):
+    STARTING = auto()
+    JOINING = auto()
+    RUNNING = auto()
+    DRAINING = auto()
+    LEAVING = auto()
+    STOPPED = auto()
+
+
+class Speaker:
+    """The decision maker of the *wire* process."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._phase = Phase.STARTING
+        self._phase_ends_at: float | None = None
+        self._inventory = Inventory(config.node)
+        self._inventory.presences[config.node] = Presence()
+        self._plan = Plan()
+        self._announced: dict[IpAddress, frozenset[str] | None] = {}
+        self._handing_over: dict[IpAddress, float] = {}
+        """Deadline by address; a subset of `_announced`."""
+        self._claims: dict[IpAddress, float] = {}
+        """When a foreign claim was last heard."""
+        self._defend_at: dict[IpAddress, float] = {}
+        self._local: set[IpAddress] = set()
+        self._owners: dict[IpAddress, str | None] = {}
+        self._peers: dict[str, BgpPeer] = {}
+        self._peers_stopping: set[str] = set()
+        self._advertised: dict[str, frozenset[BgpRoute]] = {}
+        self._lost: set[str] = set()
+        """Members that went away and may come back believing that they own something."""
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def inventory(self) -> Inventory:
+        """Read-only to everybody else."""
+        return self._inventory
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+    @property
+    def announced(self) -> frozenset[IpAddress]:
+        """Addresses this node answers for right now."""
+        return frozenset(self._announced)
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        match event:
+            case InventoryChanged(put, removed):
+                return self._learn(put, removed, now)
+            case RingJoined():
+                return self._joined(now)
+            case MemberPresent(name, meta):
+                return self._member_present(name, Presence.decode(meta), now)
+            case MemberGone(name):
+                return self._member_gone(name, now)
+            case ClaimHeard():
+                return self._claim_heard(event, now)
+            case PeerStopped(name):
+                self._peers_stopping.discard(name)
+                return self._replan(now) + self._continue_stop(now)
+            case RingLeft():
+                return self._left(now)
+            case StopRequested():
+                return self._drain(now)
+            case _:
+                assert_never(event)
+
+    def advance(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for address, until in list(self._handing_over.items()):
+            if until <= now:
+                effects += self._free(address)
+        for address, at in list(self._defend_at.items()):
+            if at <= now:
+                del self._defend_at[address]
+                if address in self._announced and address not in self._handing_over:
+                    effects.append(AnnounceAgain(address))
+        if self._phase is Phase.JOINING and self._phase_ends_at is not None and self._phase_ends_at <= now:
+            effects += self._joined(now)
+        return effects + self._continue_stop(now)
+
+    def next_deadline(self) -> float | None:
+        phase_ends_at = () if self._phase_ends_at is None else (self._phase_ends_at,)
+        return min((*self._handing_over.values(), *self._defend_at.values(), *phase_ends_at), default=None)
+
+    # What is known
+
+    def _learn(self, put: tuple[Record, ...], removed: tuple[str, ...], now: float) -> list[Effect]:
+        for key in removed:
+            self._inventory.remove(key)
+        for record in put:
+            self._inventory.put(record)
+        effects = self._refresh_presence(is_leaving=self._is_stopping)
+        if self._phase is Phase.STARTING:
+            self._phase, self._phase_ends_at = Phase.JOINING, now + self._config.join_max
+            effects.append(JoinRing())
+        return effects + self._replan(now)
+
+    def _joined(self, now: float) -> list[Effect]:
+        if self._phase is Phase.JOINING:
+            self._phase, self._phase_ends_at = Phase.RUNNING, None
+        return self._replan(now)
+
+    def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
+        if name == self._config.node:
+            return []
+        self._inventory.presences[name] = presence
+        effects = self._replan(now)
+        if name in self._lost:
+            # While it was cut off it may have announced addresses of ours, and neighbours may have believed it.
+            self._lost.discard(name)
+            effects += [
+                AnnounceAgain(address) for address in self._announced if address not in self._handing_over
+            ]
+        return effects
+
+    def _member_gone(self, name: str, now: float) -> list[Effect]:
+        if self._inventory.presences.pop(name, None) is None:
+            return []
+        self._lost.add(name)
+        return self._replan(now)
+
+    def _claim_heard(self, claim: ClaimHeard, now: float) -> list[Effect]:
+        address = claim.address
+        if address not in self._announced:
+            return []
+        self._claims[address] = now
+        if address in self._handing_over:
+            return self._free(address) + self._continue_stop(now)
+        if address in self._defend_at:
+            return []
+        self._defend_at[address] = now + self._config.defence_delay
+        return [ConflictNoticed(address, claim.mac, claim.interface)]
+
+    def _refresh_presence(self, *, is_leaving: bool) -> list[Effect]:
+        presence = Presence.of(is_leaving=is_leaving, unready_services=self._inventory.unready_services())
+        if presence == self._inventory.presences[self._config.node]:
+            return []
+        self._inventory.presences[self._config.node] = presence
+        return [PublishMeta(presence.encode())]
+
+    # What is done about it
+
+    def _replan(self, now: float) -> list[Effect]:
+        """Compute the plan and perform the difference to what is held."""
+        if self._phase in (Phase.STARTING, Phase.STOPPED):
+            return []
+        self._plan = plan(self._inventory, is_exclude_label_ignored=self._config.is_exclude_label_ignored)
+        # First what makes traffic arrive at an address that is served, then what lets go of one.
+        return [*self._replan_local(), *self._replan_l2(now), *self._replan_bgp(), *self._note_owners()]
+
+    def _replan_local(self) -> list[Effect]:
+        if not self._config.is_data_path_local:
+            return []
+        wanted = {
+            address for allocation in self._inventory.allocations.values() for address in allocation.addresses
+        }
+        added, removed = wanted - self._local, self._local - wanted
+        self._local = wanted
+        return [
+            *map(AddLocalAddress, sorted(added, key=_order)),
+            *map(RemoveLocalAddress, sorted(removed, key=_order)),
+        ]
+
+    def _replan_l2(self, now: float) -> list[Effect]:
+        if self._phase is Phase.JOINING:
+            return []
+        wanted = self._plan.announced_by(self._config.node)
+        effects: list[Effect] = []
+        for address, interfaces in wanted.items():
+            if self._announced.get(address, ()) != interfaces:
+                self._announced[address] = interfaces
+                effects.append(Announce(address, interfaces))
+            elif address in self._handing_over:
+                # The successor may have announced already.
+                effects.append(AnnounceAgain(address))
+            self._handing_over.pop(address, None)
+        for address in [address for address in self._announced if address not in wanted]:
+            effects += self._let_go(address, now)
+        return effects
+
+    def _let_go(self, address: IpAddress, now: float) -> list[Effect]:
+        duty = self._plan.duties.get(address)
+        heard = self._claims.get(address)
+        is_taken_over = heard is not None and now - heard <= self._config.claim_memory
+        if duty is None or duty.owner is None or is_taken_over:
+            return self._free(address)
+        self._handing_over.setdefault(address, now + self._config.handover_max)
+        return []
+
+    def _free(self, address: IpAddress) -> list[Effect]:
+        del self._announced[address]
+        self._handing_over.pop(address, None)
+        self._claims.pop(address, None)
+        self._defend_at.pop(address, None)
+        return [Withdraw(address)]
+
+    def _replan_bgp(self) -> list[Effect]:
+        if self._is_stopping:
+            return []
+        wanted = {name: self._inventory.bgp_peers[name] for name in self._plan.routes}
+        effects: list[Effect] = []
+        for name in [name for name, peer in self._peers.items() if wanted.get(name) != peer]:
+            effects += self._stop_peer(name)
+        for name, peer in wanted.items():
+            # A changed peer starts anew when its old session has ended.
+            if name not in self._peers and name not in self._peers_stopping:
+                self._peers[name] = peer
+                effects.append(StartPeer(peer))
+        for name in self._peers:
+            routes = self._plan.routes[name]
+            if self._advertised.get(name) != routes:
+                self._advertised[name] = routes
+                effects.append(Advertise(name, routes))
+        return effects
+
+    def _stop_peer(self, name: str) -> list[Effect]:
+        del self._peers[name]
+        self._advertised.pop(name, None)
+        self._peers_stopping.add(name)
+        return [StopPeer(name)]
+
+    def _note_owners(self) -> list[Effect]:
+        owners = {address: duty.owner for address, duty in self._plan.duties.items()}
+        changed = [
+            OwnerChanged(address, self._owners.get(address), owners.get(address))
+            for address in sorted({*owners, *self._owners}, key=_order)
+            if owners.get(address) != self._owners.get(address)
+        ]
+        self._owners = owners
+        return list(changed)
+
+    # Stopping
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._phase in (Phase.DRAINING, Phase.LEAVING, Phase.STOPPED)
+
+    def _drain(self, now: float) -> list[Effect]:
+        if self._is_stopping:
+            return []
+        was_member = self._phase in (Phase.JOINING, Phase.RUNNING)
+        self._phase, self._phase_ends_at = Phase.DRAINING, now + self._config.drain_max
+        effects: list[Effect] = []
+        if was_member:
+            effects += self._refresh_presence(is_leaving=True)
+            effects += self._replan(now)
+        for name in list(self._peers):
+            effects += self._stop_peer(name)
+        return effects + self._continue_stop(now)
+
+    def _continue_stop(self, now: float) -> list[Effect]:
+        is_over = self._phase_ends_at is not None and self._phase_ends_at <= now
+        match self._phase:
+            case Phase.DRAINING if is_over or not (self._announced or self._peers_stopping):
+                effects = [effect for address in list(self._announced) for effect in self._free(address)]
+                self._phase, self._phase_ends_at = Phase.LEAVING, now + self._config.leave_max
+                return [*effects, LeaveRing()]
+            case Phase.LEAVING if is_over:
+                self._phase, self._phase_ends_at = Phase.STOPPED, None
+                return [*map(RemoveLocalAddress, sorted(self._local, key=_order)), Stopped()]
+            case _:
+                return []
+
+    def _left(self, now: float) -> list[Effect]:
+        if self._phase is Phase.LEAVING and self._phase_ends_at is not None:
+            self._phase_ends_at = min(self._phase_ends_at, now + self._config.linger)
+        return []
+
+
+def _order(address: IpAddress) -> tuple[int, int]:
+    return address.version, int(address)

@@ -1,0 +1,121 @@
+"""What the speaker's core orders. Performed in order by `swimlb.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from swimlb.model import BgpPeer, IpAddress
+from swimlb.speaker.planner import BgpRoute
+
+
+@dataclass(frozen=True, slots=True)
+class AddLocalAddress:
+    """Traffic for this address ends on this node: put it on `lo` (standalone mode)."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLocalAddress:
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Answer for the address on these interfaces from now on (None: all suitable ones), and say so."""
+
+    address: IpAddress
+    interfaces: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAgain:
+    """The address is this node's, and others may have heard otherwise."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Do not answer for the address any more."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class StartPeer:
+    peer: BgpPeer
+
+
+@dataclass(frozen=True, slots=True)
+class StopPeer:
+    """Withdraw the routes, wait until routers have let go of them, end the session, report PeerStopped."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """The whole of what this peer is to hear from now on."""
+
+    peer: str
+    routes: frozenset[BgpRoute]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRing:
+    """This node can serve: become a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishMeta:
+    """Tell the ring something new about this node."""
+
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRing:
+    """Say goodbye, report RingLeft."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerChanged:
+    """For the log and for people: who answers for an address now, as this node sees it."""
+
+    address: IpAddress
+    previous: str | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictNoticed:
+    """Somebody else claims an address that is this node's by the plan."""
+
+    address: IpAddress
+    mac: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing is held any more: the process may end."""
+
+
+Effect: TypeAlias = (
+    AddLocalAddress
+    | RemoveLocalAddress
+    | Announce
+    | AnnounceAgain
+    | Withdraw
+    | StartPeer
+    | StopPeer
+    | Advertise
+    | JoinRing
+    | PublishMeta
+    | LeaveRing
+    | OwnerChanged
+    | ConflictNoticed
+    | Stopped
+)

@@ -1,0 +1,79 @@
+"""What the speaker's core is told. Facts, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from swimlb.model import IpAddress
+from swimlb.speaker.inventory import Record
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryChanged:
+    """*watch* sent a batch of records. The first one is the whole."""
+
+    put: tuple[Record, ...]
+    removed: tuple[str, ...] = ()
+    """Keys, as `inventory.key_of` makes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingJoined:
+    """The first attempt to reach the other speakers has ended."""
+
+    contacted: int
+    """How many of them answered. 0: this node is alone, or cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPresent:
+    """A member is alive, or said something new of itself."""
+
+    name: str
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberGone:
+    """A member died or left."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimHeard:
+    """Somebody else announced, or answered for, an address that this node announces."""
+
+    address: IpAddress
+    mac: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStopped:
+    """A BGP session that was told to stop has ended."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingLeft:
+    """The others know that this node leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """SIGTERM: let go of everything as a planned move, then stop."""
+
+
+Event: TypeAlias = (
+    InventoryChanged
+    | RingJoined
+    | MemberPresent
+    | MemberGone
+    | ClaimHeard
+    | PeerStopped
+    | RingLeft
+    | StopRequested
+)

@@ -1,0 +1,101 @@
+"""What a speaker knows: the records of the configuration, and who is present.
+
+Two ways in, records from *watch* and members from gossip; one way out, the planner reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+
+from swimlb.model import (
+    Allocation,
+    BgpAdvertisement,
+    BgpPeer,
+    Endpoints,
+    L2Advertisement,
+    Labels,
+    Node,
+    Pool,
+    Readiness,
+)
+from swimlb.speaker.presence import Presence
+
+Record: TypeAlias = (
+    Allocation | Pool | L2Advertisement | BgpAdvertisement | BgpPeer | Node | Endpoints | Readiness
+)
+
+
+def key_of(record: Record) -> str:
+    """`Kind/name`: under which key a record is replaced and removed."""
+    match record:
+        case Allocation(service=service):
+            name = service.key
+        case Endpoints(service=service) | Readiness(service=service):
+            name = service
+        case Pool(name=name) | L2Advertisement(name=name) | BgpAdvertisement(name=name):
+            pass
+        case BgpPeer(name=name) | Node(name=name):
+            pass
+        case _:
+            assert_never(record)
+    return f"{type(record).__name__}/{name}"
+
+
+@dataclass(slots=True)
+class Inventory:
+    """The tables. Only the speaker's core writes here."""
+
+    this_node: str
+    allocations: dict[str, Allocation] = field(default_factory=dict[str, Allocation])
+    pools: dict[str, Pool] = field(default_factory=dict[str, Pool])
+    l2_advertisements: dict[str, L2Advertisement] = field(default_factory=dict[str, L2Advertisement])
+    bgp_advertisements: dict[str, BgpAdvertisement] = field(default_factory=dict[str, BgpAdvertisement])
+    bgp_peers: dict[str, BgpPeer] = field(default_factory=dict[str, BgpPeer])
+    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
+    endpoints: dict[str, Endpoints] = field(default_factory=dict[str, Endpoints])
+    """Absent for a Service: nobody lists its endpoints, each node tells by gossip whether it is ready."""
+    readiness: dict[str, Readiness] = field(default_factory=dict[str, Readiness])
+    """This node's own health checks."""
+    presences: dict[str, Presence] = field(default_factory=dict[str, Presence])
+    """Live members by node name, this node included."""
+
+    def put(self, record: Record) -> None:
+        kind, name = key_of(record).split("/", 1)
+        self._table(kind)[name] = record
+
+    def remove(self, key: str) -> None:
+        kind, name = key.split("/", 1)
+        self._table(kind).pop(name, None)
+
+    def labels_of(self, node: str) -> Mapping[str, str]:
+        """A node without a Node object (standalone mode) can still be selected by its hostname."""
+        known = self.nodes.get(node)
+        return dict(known.labels if known is not None else _hostname_label(node))
+
+    def unready_services(self) -> tuple[str, ...]:
+        """Services with a health check of this node that has not succeeded, or not yet been made."""
+        return tuple(
+            key
+            for key, allocation in self.allocations.items()
+            if allocation.service.health_check is not None
+            and not ((found := self.readiness.get(key)) is not None and found.is_ready)
+        )
+
+    def _table(self, kind: str) -> dict[str, Any]:
+        tables: dict[str, dict[str, Any]] = {
+            "Allocation": self.allocations,
+            "Pool": self.pools,
+            "L2Advertisement": self.l2_advertisements,
+            "BgpAdvertisement": self.bgp_advertisements,
+            "BgpPeer": self.bgp_peers,
+            "Node": self.nodes,
+            "Endpoints": self.endpoints,
+            "Readiness": self.readiness,
+        }
+        return tables[kind]
+
+
+def _hostname_label(node: str) -> Labels:
+    return (("kubernetes.io/hostname", node),)
