@@ -135,6 +135,20 @@ class AddressRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAllocation:
+    """Pins a pool to some Services: they are served from it before any pool that is not pinned."""
+
+    priority: int = 0
+    """Lower is tried first; 0 means not given, and is tried last."""
+    namespaces: frozenset[str] | None = None
+    """None: any namespace; empty: none (selectors that match no namespace)."""
+    service_selectors: tuple[LabelSelector, ...] = ()
+
+    def admits(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        return (self.namespaces is None or namespace in self.namespaces) and any_matches(self.service_selectors, labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """An IPAddressPool: addresses that may be given to Services."""
 
@@ -146,6 +160,8 @@ class Pool:
     """False: given only to Services that ask for the pool or the address."""
     avoid_buggy_ips: bool = False
     """True: IPv4 addresses that end in .0 or .255 are not usable, even when asked for."""
+    service_allocation: ServiceAllocation | None = None
+    """None: the pool is not pinned, every Service may use it."""
 
     def __contains__(self, address: IpAddress) -> bool:
         return any(address in addresses for addresses in self.ranges)
@@ -315,6 +331,8 @@ class Allocation:
     addresses: tuple[IpAddress, ...]
     """Not empty. The first one elects the node for all (MetalLB's rule)."""
     pool: str
+    reason: str = ""
+    """Why a new request could not be met, so that the Service keeps what it had; empty: all is as asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
