@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ COMMAND_TIMEOUT = 15.0
 
 INTERFACE_NAME_OCTETS_MAX = 15
 
+_UNSUPPORTED = ("Operation not supported", "Unknown device type", "Protocol not supported")
 _CLONE_NEWNET = 0x40000000
 _NAMES = Path("/run/netns")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,13 +60,24 @@ def run(argv: Sequence[str], *, stdin: str | None = None, timeout: float = COMMA
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise LabError(f"`{argv[0]}` is not installed: {_remedy(argv[0])}") from None
+        raise LabError(_missing(argv[0])) from None
     except subprocess.TimeoutExpired:
         raise LabError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
     if done.returncode != 0:
         complaint = " ".join((done.stderr or done.stdout).split())
+        if any(words in complaint for words in _UNSUPPORTED):
+            raise LabError(
+                f"this kernel lacks what the lab needs (network namespaces, veth, bridge, nftables): `{argv[0]}` "
+                f"says {complaint}"
+            )
         raise LabError(f"`{' '.join(argv)}` failed: {complaint or f'exit status {done.returncode}'}")
     return done.stdout
+
+
+def require_tool(name: str) -> None:
+    """`LabError` that says what to install when the tool is not there."""
+    if shutil.which(name) is None:
+        raise LabError(_missing(name))
 
 
 def ip_batch(lines: Sequence[str], namespace: str | None = None) -> None:
@@ -189,6 +202,6 @@ def _setns(descriptor: int, name: str) -> None:
         raise LabError(f"cannot enter the network namespace {name}: {os.strerror(code)}")
 
 
-def _remedy(tool: str) -> str:
+def _missing(tool: str) -> str:
     package = {"ip": "iproute2", "nft": "nftables", "vtysh": "frr"}.get(tool, tool)
-    return f"run `apt-get install {package}`"
+    return f"`{tool}` is not installed: run `apt-get install {package}`"

@@ -84,10 +84,29 @@ def kill(processes: Iterable[ProcessId]) -> tuple[ProcessId, ...]:
     return await_exit(targets, KILL_TIMEOUT)
 
 
+def descendants(process: ProcessId) -> tuple[ProcessId, ...]:
+    """Its children, their children and so on, as they are at this moment."""
+    parents = {
+        int(entry.name): int(fields[1])
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) is not None
+    }
+    found: list[int] = []
+    generation = [process.pid]
+    while generation:
+        generation = [pid for pid, parent in parents.items() if parent in generation]
+        found += generation
+    return tuple(identity for pid in found if (identity := identify(pid)) is not None)
+
+
 def _start_ticks(pid: int) -> int | None:
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[19])
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the third (state, parent, …) on."""
     with suppress(FileNotFoundError, ProcessLookupError):
         # The command's name may hold anything, also ") ": the fields begin after its last parenthesis.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        if fields[0] not in "ZX":
-            return int(fields[19])
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return None

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ from swimlb.lab.processes import ProcessId, await_exit, identify, kill, myself
 
 BASE = Path("/run/swimlb-lab")
 """Where sandboxes keep their records; on tmpfs, so a reboot, which ends all labs, also ends the records."""
+
+_CODE = Path(__file__).parents[2]
 
 SWEEPS_MAX = 10
 """How often to look for processes that were born while their parents were being killed."""
@@ -129,6 +132,19 @@ class Sandbox:
             )
         self._ledger.note_process(label, identity)
         return identity
+
+    def start_module(
+        self, label: str, module: str, *arguments: str, namespace: str, log: Path | None = None
+    ) -> ProcessId:
+        """Start a module of this very product (`python -m …`), installed or in a checkout."""
+        paths = [str(_CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return self.start(
+            label,
+            [sys.executable, "-m", module, *arguments],
+            namespace=namespace,
+            log=log,
+            environment={"PYTHONPATH": os.pathsep.join(paths)},
+        )
 
     def process(self, label: str) -> ProcessId | None:
         """What was last started under this label, if it is still alive."""

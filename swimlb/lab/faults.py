@@ -1,0 +1,75 @@
+"""Faults of the lab's switch: dead links, loss and partitions.
+
+Loss and partitions are one nftables table in the switch's namespace, written whole from the faults in force, so
+that any sequence of commands ends in what the last ones said. Loss is of single frames, at random, in each
+direction on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+from swimlb.lab import namespaces
+from swimlb.lab.errors import LabError
+from swimlb.lab.topology import switch_port
+
+_TABLE = "table bridge lab_faults"
+_PER_MILLE = 10
+"""Thousandths: loss of less than a percent is a percentage with a decimal."""
+
+
+def ruleset(loss: Mapping[str, float], partition: Sequence[Sequence[str]]) -> str:
+    """The nftables text that puts exactly these faults in force: loss in percent by host, groups apart."""
+    apart = [
+        f"{switch_port(one)} . {switch_port(other)}"
+        for group, others in permutations(partition, 2)
+        for one in group
+        for other in others
+    ]
+    elements = f" elements = {{ {', '.join(apart)} }};" if apart else ""
+    lines = [
+        f"{_TABLE} {{}}",
+        f"delete {_TABLE}",
+        f"{_TABLE} {{",
+        f"  set apart {{ type ifname . ifname;{elements} }}",
+        "  chain forward {",
+        "    type filter hook forward priority 0; policy accept;",
+        "    iifname . oifname @apart counter drop",
+    ]
+    for host, percent in loss.items():
+        # Each frame meets one of the two rules: it comes from the host, or goes to it.
+        lines += [
+            f'    {direction} "{switch_port(host)}" numgen random mod 1000 < {round(percent * _PER_MILLE)} counter drop'
+            for direction in ("iifname", "oifname")
+        ]
+    return "\n".join([*lines, "  }", "}", ""])
+
+
+def parse_groups(text: str) -> tuple[tuple[str, ...], ...]:
+    """`a,b/c,d` as groups that are to be apart; `none` is no partition."""
+    if text == "none":
+        return ()
+    groups = tuple(tuple(filter(None, part.split(","))) for part in text.split("/"))
+    members = [member for group in groups for member in group]
+    if len(groups) < 2 or not all(groups) or len(set(members)) != len(members):
+        raise LabError(
+            f"`{text}` is no partition: write two groups or more, `node-a,node-b/node-c`, or `none`"
+        )
+    return groups
+
+
+def check_percent(percent: float) -> float:
+    if not 0 <= percent <= 100:
+        raise LabError(f"loss is a percentage, 0 to 100, not {percent:g}")
+    return percent
+
+
+def apply(switch: str, loss: Mapping[str, float], partition: Sequence[Sequence[str]]) -> None:
+    """Put exactly these faults in force in the switch's namespace."""
+    namespaces.run(namespaces.execute(switch, "nft", "-f", "-"), stdin=ruleset(loss, partition))
+
+
+def set_link(switch: str, host: str, *, is_up: bool) -> None:
+    """Cut or mend a host's cable, at the switch: the host itself does not notice."""
+    namespaces.ip_batch([f"link set {switch_port(host)} {'up' if is_up else 'down'}"], switch)

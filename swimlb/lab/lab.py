@@ -1,0 +1,247 @@
+"""The lab: the walkthrough's network with real speakers on its nodes and a real FRR as its router.
+
+A lab lives in a sandbox, and its ledger holds all that is needed to attach to it later, so `swimlb lab cut` finds
+what `swimlb lab up` has left running, and the tests and the demo use the same object.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from swimlb.lab import faults, http, namespaces, processes, status, topology
+from swimlb.lab.errors import LabError
+from swimlb.lab.frr import Frr, listening_router, require_frr
+from swimlb.lab.processes import ProcessId
+from swimlb.lab.sandbox import BASE, Sandbox
+from swimlb.lab.status import SpeakerStatus
+from swimlb.lab.topology import INSIDE, ROUTER, SWITCH, Host, Topology
+from swimlb.lab.waiting import wait_until
+from swimlb.lab.workload import service_ports
+
+JOIN_TIMEOUT = 30.0
+STOP_TIMEOUT = 20.0
+"""A speaker that is told to stop hands its addresses over first, which takes a few seconds at most."""
+KILL_TIMEOUT = 5.0
+
+
+class Lab:
+    """Whoever creates one closes its sandbox; the methods may be used in any order after `build`."""
+
+    def __init__(self, sandbox: Sandbox, network: Topology, manifests: Path) -> None:
+        self.sandbox = sandbox
+        self.network = network
+        self.manifests = manifests
+        self.router = Frr(
+            sandbox,
+            ROUTER.name,
+            bgpd_config=listening_router(
+                asn=topology.ROUTER_ASN,
+                router_id=ROUTER.address,
+                nodes=topology.LAN,
+                nodes_asn=topology.NODES_ASN,
+            ),
+        )
+
+    @classmethod
+    def attach(cls, name: str, base: Path = BASE) -> Self:
+        """The lab of that name that somebody left running. `LabError` when there is none."""
+        sandbox = Sandbox.attach(name, base)
+        settings = sandbox.ledger.settings
+        if not settings:
+            raise LabError(f"the lab `{name}` is still being built, or its building failed: take it down")
+        return cls(sandbox, topology.walkthrough(settings["nodes"]), Path(settings["manifests"]))
+
+    def build(self) -> None:
+        """Make the network and start everything in it; returns before the speakers know each other."""
+        check_machine()
+        if not self.manifests.is_dir():
+            raise LabError(f"{self.manifests} is no directory: give the one that holds the manifests")
+        self.sandbox.ledger.note_settings(
+            nodes=len(self.network.nodes), manifests=str(self.manifests.resolve()), loss={}, partition=[]
+        )
+        topology.build(self.sandbox, self.network)
+        self.router.start()
+        for node in self.network.nodes:
+            self.start_backend(node.name)
+            self.start(node.name)
+
+    # The nodes' daemons.
+
+    def start(self, node: str) -> None:
+        """Start the node's speaker."""
+        host = self.network.node(node)
+        label = _speaker(node)
+        if self.sandbox.process(label) is not None:
+            raise LabError(f"the speaker of {node} is already running")
+        directory = self._directory(node)
+        directory.mkdir(exist_ok=True)
+        self.sandbox.start_module(
+            label,
+            "swimlb",
+            "speaker",
+            *("--node-name", node),
+            *("--manifests", str(self.manifests.resolve())),
+            *("--bind-address", host.address),
+            *("--join", ",".join(one.address for one in self.network.nodes)),
+            *("--run-dir", str(directory)),
+            namespace=node,
+            log=self.log(node),
+        )
+
+    def stop(self, node: str) -> None:
+        """SIGTERM to the node's speaker; returns when it has ended."""
+        self.network.node(node)
+        self.sandbox.signal(_speaker(node), signal.SIGTERM, timeout=STOP_TIMEOUT)
+
+    def kill(self, node: str) -> None:
+        """SIGKILL to every process of the node's speaker at once."""
+        self.network.node(node)
+        supervisor = self.sandbox.process(_speaker(node))
+        if supervisor is None:
+            raise LabError(f"the speaker of {node} is not running")
+        # The supervisor goes first: it would restart the others.
+        if processes.kill([supervisor, *processes.descendants(supervisor)]):
+            raise LabError(f"the speaker of {node} has not ended after SIGKILL")
+
+    def speaker_process(self, node: str, which: str) -> ProcessId:
+        """One of the speaker's processes, `supervisor`, `wire` or `watch`, as its status names them."""
+        pid = getattr(self.require_status(node).processes, which)
+        identity = None if pid is None else processes.identify(pid)
+        if identity is None:
+            raise LabError(f"the {which} process of {node} is not running")
+        return identity
+
+    def start_backend(self, node: str) -> None:
+        """Start the node's workload, on the ports of the manifests' Services."""
+        ports = [part for port in service_ports(self.manifests) for part in ("--port", str(port))]
+        if ports:
+            self.sandbox.start_module(
+                _backend(node), "swimlb.lab.backend", "--name", node, *ports, namespace=node
+            )
+
+    def stop_backend(self, node: str) -> None:
+        """End the node's workload: its speaker should find no ready endpoint there any more."""
+        self.network.node(node)
+        self.sandbox.signal(_backend(node), signal.SIGTERM, timeout=KILL_TIMEOUT)
+
+    # The network's faults.
+
+    def cut(self, host: str) -> None:
+        """Break the cable between a host and the switch; the host's own link stays up."""
+        faults.set_link(self._switch, self._plugged_in(host), is_up=False)
+
+    def heal(self, host: str) -> None:
+        faults.set_link(self._switch, self._plugged_in(host), is_up=True)
+
+    def lose(self, host: str, percent: float) -> None:
+        """Drop that share of the frames from and to a host, at random; 0 ends it."""
+        loss = dict(self.sandbox.ledger.settings["loss"])
+        loss[self._plugged_in(host)] = faults.check_percent(percent)
+        self.sandbox.ledger.note_settings(loss={name: share for name, share in loss.items() if share})
+        self._apply_faults()
+
+    def part(self, groups: Sequence[Sequence[str]]) -> None:
+        """Keep groups of hosts from each other; hosts in no group reach everyone. No group ends it."""
+        for group in groups:
+            for host in group:
+                self._plugged_in(host)
+        self.sandbox.ledger.note_settings(partition=[list(group) for group in groups])
+        self._apply_faults()
+
+    # What is seen from outside and inside.
+
+    def status(self, node: str) -> SpeakerStatus | None:
+        """What the node's speaker says; None while it does not answer."""
+        return status.read(self._directory(node) / "api.sock")
+
+    def require_status(self, node: str) -> SpeakerStatus:
+        answer = self.status(node)
+        if answer is None:
+            raise LabError(f"the speaker of {node} does not answer: see {self.log(node)}")
+        return answer
+
+    def statuses(self) -> dict[str, SpeakerStatus | None]:
+        """All speakers' words, by node."""
+        return {node.name: self.status(node.name) for node in self.network.nodes}
+
+    def log(self, node: str) -> Path:
+        """Where the node's speaker logs, JSON lines."""
+        return self._directory(node) / "speaker.log"
+
+    def mac(self, host: str) -> str:
+        return namespaces.mac_of(self.sandbox.namespace(host))
+
+    def node_of_mac(self, mac: str) -> str | None:
+        return next((node.name for node in self.network.nodes if self.mac(node.name) == mac), None)
+
+    def resolve(self, address: str, host: Host = INSIDE) -> str | None:
+        """The MAC that the host's kernel has for the address; None when it has none that is valid."""
+        entries = namespaces.ip_json(self.sandbox.namespace(host.name), "neigh", "show", address)
+        return next((entry["lladdr"] for entry in entries if "lladdr" in entry), None)
+
+    def get(self, address: str, port: int, *, client: Host = INSIDE, target: str = "/") -> http.Response:
+        """HTTP GET as a client. OSError when there is no answer."""
+        return http.get_from(self.sandbox.namespace(client.name), address, port, target)
+
+    # Waiting.
+
+    def wait_until_joined(self, timeout: float = JOIN_TIMEOUT) -> None:
+        """Until every speaker holds every node for alive."""
+        everyone = frozenset(node.name for node in self.network.nodes)
+
+        def have_all_joined() -> bool:
+            for name in everyone:
+                self._require_running(name)
+            return all(
+                one is not None and one.alive_members() == everyone for one in self.statuses().values()
+            )
+
+        def seen() -> str:
+            return "; ".join(
+                f"{name} "
+                + ("does not answer" if one is None else f"sees {', '.join(sorted(one.alive_members()))}")
+                for name, one in self.statuses().items()
+            )
+
+        wait_until(have_all_joined, timeout=timeout, what="all members to join", seen=seen)
+
+    def _require_running(self, node: str) -> None:
+        if self.sandbox.process(_speaker(node)) is None:
+            log = self.log(node)
+            last_words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+            raise LabError(f"the speaker of {node} has ended: {' '.join(last_words) or 'it said nothing'}")
+
+    def _apply_faults(self) -> None:
+        settings = self.sandbox.ledger.settings
+        faults.apply(self._switch, settings["loss"], settings["partition"])
+
+    def _plugged_in(self, host: str) -> str:
+        names = [one.name for one in self.network.on_the_switch]
+        if host not in names:
+            raise LabError(f"there is no `{host}` on the switch: it has {', '.join(names)}")
+        return host
+
+    def _directory(self, node: str) -> Path:
+        return self.sandbox.home / node
+
+    @property
+    def _switch(self) -> str:
+        return self.sandbox.namespace(SWITCH)
+
+
+def check_machine() -> None:
+    """`LabError` with one line on what to do when something that the lab stands on is missing."""
+    for tool in ("ip", "nft"):
+        namespaces.require_tool(tool)
+    require_frr()
+
+
+def _speaker(node: str) -> str:
+    return f"speaker/{node}"
+
+
+def _backend(node: str) -> str:
+    return f"backend/{node}"

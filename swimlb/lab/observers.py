@@ -1,0 +1,144 @@
+"""What watches a lab while things happen to it: a prober in a client, a referee at the switch, the router's route.
+
+The first two are processes of their own and belong to the sandbox; each is read while it runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from swimlb.lab import measure
+from swimlb.lab.errors import LabError
+from swimlb.lab.measure import Claim, Recording
+from swimlb.lab.prober import SETTLED_AFTER
+from swimlb.lab.sandbox import Sandbox
+from swimlb.lab.topology import INSIDE, SWITCH, Host
+from swimlb.lab.waiting import wait_until
+from swimlb.runtime import clock
+
+START_TIMEOUT = 10.0
+STOP_TIMEOUT = 5.0
+SAMPLE_INTERVAL = 0.1
+ANSWERING_WINDOW = 0.2
+
+_numbers = itertools.count(1)
+
+
+class _Observer:
+    """A module of the lab that writes what it sees to a file."""
+
+    def __init__(self, sandbox: Sandbox, kind: str, namespace: str, *arguments: str) -> None:
+        number = next(_numbers)
+        self._sandbox = sandbox
+        self._label = f"{kind}/{number}"
+        self._output = sandbox.home / f"{kind}-{number}.jsonl"
+        self._log = sandbox.home / f"{kind}-{number}.log"
+        sandbox.start_module(
+            self._label,
+            f"swimlb.lab.{kind}",
+            *("--output", str(self._output)),
+            *arguments,
+            namespace=namespace,
+            log=self._log,
+        )
+        wait_until(self._has_begun, timeout=START_TIMEOUT, what=f"the {kind} to begin")
+
+    def _has_begun(self) -> bool:
+        if self._sandbox.process(self._label) is None:
+            raise LabError(f"{self._label} has ended: {self._log.read_text().strip()[-300:]}")
+        return self._output.exists()
+
+    def stop(self) -> None:
+        """End it; what it saw can still be read."""
+        self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sandbox.process(self._label) is not None:
+            self.stop()
+
+
+class ProbeRun(_Observer):
+    """Probes an address from a client for as long as it is open."""
+
+    def __init__(self, sandbox: Sandbox, address: str, port: int, client: Host = INSIDE) -> None:
+        super().__init__(sandbox, "prober", client.name, "--address", address, "--port", str(port))
+        self.address = address
+
+    def recording(self) -> Recording:
+        """What is known for sure: the latest probes are left out while they may still be answered."""
+        is_running = self._sandbox.process(self._label) is not None
+        settled = clock.monotonic() - SETTLED_AFTER if is_running else float("inf")
+        return measure.read_recording(self._output).between(0.0, settled)
+
+    def since(self, moment: float) -> Recording:
+        """What is known of the time from a moment on."""
+        return self.recording().between(moment, float("inf"))
+
+    def answering(self, window: float = ANSWERING_WINDOW) -> str | None:
+        """The node that answered all the latest settled probes; None when some were lost or several answered."""
+        probes = self.recording().probes
+        latest = [probe for probe in probes if probe.sent >= probes[-1].sent - window]
+        answered = {probe.by if probe.is_answered else None for probe in latest}
+        return answered.pop() if len(answered) == 1 else None
+
+
+class Referee(_Observer):
+    """Writes down every ARP claim on the LAN for as long as it is open."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox, "referee", SWITCH)
+
+    def claims(self) -> tuple[Claim, ...]:
+        return measure.read_claims(self._output)
+
+    def claimants(self, address: str, begin: float, end: float = float("inf")) -> tuple[str, ...]:
+        """The MACs that claimed the address in that time."""
+        return measure.claimants(self.claims(), address, begin, end)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSample:
+    time: float
+    next_hops: tuple[str, ...]
+
+
+class RouteSampler:
+    """Notes the next hops of a route whenever they change, as seen ten times a second."""
+
+    def __init__(self, read: Callable[[], tuple[str, ...]]) -> None:
+        self._read = read
+        self._samples: list[RouteSample] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="route-sampler", daemon=True)
+
+    def samples(self) -> tuple[RouteSample, ...]:
+        """The changes so far; the first is how it was at the beginning."""
+        return tuple(self._samples)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            next_hops = self._read()
+            if not self._samples or self._samples[-1].next_hops != next_hops:
+                self._samples.append(RouteSample(clock.monotonic(), next_hops))
+            self._ended.wait(SAMPLE_INTERVAL)
