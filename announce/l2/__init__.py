@@ -1,0 +1,79 @@
+"""Layer 2: making addresses reachable on a LAN. Sans I/O; `announce.net` has the sockets.
+
+Feed a `Responder` what happens and perform what it returns:
+
+    step(event, now) -> list[Effect];  advance(now) -> list[Effect];  next_deadline() -> float | None
+"""
+
+from announce.l2.arp_link import Tally
+from announce.l2.config import Config
+from announce.l2.effects import (
+    AnnouncementHeard,
+    ClaimKind,
+    CloseInterface,
+    DropReason,
+    Effect,
+    FrameDropped,
+    InterfaceFailed,
+    OpenInterface,
+    SendFrame,
+    SetFilter,
+    Unsupported,
+)
+from announce.l2.errors import InvalidConfig, MalformedFrame
+from announce.l2.events import (
+    AnnounceRequested,
+    Change,
+    DefendRequested,
+    Event,
+    FrameReceived,
+    InterfaceAdded,
+    InterfaceChanged,
+    InterfaceEvent,
+    InterfaceRemoved,
+    ReannounceRequested,
+    SendFailed,
+    SocketFailed,
+    UnwatchRequested,
+    WatchRequested,
+    WithdrawRequested,
+)
+from announce.l2.interface import DEFAULT_EXCLUDED_INTERFACES, Interface, InterfaceRules
+from announce.l2.responder import Responder
+
+__all__ = [
+    "Responder",
+    "Config",
+    "InvalidConfig",
+    "MalformedFrame",
+    "Interface",
+    "InterfaceRules",
+    "DEFAULT_EXCLUDED_INTERFACES",
+    "Event",
+    "Change",
+    "AnnounceRequested",
+    "WithdrawRequested",
+    "ReannounceRequested",
+    "DefendRequested",
+    "WatchRequested",
+    "UnwatchRequested",
+    "FrameReceived",
+    "SendFailed",
+    "SocketFailed",
+    "InterfaceEvent",
+    "InterfaceAdded",
+    "InterfaceChanged",
+    "InterfaceRemoved",
+    "Effect",
+    "OpenInterface",
+    "CloseInterface",
+    "SetFilter",
+    "SendFrame",
+    "AnnouncementHeard",
+    "ClaimKind",
+    "FrameDropped",
+    "DropReason",
+    "InterfaceFailed",
+    "Unsupported",
+    "Tally",
+]

@@ -1,0 +1,250 @@
+"""Answers ARP for the addresses this node owns (RFC 826), announces them and listens for rivals (RFC 5227).
+
+One responder serves all interfaces of the host. Two sets meet here: the addresses that were asked for, each with the
+interfaces it may use, and the interfaces that suit. Whatever changes, an address is admitted to exactly the links
+where both allow it; an admission announces the address there, and nothing else does unasked.
+
+    interface  unknown ──added──▶ known ──suits──▶ open ◀──again after reopen_interval── failed
+    address    unknown ──announce──▶ admitted to links: answered, announced ──withdraw──▶ silent at once
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from math import inf
+from types import MappingProxyType
+from typing import assert_never
+
+from announce.l2.arp_link import ArpLink, Tally
+from announce.l2.config import Config
+from announce.l2.effects import (
+    CloseInterface,
+    DropReason,
+    Effect,
+    FrameDropped,
+    InterfaceFailed,
+    OpenInterface,
+    Unsupported,
+)
+from announce.l2.events import (
+    AnnounceRequested,
+    Change,
+    DefendRequested,
+    Event,
+    FrameReceived,
+    InterfaceAdded,
+    InterfaceChanged,
+    InterfaceRemoved,
+    IpAddress,
+    ReannounceRequested,
+    SendFailed,
+    SocketFailed,
+    UnwatchRequested,
+    WatchRequested,
+    WithdrawRequested,
+)
+from announce.l2.interface import Interface, InterfaceRules
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """An address that was asked for, and where it may be announced (None: everywhere)."""
+
+    interfaces: frozenset[str] | None
+    tally: Tally = field(default_factory=Tally)
+    defended_at: float = -inf
+
+    def allows(self, interface: str) -> bool:
+        return self.interfaces is None or interface in self.interfaces
+
+
+class Responder:
+    """Makes addresses reachable on the LAN."""
+
+    def __init__(self, config: Config, rng: random.Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._rules = InterfaceRules(config.excluded_interfaces)
+        self._held: dict[IpAddress, _Held] = {}
+        self._watched: set[IPv4Address] = set()
+        self._interfaces: dict[str, Interface] = {}
+        self._own_macs: frozenset[bytes] = frozenset()
+        self._links: dict[str, ArpLink] = {}
+        self._reopen_at: dict[str, float] = {}
+
+    @property
+    def interfaces(self) -> Mapping[str, Interface]:
+        """Every interface of the host by name, also those that nothing is announced on."""
+        return MappingProxyType(self._interfaces)
+
+    @property
+    def open_interfaces(self) -> frozenset[str]:
+        """Those that suit and have been opened: where an address without a choice of its own is announced."""
+        return frozenset(self._links)
+
+    @property
+    def addresses(self) -> frozenset[IpAddress]:
+        """All that was asked for and not withdrawn, whether any interface serves it or not."""
+        return frozenset(self._held)
+
+    def interfaces_of(self, address: IpAddress) -> frozenset[str]:
+        """Where an address is answered right now."""
+        if isinstance(address, IPv6Address):
+            return frozenset()
+        return frozenset(name for name, link in self._links.items() if link.announces(address))
+
+    def tally(self, address: IpAddress) -> Tally | None:
+        """What has been done for an address since it was asked for; None when it is not."""
+        held = self._held.get(address)
+        return held.tally if held else None
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        if isinstance(event, FrameReceived):
+            link = self._links.get(event.interface)
+            if link is None:
+                return [FrameDropped(event.interface, DropReason.UNKNOWN_INTERFACE)]
+            return link.hear(event.frame, self._own_macs)
+        return [*self._change(event, now), *self.advance(now)]
+
+    def advance(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for name in [name for name, due in self._reopen_at.items() if due <= now]:
+            del self._reopen_at[name]
+            effects += self._open(self._interfaces[name], now)
+        for link in self._links.values():
+            effects += link.advance(now)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        deadlines = [link.next_deadline() for link in self._links.values()]
+        return min(
+            (deadline for deadline in (*deadlines, *self._reopen_at.values()) if deadline is not None),
+            default=None,
+        )
+
+    def _change(self, event: Change, now: float) -> list[Effect]:
+        match event:
+            case AnnounceRequested(address, interfaces):
+                return self._announce(address, interfaces, now)
+            case WithdrawRequested(address):
+                self._withdraw(address, now)
+            case ReannounceRequested(address):
+                self._restart(address, now)
+            case DefendRequested(address):
+                return self._defend(address, now)
+            case WatchRequested(address):
+                return self._watch(address, now)
+            case UnwatchRequested(address):
+                self._unwatch(address, now)
+            case SendFailed(interface, reason):
+                return [InterfaceFailed(interface, reason)]
+            case SocketFailed(interface, reason):
+                return self._fail(interface, reason, now)
+            case InterfaceAdded(interface) | InterfaceChanged(interface):
+                return self._update(interface, now)
+            case InterfaceRemoved(name):
+                return self._remove(name)
+            case _:
+                assert_never(event)
+        return []
+
+    def _announce(self, address: IpAddress, interfaces: frozenset[str] | None, now: float) -> list[Effect]:
+        known = self._held.get(address)
+        if known is None:
+            self._held[address] = held = _Held(interfaces)
+        else:
+            held = known
+            held.interfaces = interfaces
+        if isinstance(address, IPv6Address):
+            return [Unsupported(address)] if known is None else []
+        effects: list[Effect] = []
+        for name, link in self._links.items():
+            if not held.allows(name):
+                link.expel(address, now)
+            elif not link.announces(address):
+                effects += link.admit(address, held.tally, now)
+        return effects
+
+    def _withdraw(self, address: IpAddress, now: float) -> None:
+        self._held.pop(address, None)
+        if isinstance(address, IPv4Address):
+            for link in self._links.values():
+                link.expel(address, now)
+
+    def _restart(self, address: IpAddress, now: float) -> None:
+        if isinstance(address, IPv4Address):
+            for link in self._links.values():
+                link.restart(address, now)
+
+    def _defend(self, address: IpAddress, now: float) -> list[Effect]:
+        held = self._held.get(address)
+        if held is None or isinstance(address, IPv6Address):
+            return []
+        if now - held.defended_at < self._config.defend_interval:
+            return []
+        held.defended_at = now
+        return [effect for link in self._links.values() for effect in link.announce(address)]
+
+    def _watch(self, address: IpAddress, now: float) -> list[Effect]:
+        if isinstance(address, IPv6Address):
+            return [Unsupported(address)]
+        self._watched.add(address)
+        return [effect for link in self._links.values() for effect in link.watch(address, now)]
+
+    def _unwatch(self, address: IpAddress, now: float) -> None:
+        if isinstance(address, IPv4Address) and address in self._watched:
+            self._watched.remove(address)
+            for link in self._links.values():
+                link.unwatch(address, now)
+
+    def _update(self, interface: Interface, now: float) -> list[Effect]:
+        """Follow what the kernel says about an interface: open, close, reopen, or only take note."""
+        name = interface.name
+        known = self._interfaces.get(name)
+        effects = self._remove(name) if known is not None and known.index != interface.index else []
+        self._know(interface)
+        if not self._rules.suits(interface):
+            return [*effects, *self._close(name)]
+        link = self._links.get(name)
+        if link is not None:
+            link.update(interface, now)
+        elif name not in self._reopen_at:
+            effects += self._open(interface, now)
+        return effects
+
+    def _remove(self, name: str) -> list[Effect]:
+        effects = self._close(name)
+        self._interfaces.pop(name, None)
+        self._note_macs()
+        return effects
+
+    def _fail(self, name: str, reason: str, now: float) -> list[Effect]:
+        """Without its socket an interface is as good as gone; when it is back, its addresses are announced anew."""
+        if self._links.pop(name, None) is None:
+            return []
+        self._reopen_at[name] = now + self._config.reopen_interval
+        return [InterfaceFailed(name, reason)]
+
+    def _open(self, interface: Interface, now: float) -> list[Effect]:
+        link = ArpLink(interface, self._watched, self._config, self._rng)
+        self._links[interface.name] = link
+        effects: list[Effect] = [OpenInterface(interface.name)]
+        effects += link.begin(now)
+        for address, held in self._held.items():
+            if isinstance(address, IPv4Address) and held.allows(interface.name):
+                effects += link.admit(address, held.tally, now)
+        return effects
+
+    def _close(self, name: str) -> list[Effect]:
+        self._reopen_at.pop(name, None)
+        return [CloseInterface(name)] if self._links.pop(name, None) else []
+
+    def _know(self, interface: Interface) -> None:
+        self._interfaces[interface.name] = interface
+        self._note_macs()
+
+    def _note_macs(self) -> None:
+        self._own_macs = frozenset(interface.mac for interface in self._interfaces.values() if interface.mac)
