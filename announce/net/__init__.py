@@ -1,0 +1,7 @@
+"""The sockets of `announce`: they turn what the kernel says into events, and perform effects.
+
+- `packet`: ARP frames (`PacketSockets`), with the filter that `filter` builds.
+- `links`: the host's interfaces as they come, change and go (`LinkMonitor`).
+- `addresses`: Service addresses on `lo` (`LocalAddresses`).
+- `sysctls`: kernel settings that have to be right (`check_sysctls`).
+"""

@@ -1,0 +1,113 @@
+"""Puts Service addresses on an interface of the host, so that the kernel takes their packets, and removes them.
+
+Every address is marked as ours (see `marks`). A speaker that starts again finds what an earlier one left, and an administrator's address is never touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from ipaddress import IPv4Address, IPv6Address
+from types import TracebackType
+from typing import TypeAlias
+
+from announce.net import rtnetlink
+from announce.net.marks import ADDRESS_PROTOCOL, is_ours, label_for
+from announce.net.rtnetlink import Acknowledgement, AddressMessage, DumpDone
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+
+_TIMEOUT = 5.0
+_DATAGRAM_OCTETS_MAX = 65536
+_DUMPS_MAX = 10
+
+
+class LocalAddresses:
+    """The Service addresses on one interface, `lo` unless said otherwise. Needs CAP_NET_ADMIN.
+
+    The kernel acts on a request before the call that sends it returns, so nothing here waits. Refusals are OSErrors.
+    """
+
+    def __init__(self, interface: str = "lo") -> None:
+        self._label = label_for(interface)
+        self._index = socket.if_nametoindex(interface)
+        self._sequence = 0
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        # The kernel answers at once; the limit only turns a mistake of ours into an error instead of a hang.
+        self._socket.settimeout(_TIMEOUT)
+        try:
+            self._socket.bind((0, 0))
+            self._owned = self._find_owned()
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> LocalAddresses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The addresses stay where they are."""
+        self._socket.close()
+
+    def owned_addresses(self) -> frozenset[IpAddress]:
+        """What we have put on the interface, in this life or an earlier one."""
+        return frozenset(self._owned)
+
+    def add(self, address: IpAddress) -> None:
+        """Have the kernel take packets for an address. One that is there already is fine, whoever put it there."""
+        if address in self._owned:
+            return
+        self._sequence += 1
+        request = rtnetlink.add_address(self._sequence, self._index, address, self._label, ADDRESS_PROTOCOL)
+        refusal = self._ask(request)
+        if refusal == 0:
+            self._owned.add(address)
+        elif refusal != errno.EEXIST:
+            raise OSError(refusal, f"cannot add {address}: {os.strerror(refusal)}")
+
+    def remove(self, address: IpAddress) -> None:
+        """Undo `add`. An address that we have not put there, or that is gone already, is left alone."""
+        if address not in self._owned:
+            return
+        self._sequence += 1
+        refusal = self._ask(rtnetlink.remove_address(self._sequence, self._index, address, self._label))
+        if refusal not in (0, errno.EADDRNOTAVAIL):
+            raise OSError(refusal, f"cannot remove {address}: {os.strerror(refusal)}")
+        self._owned.discard(address)
+
+    def _ask(self, request: bytes) -> int:
+        """The errno that the kernel answers a request with."""
+        self._socket.send(request)
+        while True:
+            for message in rtnetlink.parse(self._socket.recv(_DATAGRAM_OCTETS_MAX)):
+                if isinstance(message, Acknowledgement) and message.sequence == self._sequence:
+                    return message.errno
+
+    def _find_owned(self) -> set[IpAddress]:
+        for _ in range(_DUMPS_MAX):
+            owned, is_complete = self._dump()
+            if is_complete:
+                return owned
+        raise OSError(errno.EINTR, "the addresses of the host change too fast to be listed")
+
+    def _dump(self) -> tuple[set[IpAddress], bool]:
+        self._sequence += 1
+        self._socket.send(rtnetlink.dump_addresses(self._sequence))
+        owned: set[IpAddress] = set()
+        while True:
+            for message in rtnetlink.parse(self._socket.recv(_DATAGRAM_OCTETS_MAX)):
+                match message:
+                    case AddressMessage(index=index) if index == self._index and is_ours(message):
+                        owned.add(message.address.ip)
+                    case DumpDone(is_interrupted=is_interrupted):
+                        return owned, not is_interrupted
+                    case Acknowledgement(errno=refusal):
+                        raise OSError(refusal, f"cannot list the addresses: {os.strerror(refusal)}")
+                    case _:
+                        pass

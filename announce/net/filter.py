@@ -1,0 +1,138 @@
+"""Classic BPF that lets a packet socket sleep until a frame speaks of an address of interest.
+
+The program passes ARP for IPv4 over Ethernet whose target or sender is in a set of addresses. The set is turned into
+ranges and searched by halves, twice: jumps in classic BPF only go forward, so nothing can be shared between
+the two searches. Besides, it drops what the kernel marks as not meant for this interface, among these frames of
+VLANs that the host does not have: their tag is no longer in the frame, and an answer would go to the wrong network.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+RANGES_MAX = 400
+"""Beyond this, the ranges with the smallest gaps are merged, and the addresses between them pass as well.
+
+Each range costs about eight instructions. 400 stay below the kernel's limit of 4096 with room to spare, and two such
+programs (the old one goes only when the new one is in place) fit the socket's memory limit of recent kernels.
+"""
+
+INSTRUCTIONS_MAX = 4096
+"""BPF_MAXINSNS of linux/bpf_common.h."""
+
+_LOAD_WORD, _LOAD_HALF = 0x20, 0x28
+_JUMP, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_GREATER_EQUAL = 0x05, 0x15, 0x25, 0x35
+_RETURN = 0x06
+
+_PACKET_TYPE = 0xFFFFF000 + 4  # SKF_AD_OFF + SKF_AD_PKTTYPE of linux/filter.h
+_PACKET_MULTICAST = 2  # of linux/if_packet.h; 0 is "to us", 1 broadcast, 3 "to someone else", 4 outgoing
+_OFFSET_ETHERTYPE, _OFFSET_TYPES, _OFFSET_LENGTHS, _OFFSET_SENDER, _OFFSET_TARGET = 12, 14, 18, 28, 38
+_ARP, _ETHERNET_AND_IPV4, _SIX_AND_FOUR = 0x0806, 0x0001_0800, 0x0604
+_WHOLE_FRAME = 0xFFFFFFFF
+_JUMP_OCTET_MAX = 255
+_ADDRESS_MAX = 0xFFFFFFFF
+
+
+class Instruction(NamedTuple):
+    """`struct sock_filter`."""
+
+    code: int
+    jump_true: int
+    jump_false: int
+    k: int
+
+
+Program: TypeAlias = list[Instruction]
+Range: TypeAlias = tuple[int, int]
+"""First and last address, both inclusive."""
+
+_ACCEPT = Instruction(_RETURN, 0, 0, _WHOLE_FRAME)
+_DROP = Instruction(_RETURN, 0, 0, 0)
+_MISS = Instruction(_JUMP, 0, 0, 0)
+"""Stands for the jump behind the search, until the length of the search is known."""
+
+
+def build(addresses: Iterable[IPv4Address] | None, ranges_max: int = RANGES_MAX) -> Program:
+    """The program for a set of addresses; None stands for every address. The empty set passes nothing."""
+    if addresses is None:
+        return [*_header_checks(), _ACCEPT]
+    ranges = merge(addresses, ranges_max)
+    if not ranges:
+        return [_DROP]
+    search = _search(ranges)
+    program = [
+        *_header_checks(),
+        Instruction(_LOAD_WORD, 0, 0, _OFFSET_TARGET),
+        *search,
+        Instruction(_LOAD_WORD, 0, 0, _OFFSET_SENDER),
+        *search,
+        _DROP,
+    ]
+    assert len(program) <= INSTRUCTIONS_MAX
+    return program
+
+
+def merge(addresses: Iterable[IPv4Address], ranges_max: int) -> list[Range]:
+    """The addresses as ascending ranges, with the smallest gaps filled until there are no more than `ranges_max`."""
+    values = sorted({int(address) for address in addresses})
+    if not values:
+        return []
+    gaps = [(after - before, after) for before, after in pairwise(values) if after - before > 1]
+    kept = sorted(start for _, start in sorted(gaps, reverse=True)[: ranges_max - 1])
+    starts = [values[0], *kept]
+    before = dict(zip(values[1:], values, strict=False))
+    return list(zip(starts, [*(before[start] for start in kept), values[-1]], strict=True))
+
+
+def pack(program: Program) -> bytes:
+    """The program as an array of `struct sock_filter`."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _header_checks() -> Program:
+    """Accept only what is for this interface and is ARP for IPv4 over Ethernet."""
+    return [
+        Instruction(_LOAD_WORD, 0, 0, _PACKET_TYPE),
+        Instruction(_JUMP_GREATER, 0, 1, _PACKET_MULTICAST),
+        _DROP,
+        *_require(_LOAD_HALF, _OFFSET_ETHERTYPE, _ARP),
+        *_require(_LOAD_WORD, _OFFSET_TYPES, _ETHERNET_AND_IPV4),
+        *_require(_LOAD_HALF, _OFFSET_LENGTHS, _SIX_AND_FOUR),
+    ]
+
+
+def _require(load: int, offset: int, value: int) -> Program:
+    return [Instruction(load, 0, 0, offset), Instruction(_JUMP_EQUAL, 1, 0, value), _DROP]
+
+
+def _search(ranges: list[Range]) -> Program:
+    """Accept when the accumulator is in a range; else go on behind the last instruction."""
+    # Every address from the first boundary on is inside, from the second on outside, and so forth.
+    boundaries = [boundary for first, last in ranges for boundary in (first, last + 1)]
+    if boundaries[-1] > _ADDRESS_MAX:
+        del boundaries[-1]
+    tree = _tree(boundaries, is_inside=False)
+    return [
+        Instruction(_JUMP, 0, 0, len(tree) - position - 1) if instruction is _MISS else instruction
+        for position, instruction in enumerate(tree)
+    ]
+
+
+def _tree(boundaries: list[int], *, is_inside: bool) -> Program:
+    """A binary search; `is_inside` says what addresses below the first boundary are."""
+    if not boundaries:
+        return [_ACCEPT if is_inside else _MISS]
+    middle = len(boundaries) // 2
+    below = _tree(boundaries[:middle], is_inside=is_inside)
+    above = _tree(boundaries[middle + 1 :], is_inside=is_inside != (middle % 2 == 0))
+    if len(below) <= _JUMP_OCTET_MAX:
+        return [Instruction(_JUMP_GREATER_EQUAL, len(below), 0, boundaries[middle]), *below, *above]
+    far_jump = [
+        Instruction(_JUMP_GREATER_EQUAL, 0, 1, boundaries[middle]),
+        Instruction(_JUMP, 0, 0, len(below)),
+    ]
+    return [*far_jump, *below, *above]

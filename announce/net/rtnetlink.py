@@ -1,0 +1,250 @@
+"""The messages of rtnetlink that swimlb needs: links and addresses, in bytes (rtnetlink(7), RFC 3549).
+
+Pure: the sockets are in `links` and `addresses`. All numbers are in the byte order of the host.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntFlag
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from typing import TypeAlias
+
+AF_INET, AF_INET6 = 2, 10
+
+_NLMSG_ERROR, _NLMSG_DONE, _NLMSG_OVERRUN = 2, 3, 4
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
+_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
+_NLM_F_DUMP, _NLM_F_CREATE_EXCL = 0x300, 0x600
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
+_IFA_F_NODAD = 0x02
+_ATTRIBUTE_TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without the flags "nested" and "network byte order"
+_FOREVER = 0xFFFFFFFF
+_SCOPE_HOST = 254
+
+_HEADER = struct.Struct("=IHHII")
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBi")
+_ATTRIBUTE = struct.Struct("=HH")
+_ERRNO = struct.Struct("=i")
+
+GROUPS_OF_INTEREST = 0x1 | 0x10 | 0x100
+"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
+
+
+class NetlinkError(ValueError):
+    """The kernel's, or ours: bytes that are no netlink message. Nothing of the datagram may be believed."""
+
+
+class LinkFlag(IntFlag):
+    """`IFF_*` of linux/if.h."""
+
+    UP = 0x1
+    BROADCAST = 0x2
+    LOOPBACK = 0x8
+    RUNNING = 0x40
+    NOARP = 0x80
+    LOWER_UP = 0x10000
+
+
+_KNOWN_FLAGS = sum(LinkFlag)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkMessage:
+    """RTM_NEWLINK or RTM_DELLINK."""
+
+    is_removal: bool
+    index: int
+    name: str
+    flags: LinkFlag
+    mac: bytes
+    master: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressMessage:
+    """RTM_NEWADDR or RTM_DELADDR."""
+
+    is_removal: bool
+    index: int
+    address: IPv4Interface | IPv6Interface
+    label: str
+    protocol: int
+    """IFA_PROTO: who put the address there; 0 when nobody said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """NLMSG_ERROR: how a request went. `errno` is 0 for success."""
+
+    sequence: int
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class DumpDone:
+    """NLMSG_DONE. An interrupted dump may miss something and has to be asked for again."""
+
+    sequence: int
+    errno: int
+    is_interrupted: bool
+
+
+Message: TypeAlias = LinkMessage | AddressMessage | Acknowledgement | DumpDone
+
+
+def parse(datagram: bytes) -> list[Message]:
+    """The messages of one datagram; kinds that are of no interest are left out. Raises only NetlinkError."""
+    return list(_messages(datagram))
+
+
+def dump_links(sequence: int) -> bytes:
+    return _message(_RTM_GETLINK, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _LINK.pack(0, 0, 0, 0, 0))
+
+
+def dump_addresses(sequence: int) -> bytes:
+    return _message(_RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _ADDRESS.pack(0, 0, 0, 0, 0))
+
+
+def add_address(
+    sequence: int, index: int, address: IPv4Address | IPv6Address, label: str, protocol: int
+) -> bytes:
+    """Ask for a host address that the kernel accepts packets for but prefers not to speak from."""
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE_EXCL
+    attributes = [(_IFA_PROTO, bytes([protocol])), (_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))]
+    if isinstance(address, IPv6Address):
+        # Deprecated from the start (preferred for 0 s, valid for ever): never chosen as a source by itself.
+        attributes.append((_IFA_CACHEINFO, struct.pack("=IIII", 0, _FOREVER, 0, 0)))
+    return _message(_RTM_NEWADDR, flags, sequence, _address_payload(index, address, label, attributes))
+
+
+def remove_address(sequence: int, index: int, address: IPv4Address | IPv6Address, label: str) -> bytes:
+    """An IPv4 address is removed only if it carries the label; the kernel has no such check for IPv6."""
+    payload = _address_payload(index, address, label, [])
+    return _message(_RTM_DELADDR, _NLM_F_REQUEST | _NLM_F_ACK, sequence, payload)
+
+
+def _address_payload(
+    index: int, address: IPv4Address | IPv6Address, label: str, more: list[tuple[int, bytes]]
+) -> bytes:
+    if isinstance(address, IPv4Address):
+        # Scope "host" keeps the kernel from choosing the address for connections of its own.
+        header = _ADDRESS.pack(AF_INET, 32, 0, _SCOPE_HOST, index)
+        more = [*more, (_IFA_LABEL, label.encode() + b"\0")]
+    else:
+        header = _ADDRESS.pack(AF_INET6, 128, 0, 0, index)
+    attributes = [(_IFA_LOCAL, address.packed), (_IFA_ADDRESS, address.packed), *more]
+    return header + b"".join(_attribute(kind, value) for kind, value in attributes)
+
+
+def _message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
+    return _HEADER.pack(_HEADER.size + len(payload), kind, flags, sequence, 0) + payload
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    octets = _ATTRIBUTE.size + len(value)
+    return _ATTRIBUTE.pack(octets, kind) + value + bytes(-octets % 4)
+
+
+def _messages(datagram: bytes) -> Iterator[Message]:
+    offset = 0
+    while offset < len(datagram):
+        if len(datagram) - offset < _HEADER.size:
+            raise NetlinkError("a header is cut off")
+        octets, kind, flags, sequence, _ = _HEADER.unpack_from(datagram, offset)
+        if not _HEADER.size <= octets <= len(datagram) - offset:
+            raise NetlinkError(f"a message claims {octets} octets")
+        payload = datagram[offset + _HEADER.size : offset + octets]
+        offset += octets + -octets % 4
+        message = _decode(kind, flags, sequence, payload)
+        if message is not None:
+            yield message
+
+
+def _decode(kind: int, flags: int, sequence: int, payload: bytes) -> Message | None:
+    if kind in (_RTM_NEWLINK, _RTM_DELLINK):
+        return _decode_link(kind == _RTM_DELLINK, payload)
+    if kind in (_RTM_NEWADDR, _RTM_DELADDR):
+        return _decode_address(kind == _RTM_DELADDR, payload)
+    if kind == _NLMSG_ERROR:
+        return Acknowledgement(sequence, _errno(payload))
+    if kind == _NLMSG_DONE:
+        return DumpDone(sequence, _errno(payload) if payload else 0, bool(flags & _NLM_F_DUMP_INTR))
+    if kind == _NLMSG_OVERRUN:
+        raise NetlinkError("the kernel has lost messages")
+    return None
+
+
+def _decode_link(is_removal: bool, payload: bytes) -> LinkMessage | None:
+    family, _, index, flags, _ = _unpack(_LINK, payload)
+    if family != 0:
+        return None  # A bridge's notice about one of its ports (AF_BRIDGE), not about the link itself.
+    attributes = _attributes(payload[_LINK.size :])
+    return LinkMessage(
+        is_removal=is_removal,
+        index=index,
+        name=_text(attributes.get(_IFLA_IFNAME, b"")),
+        flags=LinkFlag(flags & _KNOWN_FLAGS),
+        mac=attributes.get(_IFLA_ADDRESS, b""),
+        master=_u32(attributes[_IFLA_MASTER]) if _IFLA_MASTER in attributes else None,
+    )
+
+
+def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
+    family, prefix_length, _, _, index = _unpack(_ADDRESS, payload)
+    attributes = _attributes(payload[_ADDRESS.size :])
+    # On a point-to-point link IFA_ADDRESS is the other end, and IFA_LOCAL ours; IPv6 has mostly IFA_ADDRESS alone.
+    packed = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
+    if (family, len(packed)) not in ((AF_INET, 4), (AF_INET6, 16)):
+        return None
+    if prefix_length > len(packed) * 8:
+        raise NetlinkError(f"an address has a prefix length of {prefix_length}")
+    interface = IPv4Interface if family == AF_INET else IPv6Interface
+    protocol = attributes.get(_IFA_PROTO, b"\0")
+    return AddressMessage(
+        is_removal=is_removal,
+        index=index,
+        address=interface((packed, prefix_length)),
+        label=_text(attributes.get(_IFA_LABEL, b"")),
+        protocol=protocol[0] if protocol else 0,
+    )
+
+
+def _attributes(payload: bytes) -> dict[int, bytes]:
+    attributes: dict[int, bytes] = {}
+    offset = 0
+    while len(payload) - offset >= _ATTRIBUTE.size:
+        octets, kind = _ATTRIBUTE.unpack_from(payload, offset)
+        if not _ATTRIBUTE.size <= octets <= len(payload) - offset:
+            raise NetlinkError(f"an attribute claims {octets} octets")
+        attributes[kind & _ATTRIBUTE_TYPE_MASK] = payload[offset + _ATTRIBUTE.size : offset + octets]
+        offset += octets + -octets % 4
+    return attributes
+
+
+def _unpack(layout: struct.Struct, payload: bytes) -> tuple[int, ...]:
+    if len(payload) < layout.size:
+        raise NetlinkError("a message is cut off")
+    return layout.unpack_from(payload)
+
+
+def _u32(value: bytes) -> int:
+    if len(value) != 4:
+        raise NetlinkError("a number has the wrong size")
+    return int.from_bytes(value, sys.byteorder)
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
+
+
+def _errno(payload: bytes) -> int:
+    (errno,) = _unpack(_ERRNO, payload)
+    return -errno
