@@ -1,0 +1,1 @@
+"""What people and machines can see of a speaker: logs, and the local status API."""

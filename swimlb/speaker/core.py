@@ -7,7 +7,7 @@ does not say is *how* an address is let go of, and that is what this machine add
      ▲                                          │
      └────────the plan names this node again────┘
 
-An address whose endpoints are gone, or that no Service has any more, is freed at once: there is nobody to wait for.
+An address that no Service has any more, or that no node can serve, is freed at once: there is nobody to wait for.
 
 The life of a speaker:
 
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
+from announce.bgp.routes import Route
 from swimlb.model import BgpPeer, IpAddress
 from swimlb.speaker.effects import (
     AddLocalAddress,
@@ -54,7 +55,7 @@ from swimlb.speaker.events import (
     StopRequested,
 )
 from swimlb.speaker.inventory import Inventory, Record
-from swimlb.speaker.planner import BgpRoute, Plan, plan
+from swimlb.speaker.planner import Plan, plan
 from swimlb.speaker.presence import Presence
 
 
@@ -115,7 +116,7 @@ class Speaker:
         self._owners: dict[IpAddress, str | None] = {}
         self._peers: dict[str, BgpPeer] = {}
         self._peers_stopping: set[str] = set()
-        self._advertised: dict[str, frozenset[BgpRoute]] = {}
+        self._advertised: dict[str, frozenset[Route]] = {}
         self._lost: set[str] = set()
         """Members that went away and may come back believing that they own something."""
 
@@ -301,7 +302,7 @@ class Speaker:
             if name not in self._peers and name not in self._peers_stopping:
                 self._peers[name] = peer
                 effects.append(StartPeer(peer))
-        for name in self._peers:
+        for name in sorted(self._peers):
             routes = self._plan.routes[name]
             if self._advertised.get(name) != routes:
                 self._advertised[name] = routes

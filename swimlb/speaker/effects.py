@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from announce.bgp.routes import Route
 from swimlb.model import BgpPeer, IpAddress
-from swimlb.speaker.planner import BgpRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Advertise:
     """The whole of what this peer is to hear from now on."""
 
     peer: str
-    routes: frozenset[BgpRoute]
+    routes: frozenset[Route]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,14 @@ where their endpoints differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_network
 
+from announce.bgp.routes import Route, RouteAttributes, merged
 from swimlb.model import (
     Allocation,
     BgpAdvertisement,
-    Community,
     IpAddress,
     IpNetwork,
     L2Advertisement,
@@ -50,15 +50,6 @@ class Reason(StrEnum):
     CONFLICTING_ADVERTISEMENTS = "ConflictingAdvertisements"
     NO_PEER = "NoPeer"
     OWNED_ELSEWHERE = "OwnedElsewhere"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class BgpRoute:
-    """One prefix as it is to be advertised to one peer."""
-
-    prefix: IpNetwork
-    local_pref: int | None = None
-    communities: tuple[Community, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,7 @@ class Withheld:
 class Plan:
     duties: Mapping[IpAddress, Duty] = field(default_factory=dict[IpAddress, Duty])
     """Every address that is announced on the LAN, by whomever."""
-    routes: Mapping[str, frozenset[BgpRoute]] = field(default_factory=dict[str, frozenset[BgpRoute]])
+    routes: Mapping[str, frozenset[Route]] = field(default_factory=dict[str, frozenset[Route]])
     """By name of the peer; a peer without routes is there too, for its session stays up."""
     withheld: tuple[Withheld, ...] = ()
 
@@ -110,8 +101,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         duties: dict[IpAddress, Duty] = {}
-        routes: dict[str, dict[IpNetwork, BgpRoute]] = {
-            name: {}
+        routes: dict[str, list[Route]] = {
+            name: []
             for name, peer in self._inventory.bgp_peers.items()
             if any_matches(peer.node_selectors, self._inventory.labels_of(self._this_node))
         }
@@ -123,7 +114,7 @@ class _Planner:
                 self._route(allocation, routes)
         return Plan(
             duties,
-            {name: frozenset(of_peer.values()) for name, of_peer in routes.items()},
+            {name: frozenset(merged(of_peer)) for name, of_peer in routes.items()},
             tuple(Withheld(service, by, reason) for (service, by), reason in sorted(self._withheld.items())),
         )
 
@@ -205,7 +196,7 @@ class _Planner:
 
     # BGP
 
-    def _route(self, allocation: Allocation, routes: dict[str, dict[IpNetwork, BgpRoute]]) -> None:
+    def _route(self, allocation: Allocation, routes: dict[str, list[Route]]) -> None:
         """Add the routes of one Service, or say why there are none."""
         of_pool = [
             advertisement
@@ -231,14 +222,14 @@ class _Planner:
             self._withhold(allocation, "bgp", refusal)
             return
         for peer, route in wanted:
-            routes[peer][route.prefix] = _merged(routes[peer].get(route.prefix), route)
+            routes[peer].append(route)
 
     def _bgp_refusal(
         self,
         allocation: Allocation,
         here: list[BgpAdvertisement],
         matching: list[BgpAdvertisement],
-        wanted: list[tuple[str, BgpRoute]],
+        wanted: list[tuple[str, Route]],
     ) -> Reason | None:
         if not here:
             return Reason.NODE_NOT_SELECTED
@@ -248,7 +239,8 @@ class _Planner:
             return Reason.NO_PEER
         preferences: dict[tuple[str, IpNetwork], int | None] = {}
         for peer, route in wanted:
-            if preferences.setdefault((peer, route.prefix), route.local_pref) != route.local_pref:
+            local_pref = route.attributes.local_pref
+            if preferences.setdefault((peer, route.prefix), local_pref) != local_pref:
                 return Reason.CONFLICTING_ADVERTISEMENTS
         return self._node_refusal(self._this_node) or self._endpoint_refusal(self._this_node, allocation)
 
@@ -291,19 +283,14 @@ class _Planner:
         self._withheld.setdefault((allocation.service.key, by), reason)
 
 
-def _route_of(address: IpAddress, advertisement: BgpAdvertisement) -> BgpRoute:
+def _route_of(address: IpAddress, advertisement: BgpAdvertisement) -> Route:
     length = advertisement.aggregation_length if address.version == 4 else advertisement.aggregation_length_v6
-    return BgpRoute(
+    parts = [community.parts for community in advertisement.communities]
+    return Route(
         ip_network(f"{address}/{length}", strict=False),
-        advertisement.local_pref,
-        tuple(sorted(advertisement.communities)),
+        RouteAttributes(
+            local_pref=advertisement.local_pref,
+            communities=tuple((part[0], part[1]) for part in parts if len(part) == 2),
+            large_communities=tuple((part[0], part[1], part[2]) for part in parts if len(part) == 3),
+        ),
     )
-
-
-def _merged(known: BgpRoute | None, route: BgpRoute) -> BgpRoute:
-    """Equal prefixes become one route: communities united, the higher local preference (MetalLB's is arbitrary)."""
-    if known is None:
-        return route
-    preferences = [pref for pref in (known.local_pref, route.local_pref) if pref is not None]
-    communities = tuple(sorted({*known.communities, *route.communities}))
-    return replace(route, local_pref=max(preferences, default=None), communities=communities)

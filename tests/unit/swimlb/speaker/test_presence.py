@@ -1,0 +1,47 @@
+"""What speakers tell each other in their gossip meta."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swimlb.speaker.presence import META_OCTETS_MAX, UNREADY_MAX, Presence
+
+
+def test_tells_that_it_leaves_and_what_it_cannot_serve() -> None:
+    """Both survive the way through the meta."""
+    told = Presence.of(is_leaving=True, unready_services=["default/web"])
+
+    heard = Presence.decode(told.encode())
+
+    assert heard == told
+    assert heard.is_leaving
+    assert not heard.is_ready_for("default/web")
+    assert heard.is_ready_for("default/other")
+
+
+def test_is_ready_for_nothing_when_too_much_is_unready() -> None:
+    """The list has a cap, and a node over it takes no traffic rather than some it cannot serve."""
+    told = Presence.of(is_leaving=False, unready_services=[f"default/{n}" for n in range(UNREADY_MAX + 1)])
+
+    heard = Presence.decode(told.encode())
+
+    assert not heard.is_ready_for("default/anything")
+
+
+@given(st.integers(0, UNREADY_MAX), st.booleans())
+def test_fits_the_limit_of_memberlist(unready: int, is_leaving: bool) -> None:
+    """Whatever it says."""
+    presence = Presence.of(is_leaving=is_leaving, unready_services=[f"ns/{n}" for n in range(unready)])
+
+    assert len(presence.encode()) <= META_OCTETS_MAX
+    assert Presence.decode(presence.encode()) == presence
+
+
+@given(st.binary(max_size=600))
+def test_reads_any_meta(meta: bytes) -> None:
+    """Members of another make are present, staying, and ready."""
+    presence = Presence.decode(meta)
+
+    if not meta.startswith(b"slb1"):
+        assert presence == Presence()
