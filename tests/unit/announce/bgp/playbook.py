@@ -1,0 +1,118 @@
+"""A peer in virtual time, and the router at the other end as octets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, ip_network
+from typing import Any
+
+from announce.bgp import (
+    BytesReceived,
+    Connect,
+    ConnectionEstablished,
+    Effect,
+    Event,
+    Peer,
+    PeerConfig,
+    Route,
+    RouteAttributes,
+    RoutesChanged,
+    Send,
+    Started,
+)
+from announce.bgp.capabilities import Capability, FourOctetAs, Multiprotocol, RouteRefreshSupport
+from announce.bgp.framing import Framer
+from announce.bgp.messages import Keepalive, Message, Open, decode_message, encode
+from announce.bgp.nlri import IPV4_UNICAST
+
+LOCAL = IPv4Address("192.0.2.10")
+REMOTE = IPv4Address("192.0.2.1")
+CONFIG = PeerConfig(local_asn=64496, peer_asn=64497, peer_address=REMOTE, node_name="node-a")
+CAPABILITIES = (Multiprotocol(IPV4_UNICAST), RouteRefreshSupport(), FourOctetAs(64497))
+
+
+class Latest(random.Random):
+    """Chance that always takes the upper bound: waits are not shortened."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def router_open(
+    *,
+    asn: int = 64497,
+    hold_time: int = 90,
+    identifier: str = "192.0.2.1",
+    capabilities: tuple[Capability, ...] = CAPABILITIES,
+) -> Open:
+    return Open(asn, hold_time, IPv4Address(identifier), capabilities)
+
+
+def routes(*prefixes: str, **attributes: Any) -> frozenset[Route]:
+    shared = replace(RouteAttributes(), **attributes)
+    return frozenset(Route(ip_network(prefix), shared) for prefix in prefixes)
+
+
+def sent(effects: Iterable[Effect], *, four_octet_as: bool = True) -> list[Message]:
+    """What the router reads from the effects of Send."""
+    stream = b"".join(effect.data for effect in effects if isinstance(effect, Send))
+    return [decode_message(*framed, four_octet_as=four_octet_as) for framed in Framer().feed(stream)]
+
+
+@dataclass
+class Playbook:
+    """`play.at(1.0, event, ...)` steps and returns the effects; `play.until(2.0)` lets time pass to there."""
+
+    peer: Peer
+    now: float = 0.0
+    connection: int = 0
+
+    def at(self, now: float, *events: Event) -> list[Effect]:
+        effects = self.until(now)
+        for event in events:
+            effects += self._noted(self.peer.step(event, now))
+        return effects
+
+    def until(self, now: float) -> list[Effect]:
+        assert now >= self.now
+        effects: list[Effect] = []
+        while (deadline := self.peer.next_deadline()) is not None and deadline <= now:
+            effects += self._noted(self.peer.advance(max(deadline, self.now)))
+            assert self.peer.next_deadline() != deadline, "a deadline that does not pass"
+        self.now = now
+        return effects
+
+    def hears(self, now: float, *messages: Message) -> list[Effect]:
+        """The router sends these in one go."""
+        return self.at(now, BytesReceived(self.connection, b"".join(map(encode, messages))))
+
+    def connects(self, now: float) -> list[Effect]:
+        return self.at(now, ConnectionEstablished(self.connection, LOCAL))
+
+    def _noted(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, Connect):
+                self.connection = effect.connection
+        return effects
+
+
+def idle(config: PeerConfig = CONFIG, **changes: Any) -> Playbook:
+    changed = replace(config, **changes)
+    return Playbook(Peer(changed, Latest(0)))
+
+
+def open_sent(**changes: Any) -> Playbook:
+    play = idle(**changes)
+    play.at(0.0, Started())
+    play.connects(0.0)
+    return play
+
+
+def established(*prefixes: str, remote: Open | None = None, **changes: Any) -> Playbook:
+    """A session since 0.0 s whose router has been told of the prefixes."""
+    play = open_sent(**changes)
+    play.at(0.0, RoutesChanged(routes(*prefixes)))
+    play.hears(0.0, remote or router_open(), Keepalive())
+    return play
