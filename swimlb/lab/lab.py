@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from swimlb.lab import faults, http, namespaces, processes, status, topology
+from swimlb.lab.convergence import disagreements, route_disagreements
 from swimlb.lab.errors import LabError
 from swimlb.lab.frr import Frr, listening_router, require_frr
 from swimlb.lab.processes import ProcessId
@@ -22,6 +23,7 @@ from swimlb.lab.waiting import wait_until
 from swimlb.lab.workload import service_ports
 
 JOIN_TIMEOUT = 30.0
+SETTLE_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 """A speaker that is told to stop hands its addresses over first, which takes a few seconds at most."""
 KILL_TIMEOUT = 5.0
@@ -192,13 +194,6 @@ class Lab:
         """Until every speaker holds every node for alive."""
         everyone = frozenset(node.name for node in self.network.nodes)
 
-        def have_all_joined() -> bool:
-            for name in everyone:
-                self._require_running(name)
-            return all(
-                one is not None and one.alive_members() == everyone for one in self.statuses().values()
-            )
-
         def seen() -> str:
             return "; ".join(
                 f"{name} "
@@ -206,7 +201,32 @@ class Lab:
                 for name, one in self.statuses().items()
             )
 
+        def have_all_joined() -> bool:
+            for name in everyone:
+                self._require_running(name)
+            return all(
+                one is not None and one.alive_members() == everyone for one in self.statuses().values()
+            )
+
         wait_until(have_all_joined, timeout=timeout, what="all members to join", seen=seen)
+
+    def wait_until_settled(self, *nodes: str, timeout: float = SETTLE_TIMEOUT) -> None:
+        """Until the speakers of these nodes (default: all) and the router are of one mind, and know Services."""
+        wait_until(
+            lambda: not self.unsettled(*nodes),
+            timeout=timeout,
+            what="the lab to come to rest",
+            seen=lambda: "; ".join(self.unsettled(*nodes)) or "it did, too late",
+        )
+
+    def unsettled(self, *nodes: str) -> list[str]:
+        """What keeps the lab from being at rest, one sentence each."""
+        names = nodes or tuple(node.name for node in self.network.nodes)
+        statuses = {name: self.status(name) for name in names}
+        addresses = {node.name: node.address for node in self.network.nodes}
+        return disagreements(
+            statuses, must_have_services=bool(service_ports(self.manifests))
+        ) or route_disagreements(statuses, addresses, self.router.next_hops)
 
     def _require_running(self, node: str) -> None:
         if self.sandbox.process(_speaker(node)) is None:

@@ -34,3 +34,8 @@ def wait_until(
             state = "" if seen is None else f"; by then: {seen()}"
             raise LabTimeoutError(f"waited {timeout:g} s for {what}{state}")
         time.sleep(interval)
+
+
+def pause(duration: float) -> None:
+    """Let time pass for its own sake, as in "see that nothing happens for a second"."""
+    time.sleep(duration)

@@ -10,13 +10,18 @@ import yaml
 
 
 def service_ports(manifests: Path) -> tuple[int, ...]:
-    """The ports of the LoadBalancer Services, ascending. What is not readable is the speaker's to report."""
-    ports: set[int] = set()
-    for path in sorted(manifests.glob("*.y*ml")):
-        for document in _documents(path):
-            if document.get("kind") == "Service":
-                ports |= _ports(document)
-    return tuple(sorted(ports))
+    """The ports of all Services, ascending. What is not readable is the speaker's to report."""
+    return tuple(sorted({port for ports in ports_by_service(manifests).values() for port in ports}))
+
+
+def ports_by_service(manifests: Path) -> dict[str, tuple[int, ...]]:
+    """The ports of each Service, by its name, in the order written."""
+    return {
+        document["metadata"]["name"]: ports
+        for path in sorted(manifests.glob("*.y*ml"))
+        for document in _documents(path)
+        if document.get("kind") == "Service" and (ports := _ports(document))
+    }
 
 
 def _documents(path: Path) -> Iterator[dict[str, Any]]:
@@ -27,8 +32,8 @@ def _documents(path: Path) -> Iterator[dict[str, Any]]:
     yield from (cast(dict[str, Any], document) for document in documents if isinstance(document, dict))
 
 
-def _ports(service: dict[str, Any]) -> set[int]:
+def _ports(service: dict[str, Any]) -> tuple[int, ...]:
     try:
-        return {entry["port"] for entry in service["spec"]["ports"] if type(entry["port"]) is int}
+        return tuple(entry["port"] for entry in service["spec"]["ports"] if type(entry["port"]) is int)
     except (KeyError, TypeError):
-        return set()
+        return ()
