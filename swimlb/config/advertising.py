@@ -1,0 +1,150 @@
+"""What advertisements refer to: pools, peers and communities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from swimlb.config.communities import parse_community
+from swimlb.config.declared import DeclaredBgpAdvertisement
+from swimlb.config.objects import Admitted
+from swimlb.config.report import Mistake, Place
+from swimlb.model import (
+    BgpAdvertisement,
+    BgpPeer,
+    Community,
+    L2Advertisement,
+    LabelSelector,
+    Pool,
+    any_matches,
+    networks_of,
+)
+
+
+@dataclass(slots=True)
+class Advertising:
+    """Links the advertisements; remembers the BGP ones, whose local preferences must not contradict each other."""
+
+    pools: tuple[Pool, ...]
+    peers: set[str]
+    aliases: dict[str, Community]
+    _linked: list[tuple[BgpAdvertisement, tuple[Pool, ...]]] = field(
+        default_factory=list[tuple[BgpAdvertisement, tuple[Pool, ...]]]
+    )
+
+    def link_l2(self, advertisement: L2Advertisement, place: Place) -> L2Advertisement:
+        self._select(advertisement.pools, advertisement.pool_selectors, place.at("spec"))
+        return advertisement
+
+    def link_bgp(self, declared: DeclaredBgpAdvertisement, place: Place) -> BgpAdvertisement:
+        spec = place.at("spec")
+        advertisement = replace(
+            declared.advertisement,
+            communities=self._communities(declared.communities, spec.at("communities")),
+        )
+        for index, name in enumerate(advertisement.peers):
+            if name not in self.peers:
+                spec.at("peers", index).warning(f"there is no BGPPeer {name}", "Create it, or mend the name.")
+        selected = self._select(advertisement.pools, advertisement.pool_selectors, spec)
+        for pool in selected:
+            _check_aggregation(advertisement, pool, spec)
+        self._check_local_preference(advertisement, selected, spec)
+        if not place.report.has_errors:
+            self._linked.append((advertisement, selected))
+        return advertisement
+
+    def _select(
+        self, names: tuple[str, ...], selectors: tuple[LabelSelector, ...], spec: Place
+    ) -> tuple[Pool, ...]:
+        """The pools that an advertisement is for; names and selectors add up, without either it is for all."""
+        known = {pool.name for pool in self.pools}
+        for index, name in enumerate(names):
+            if name not in known:
+                spec.at("ipAddressPools", index).warning(
+                    f"there is no IPAddressPool {name}", "Create it, or mend the name."
+                )
+        if not names and not selectors:
+            return self.pools
+        by_label = tuple(
+            pool for pool in self.pools if selectors and any_matches(selectors, dict(pool.labels))
+        )
+        if selectors and not by_label:
+            spec.at("ipAddressPoolSelectors").warning(
+                "select no pool", "Label a pool, or mend the selectors."
+            )
+        return tuple(pool for pool in self.pools if pool.name in names or pool in by_label)
+
+    def _communities(self, declared: tuple[Community | str, ...], place: Place) -> tuple[Community, ...]:
+        """Names first, then literals, as MetalLB looks them up."""
+        found: list[Community] = []
+        for index, one in enumerate(declared):
+            name = one if isinstance(one, str) else f"large:{one}" if one.is_large else str(one)
+            if name in self.aliases:
+                found.append(self.aliases[name])
+            elif isinstance(one, Community):
+                found.append(one)
+            elif ":" not in one:
+                place.at(index).error(
+                    f'no Community object defines "{one}"', "Define it, or write it like 65535:65282."
+                )
+            else:
+                try:
+                    parse_community(one)
+                except Mistake as mistake:
+                    place.at(index).error(mistake.message, mistake.hint)
+        return tuple(found)
+
+    def _check_local_preference(self, mine: BgpAdvertisement, pools: tuple[Pool, ...], spec: Place) -> None:
+        """Two advertisements that would send one prefix to one peer must agree on the preference.
+
+        Only what holds whatever nodes and Services there are is judged here; the rest when it is announced.
+        """
+        for other, their_pools in self._linked:
+            shared = [pool.name for pool in pools if pool in their_pools]
+            if shared and not _are_apart(mine, other) and (mine.local_pref or 0) != (other.local_pref or 0):
+                spec.at("localPref").error(
+                    f"invalid local preference {mine.local_pref or 0}: BGPAdvertisement {other.name} sets "
+                    f"{other.local_pref or 0} for the same prefixes of pool {shared[0]}",
+                    "Give both the same localPref, or different pools, peers or aggregation lengths.",
+                )
+                return
+
+
+def _are_apart(one: BgpAdvertisement, other: BgpAdvertisement) -> bool:
+    return (
+        bool(one.service_selectors or other.service_selectors)
+        or bool(one.node_selectors or other.node_selectors)
+        or bool(one.peers and other.peers and not set(one.peers) & set(other.peers))
+        or one.aggregation_length != other.aggregation_length
+        or one.aggregation_length_v6 != other.aggregation_length_v6
+    )
+
+
+def _check_aggregation(advertisement: BgpAdvertisement, pool: Pool, spec: Place) -> None:
+    """An aggregate must not reach beyond what the pool owns: it would attract others' traffic."""
+    for addresses in pool.ranges:
+        name, length = (
+            ("aggregationLength", advertisement.aggregation_length)
+            if addresses.first.version == 4
+            else ("aggregationLengthV6", advertisement.aggregation_length_v6)
+        )
+        if length == addresses.first.max_prefixlen:
+            continue
+        largest = min(network.prefixlen for network in networks_of(addresses))
+        if largest > length:
+            spec.at(name).error(
+                f"invalid aggregation length {length}: prefix {largest} in pool {pool.name} is more specific than "
+                f"the aggregation length for addresses {addresses}",
+                f"Choose {largest} or more, or give the pool the whole /{length}.",
+            )
+
+
+def warn_of_unused_peers(
+    peers: Iterable[Admitted[BgpPeer]], advertisements: Iterable[BgpAdvertisement]
+) -> None:
+    used = [set(advertisement.peers) for advertisement in advertisements]
+    for peer in peers:
+        if not any(not names or peer.ref.name in names for names in used):
+            peer.place.warning(
+                "no BGPAdvertisement uses this peer", "Nothing is advertised to it until one does."
+            )

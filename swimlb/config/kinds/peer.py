@@ -1,0 +1,245 @@
+"""BGPPeer in both versions, BFDProfile and Community."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from swimlb.config.communities import parse_community
+from swimlb.config.declared import BfdProfile, CommunityAliases, DeclaredPeer
+from swimlb.config.kinds.common import Kind, Object, Scope
+from swimlb.config.ranges import parse_address
+from swimlb.config.report import Mistake, Place
+from swimlb.config.schema import (
+    U32_MAX,
+    Boolean,
+    Integer,
+    ListOf,
+    Nested,
+    Parsed,
+    Text,
+    at,
+    parse_duration,
+    record,
+)
+from swimlb.config.selectors import SELECTORS
+from swimlb.model import BgpPeer, Community, IpAddress, LabelSelector
+
+_ASN = Integer(0, U32_MAX)
+_UNSPECIFIED = IPv4Address(0)
+_DEFAULT_PORT = 179
+
+
+def _parse_router_id(text: str) -> IPv4Address:
+    address = parse_address(text)
+    if not isinstance(address, IPv4Address) or int(address) == 0:
+        raise Mistake(
+            f"invalid router ID {text!r}", "A router ID reads like an IPv4 address other than 0.0.0.0."
+        )
+    return address
+
+
+@record()
+class SecretReference:
+    name: str = at("name", Text(), default="")
+    namespace: str = at("namespace", Text(), default="")
+
+
+@record()
+class PeerV1Beta1Spec:
+    """What both versions have. Timers are in seconds."""
+
+    my_asn: int = at("myASN", _ASN, default=0, required=True)
+    peer_asn: int = at("peerASN", _ASN, default=0)
+    peer_address: IpAddress | None = at("peerAddress", Parsed(parse_address), default=None)
+    peer_port: int = at("peerPort", Integer(0, 16384), default=_DEFAULT_PORT)
+    source_address: IpAddress | None = at("sourceAddress", Parsed(parse_address), default=None)
+    hold_time: float | None = at("holdTime", Parsed(parse_duration), default=None)
+    keepalive_time: float | None = at("keepaliveTime", Parsed(parse_duration), default=None)
+    router_id: IPv4Address | None = at("routerID", Parsed(_parse_router_id), default=None)
+    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=())
+    password: str = at("password", Text(), default="")
+    bfd_profile: str = at("bfdProfile", Text(), default="")
+    ebgp_multi_hop: bool = at("ebgpMultiHop", Boolean(), default=False)
+
+
+@record()
+class PeerSpec(PeerV1Beta1Spec):
+    peer_port: int = at("peerPort", Integer(1, 16384), default=_DEFAULT_PORT)
+    password_secret: SecretReference = at(
+        "passwordSecret", Nested(SecretReference), default=SecretReference()
+    )
+    dynamic_asn: str = at("dynamicASN", Text(), default="")
+    local_asn: int | None = at("localASN", Integer(1, U32_MAX), default=None)
+    interface: str = at("interface", Text(), default="")
+    connect_time: float | None = at("connectTime", Parsed(parse_duration), default=None)
+    enable_graceful_restart: bool = at("enableGracefulRestart", Boolean(), default=False)
+    vrf: str = at("vrf", Text(), default="")
+    disable_mp: bool = at("disableMP", Boolean(), default=False)
+    dual_stack: bool = at("dualStackAddressFamily", Boolean(), default=False)
+
+
+def decode_peer_v1beta1(source: Object) -> DeclaredPeer:
+    """The old version is read as the new one would be after conversion.
+
+    Its timers are not optional: unset means 0, which is a session without keepalives.
+    """
+    source.place.at("apiVersion").warning("v1beta1 is deprecated", "Please use metallb.io/v1beta2.")
+    old = source.read("spec", PeerV1Beta1Spec)
+    return _decode(
+        source,
+        replace(
+            old,
+            peer_port=old.peer_port or _DEFAULT_PORT,
+            hold_time=old.hold_time or 0.0,
+            keepalive_time=old.keepalive_time or 0.0,
+        ),
+    )
+
+
+def decode_peer(source: Object) -> DeclaredPeer:
+    spec = source.read("spec", PeerSpec)
+    place = source.place.at("spec")
+    _check_unsupported(spec, place)
+    if spec.dynamic_asn and spec.peer_asn:
+        place.at("dynamicASN").error("both peer ASN and dynamicASN specified", "Remove one of the two.")
+    if spec.interface and spec.peer_address is not None:
+        place.at("interface").error("peer has both Address and Interface specified", "Remove one of the two.")
+    if spec.password and spec.password_secret.name:
+        place.at("passwordSecret").error(
+            "can not have both password and secret ref set in peer config",
+            "Remove password or passwordSecret.",
+        )
+    if spec.connect_time is not None and not (1 <= spec.connect_time <= 65535 and spec.connect_time % 1 == 0):
+        place.at("connectTime").error(
+            "connect time should be a whole number of seconds between 1 second and 65535",
+            "Write it like 10s.",
+        )
+    declared = _decode(source, spec)
+    return replace(declared, password_secret=spec.password_secret.name or None)
+
+
+def _check_unsupported(spec: PeerSpec, place: Place) -> None:
+    """Refuse what would change who the peer is; only tell of what would merely make the session better."""
+    for is_set, name in (
+        (spec.dynamic_asn, "dynamicASN"),
+        (spec.local_asn is not None, "localASN"),
+        (spec.interface, "interface"),
+        (spec.vrf, "vrf"),
+    ):
+        if is_set:
+            place.at(name).error("is not supported yet", "Remove it, and give peerAddress and peerASN.")
+    for is_set, name in (
+        (spec.connect_time is not None, "connectTime"),
+        (spec.enable_graceful_restart, "enableGracefulRestart"),
+        (spec.dual_stack, "dualStackAddressFamily"),
+    ):
+        if is_set:
+            place.at(name).warning("is not supported yet and has no effect", "The session works without it.")
+    if spec.disable_mp:
+        place.at("disableMP").warning(
+            "disable mp is deprecated and has no effect since it's the default behavior now", "Remove it."
+        )
+
+
+def _decode(source: Object, spec: PeerV1Beta1Spec) -> DeclaredPeer:
+    """The rules that hold for both versions."""
+    place = source.place.at("spec")
+    if spec.my_asn == 0:
+        place.at("myASN").error("missing local ASN", "Give the AS number of the nodes, such as 64512.")
+    if spec.peer_asn == 0 and not getattr(spec, "dynamic_asn", ""):
+        place.at("peerASN").error("missing peer ASN", "Give the AS number of the router.")
+    if spec.peer_address is None and not getattr(spec, "interface", ""):
+        place.at("peerAddress").error("peer has no address specified", "Give the IP address of the router.")
+    if spec.ebgp_multi_hop and spec.peer_asn == spec.my_asn != 0:
+        place.at("ebgpMultiHop").error(
+            "invalid ebgp-multihop parameter set for an ibgp peer", "Remove it: iBGP is multi-hop anyhow."
+        )
+    hold_time, keepalive_time = _timers(spec, place)
+    peer = BgpPeer(
+        name=source.ref.name,
+        my_asn=spec.my_asn,
+        peer_asn=spec.peer_asn,
+        peer_address=spec.peer_address if spec.peer_address is not None else _UNSPECIFIED,
+        peer_port=spec.peer_port,
+        source_address=spec.source_address,
+        hold_time=hold_time,
+        keepalive_time=keepalive_time,
+        router_id=spec.router_id,
+        node_selectors=spec.node_selectors,
+        password=spec.password or None,
+        ebgp_multihop=spec.ebgp_multi_hop,
+    )
+    return DeclaredPeer(peer, bfd_profile=spec.bfd_profile or None)
+
+
+def _timers(spec: PeerV1Beta1Spec, place: Place) -> tuple[int | None, int | None]:
+    """Whole seconds, as RFC 4271 counts; when only one timer is given, it sets the other at one third."""
+    hold_time = None if spec.hold_time is None else int(spec.hold_time)
+    keepalive_time = None if spec.keepalive_time is None else int(spec.keepalive_time)
+    if hold_time is None and keepalive_time:
+        hold_time = 3 * keepalive_time
+    if keepalive_time is None and hold_time is not None:
+        keepalive_time = hold_time // 3
+    if hold_time is not None and (hold_time in (1, 2) or hold_time > 65535):
+        place.at("holdTime").error(
+            f"invalid hold time {hold_time}s: must be 0 or from 3s to 65535s", "Choose for example 90s."
+        )
+    elif hold_time is not None and keepalive_time is not None and keepalive_time > hold_time:
+        place.at("keepaliveTime").error(
+            f"invalid keepaliveTime {keepalive_time}s, must be lower than holdTime {hold_time}s",
+            "A third of holdTime is usual.",
+        )
+    return hold_time, keepalive_time
+
+
+_INTERVAL_MS = Integer(10, 60000)
+
+
+@record()
+class BfdSpec:
+    receive_interval: int | None = at("receiveInterval", _INTERVAL_MS, default=None)
+    transmit_interval: int | None = at("transmitInterval", _INTERVAL_MS, default=None)
+    detect_multiplier: int | None = at("detectMultiplier", Integer(2, 255), default=None)
+    echo_interval: int | None = at("echoInterval", _INTERVAL_MS, default=None)
+    echo_mode: bool = at("echoMode", Boolean(), default=False)
+    passive_mode: bool = at("passiveMode", Boolean(), default=False)
+    minimum_ttl: int | None = at("minimumTtl", Integer(1, 254), default=None)
+
+
+def decode_bfd_profile(source: Object) -> BfdProfile:
+    spec = source.read("spec", BfdSpec)
+    return BfdProfile(
+        name=source.ref.name,
+        receive_interval_ms=spec.receive_interval,
+        transmit_interval_ms=spec.transmit_interval,
+        detect_multiplier=spec.detect_multiplier,
+        echo_interval_ms=spec.echo_interval,
+        echo_mode=spec.echo_mode,
+        passive_mode=spec.passive_mode,
+        minimum_ttl=spec.minimum_ttl,
+    )
+
+
+@record()
+class AliasSpec:
+    name: str = at("name", Text(), default="", required=True)
+    value: Community = at("value", Parsed(parse_community), default=Community((0, 0)), required=True)
+
+
+@record()
+class CommunitySpec:
+    communities: tuple[AliasSpec, ...] = at("communities", ListOf(Nested(AliasSpec)), default=())
+
+
+def decode_community(source: Object) -> CommunityAliases:
+    spec = source.read("spec", CommunitySpec)
+    return CommunityAliases(tuple((alias.name, alias.value) for alias in spec.communities))
+
+
+KINDS = (
+    Kind("metallb.io/v1beta1", "BGPPeer", Scope.SYSTEM, decode_peer_v1beta1),
+    Kind("metallb.io/v1beta2", "BGPPeer", Scope.SYSTEM, decode_peer),
+    Kind("metallb.io/v1beta1", "BFDProfile", Scope.SYSTEM, decode_bfd_profile),
+    Kind("metallb.io/v1beta1", "Community", Scope.SYSTEM, decode_community),
+)

@@ -1,0 +1,61 @@
+"""Choosing the version of each object that comes into force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from swimlb.config.document import Ref
+from swimlb.config.reading import Version
+from swimlb.config.report import Place, Unreadable
+
+R = TypeVar("R")
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(Generic[M]):
+    """An object in force. Its place takes warnings; those about an old version go nowhere."""
+
+    ref: Ref
+    value: M
+    place: Place
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Versions of objects, newest first. Of each object the first version is admitted that fits in with the rest."""
+
+    versions: Mapping[Ref, tuple[Version, ...]]
+    admitted: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
+
+    @property
+    def fallen_back(self) -> set[Ref]:
+        """Objects of which an older version was admitted."""
+        return {ref for ref, version in self.admitted.items() if version.is_last_good}
+
+    def admit(self, cls: type[R], check: Callable[[R, Place], M]) -> list[Admitted[M]]:
+        """All objects of a kind, by name. `check` reports what is wrong and gives what the object means."""
+        results: list[Admitted[M]] = []
+        for ref in sorted(
+            ref for ref, versions in self.versions.items() if isinstance(versions[0].record, cls)
+        ):
+            result = self._admit_one(ref, cls, check)
+            if result is not None:
+                results.append(result)
+        return results
+
+    def _admit_one(self, ref: Ref, cls: type[R], check: Callable[[R, Place], M]) -> Admitted[M] | None:
+        for version in self.versions[ref]:
+            if not isinstance(version.record, cls):
+                continue
+            place = version.report.place
+            try:
+                value = check(version.record, place)
+            except Unreadable:
+                continue
+            if not version.report.has_errors:
+                self.admitted[ref] = version
+                return Admitted(ref, value, place)
+        return None

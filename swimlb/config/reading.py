@@ -1,0 +1,144 @@
+"""From documents to objects, each judged by itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from swimlb.config.document import Document, Ref, mapping_of
+from swimlb.config.kinds import ALL_KINDS, Kind, Object, Options, Scope
+from swimlb.config.kinds.common import Metadata
+from swimlb.config.report import Report, Unreadable
+from swimlb.config.schema import describe, read_record, shorten
+from swimlb.model import Severity
+
+_KINDS = {(kind.api_version, kind.name): kind for kind in ALL_KINDS}
+_OUR_GROUP = "metallb.io"
+_OUR_NAMES = sorted({kind.name for kind in ALL_KINDS if kind.scope is Scope.SYSTEM})
+_STATUS_KINDS = frozenset({"ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"})
+"""Kinds of our group that only tell the operator something; they are nothing to configure with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object that is well-formed by itself."""
+
+    record: object
+    report: Report
+    is_last_good: bool = False
+    """A version from before: it comes into force only when the newest one cannot."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """All objects of all documents."""
+
+    good: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
+    present: set[Ref] = field(default_factory=set[Ref])
+    """Every object that there is, good or bad."""
+    reports: list[Report] = field(default_factory=list[Report])
+
+
+def read_documents(documents: Sequence[Document], options: Options) -> Reading:
+    """Never raises: whatever a document holds, it is read or reported."""
+    reading = Reading()
+    places: dict[Ref, Document] = {}
+    for document in sorted(documents, key=lambda document: (document.file or "", document.line or 0)):
+        found = _identify(document, options, reading)
+        if found is None:
+            continue
+        kind, source = found
+        first = places.setdefault(source.ref, document)
+        if first is not document:
+            source.place.error(
+                f"is defined twice; the first one is at {_where(first)}",
+                "Remove one of the two, or rename it.",
+            )
+            continue
+        reading.present.add(source.ref)
+        if kind.scope is Scope.SYSTEM and source.ref.namespace != options.system_namespace:
+            source.place.at("metadata", "namespace").error(
+                f"resource must be created in {options.system_namespace} namespace, but is in {source.ref.namespace}",
+                f"Set metadata.namespace to {options.system_namespace}.",
+            )
+        try:
+            record = kind.decode(source)
+        except Unreadable:
+            continue
+        report = source.place.report
+        if not report.has_errors:
+            reading.good[source.ref] = Version(record, report)
+    return reading
+
+
+def _where(document: Document) -> str:
+    if document.file is None:
+        return "another place"
+    return document.file if document.line is None else f"{document.file}:{document.line}"
+
+
+def _identify(document: Document, options: Options, reading: Reading) -> tuple[Kind, Object] | None:
+    """What kind of object it is and how it is called; None after it was reported that nobody can tell."""
+    if document.content is None:
+        return None
+    report = Report(_source_name(document), document)
+    reading.reports.append(report)
+    content = mapping_of(document.content)
+    api_version, name = content.get("apiVersion"), content.get("kind")
+    if not isinstance(api_version, str) or not isinstance(name, str):
+        report.place.error(
+            f"is no Kubernetes object: apiVersion is {describe(api_version)}, kind is {describe(name)}",
+            "Give both, for example `apiVersion: v1` and `kind: Service`.",
+        )
+        return None
+    report.object = shorten(name)
+    try:
+        metadata = read_record(Metadata, content.get("metadata", {}), report.place / "metadata")
+    except Unreadable:
+        return None
+    kind = _KINDS.get((api_version, name))
+    if kind is None:
+        report.rename(str(Ref(shorten(name), metadata.namespace, metadata.name)))
+        _report_unknown(api_version, name, report)
+        return None
+    namespace = "" if kind.scope is Scope.CLUSTER else metadata.namespace or "default"
+    ref = Ref(name, namespace, metadata.name)
+    report.rename(str(ref))
+    report.namespace = namespace
+    if not metadata.name:
+        return None
+    return kind, Object(ref, metadata, document, report.place, options)
+
+
+def _source_name(document: Document) -> str:
+    return document.file or "document"
+
+
+def _report_unknown(api_version: str, name: str, report: Report) -> None:
+    group = api_version.partition("/")[0] if "/" in api_version else ""
+    versions = sorted(version for version, known in _KINDS if known == name)
+    if group != _OUR_GROUP:
+        hint = (
+            f"Known is {' and '.join(versions)}."
+            if versions
+            else "Nothing need be done if it is not for swimlb."
+        )
+        report.add(
+            Severity.WARNING, ("kind",), f"kind {shorten(name)} of {shorten(api_version)} is not used", hint
+        )
+        return
+    if name in _STATUS_KINDS:
+        return
+    known = [version for version in versions if version.startswith(_OUR_GROUP)]
+    if known:
+        report.add(
+            Severity.ERROR,
+            ("apiVersion",),
+            f"{name} has no version {shorten(api_version)}",
+            f"Use {known[-1]}.",
+        )
+        return
+    likely = difflib.get_close_matches(name, _OUR_NAMES, n=1)
+    hint = f"Did you mean {likely[0]}?" if likely else f"Known kinds are {', '.join(_OUR_NAMES)}."
+    report.add(Severity.ERROR, ("kind",), f"unknown kind {shorten(name)} in {_OUR_GROUP}", hint)

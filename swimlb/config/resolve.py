@@ -1,0 +1,104 @@
+"""From documents to the configuration that is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from swimlb.config.document import Document, Ref
+from swimlb.config.kinds import Options
+from swimlb.config.linking import link
+from swimlb.config.objects import Candidates
+from swimlb.config.reading import Version, read_documents
+from swimlb.config.report import Report
+from swimlb.model import Configuration, Problem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The version of an object that is in force, and the file it came from."""
+
+    record: object
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What is in force, and everything that is wrong with what was given."""
+
+    configuration: Configuration = field(default_factory=Configuration)
+    problems: tuple[Problem, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+    """Services that are none of our business: key and why."""
+    stale: frozenset[str] = frozenset()
+    """Objects whose newest version was refused, so that an older one is in force."""
+    kept: Mapping[Ref, Kept] = field(default_factory=dict[Ref, Kept])
+    """For the next call of `resolve`."""
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def resolve(
+    documents: Sequence[Document],
+    previous: Resolved | None = None,
+    *,
+    source_problems: Sequence[Problem] = (),
+    options: Options | None = None,
+) -> Resolved:
+    """Judge all documents at once. Pure, and never raises on whatever they hold.
+
+    A bad object is refused alone. If `previous` had a good version of it, that one stays in force; an object
+    that is gone is gone, except when it came from a file that `source_problems` tells could not be read.
+    """
+    reading = read_documents(documents, options or Options())
+    candidates = Candidates(_versions(previous, reading.good, reading.present, _unreadable(source_problems)))
+    linked = link(candidates)
+    problems = [problem for report in reading.reports for problem in report.problems]
+    stale = frozenset(str(ref) for ref in candidates.fallen_back)
+    return Resolved(
+        configuration=linked.configuration,
+        problems=tuple(sorted((*source_problems, *(_told(one, stale) for one in problems)), key=_order)),
+        ignored=linked.ignored,
+        stale=stale,
+        kept={
+            ref: Kept(version.record, version.report.document.file)
+            for ref, version in candidates.admitted.items()
+        },
+    )
+
+
+def _unreadable(problems: Sequence[Problem]) -> frozenset[str]:
+    return frozenset(
+        problem.file
+        for problem in problems
+        if problem.severity is Severity.ERROR and problem.file is not None
+    )
+
+
+def _versions(
+    previous: Resolved | None, good: Mapping[Ref, Version], present: set[Ref], unreadable: frozenset[str]
+) -> dict[Ref, tuple[Version, ...]]:
+    """The versions of each object that may come into force, newest first."""
+    versions: dict[Ref, tuple[Version, ...]] = {ref: (version,) for ref, version in good.items()}
+    for ref, kept in previous.kept.items() if previous is not None else ():
+        if ref in present or kept.file in unreadable:
+            # What is wrong with an old version was told when it was new.
+            old = Version(
+                kept.record,
+                Report(str(ref), Document(None, file=kept.file), ref.namespace),
+                is_last_good=True,
+            )
+            versions[ref] = (*versions.get(ref, ()), old)
+    return versions
+
+
+def _told(problem: Problem, stale: frozenset[str]) -> Problem:
+    if problem.severity is Severity.ERROR and problem.object in stale:
+        return replace(problem, hint=f"{problem.hint} Until then the last good version stays in force.")
+    return problem
+
+
+def _order(problem: Problem) -> tuple[str, int, str, str, str]:
+    return (problem.file or "", problem.line or 0, problem.object, problem.field, problem.message)
