@@ -1,0 +1,52 @@
+"""A directory of manifests that may be edited while we run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+from swimlb.sources.files import manifest_files, read_files
+from swimlb.sources.manifests import Manifests
+
+Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+class Directory:
+    """Reads a directory again when something in it has changed.
+
+    The caller polls. A file that is being written while it is read is read again at the next poll, because
+    its signature was taken before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._signature: Signature | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def poll(self) -> Manifests | None:
+        """What the directory holds if that may have changed since the last call, else None.
+
+        Raises OSError when the directory itself cannot be listed: that is no reason to forget what it held.
+        """
+        signature = _signature(self._path)
+        if signature == self._signature:
+            return None
+        manifests = read_files(manifest_files(self._path))
+        self._signature = signature
+        return manifests
+
+
+def _signature(directory: Path) -> Signature:
+    """Name, time of change, size and inode of each file, links followed."""
+    found: list[tuple[str, int, int, int]] = []
+    for file in manifest_files(directory):
+        try:
+            status = file.stat()
+        except OSError:
+            # It went away since it was listed: the next poll will see that.
+            continue
+        found.append((file.name, status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(found)

@@ -1,0 +1,84 @@
+"""Reading manifests from the file system."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from swimlb.model import Problem, Severity
+from swimlb.sources.manifests import Manifests, read_text
+
+SUFFIXES = (".yaml", ".yml", ".json")
+FILE_OCTETS_MAX = 8 * 2**20
+"""A file of 20,000 Services; who has more has more files, or Kubernetes."""
+FILES_MAX = 10_000
+
+
+def manifest_files(directory: Path) -> list[Path]:
+    """The manifests of a directory by name. Not those of subdirectories, and no hidden ones.
+
+    A mounted ConfigMap is understood: its files are symbolic links through the hidden directory `..data`.
+    """
+    found = [
+        entry for entry in directory.iterdir() if entry.suffix in SUFFIXES and not entry.name.startswith(".")
+    ]
+    return sorted(entry for entry in found if entry.is_file())[:FILES_MAX]
+
+
+def read_paths(paths: Iterable[Path]) -> Manifests:
+    """Files, and the manifests of directories, in the order given."""
+    result = Manifests()
+    for path in paths:
+        try:
+            files = manifest_files(path) if path.is_dir() else [path]
+        except OSError as error:
+            result += Manifests(problems=(_problem(path, f"cannot be listed: {error.strerror}"),))
+            continue
+        result += read_files(files)
+    return result
+
+
+def read_files(files: Iterable[Path]) -> Manifests:
+    read = [_read_file(file) for file in files]
+    return Manifests(
+        tuple(document for one in read for document in one.documents),
+        tuple(problem for one in read for problem in one.problems),
+    )
+
+
+def _read_file(file: Path) -> Manifests:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Manifests(problems=(_problem(file, "is no regular file"),))
+            octets = stream.read(FILE_OCTETS_MAX + 1)
+    except OSError as error:
+        return Manifests(problems=(_problem(file, f"cannot be read: {error.strerror}"),))
+    if len(octets) > FILE_OCTETS_MAX:
+        return Manifests(problems=(_problem(file, f"is larger than {FILE_OCTETS_MAX >> 20} MiB"),))
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        return Manifests(problems=(_problem(file, "is not UTF-8 text", line),))
+    return read_text(text, str(file))
+
+
+_HINTS = {"larger": "Split the file.", "UTF-8": "Save the file as UTF-8."}
+
+
+def _problem(file: Path, message: str, line: int | None = None) -> Problem:
+    return Problem(
+        severity=Severity.ERROR,
+        object=str(file),
+        field="",
+        message=message,
+        hint=next(
+            (hint for word, hint in _HINTS.items() if word in message), "Check the name and the permissions."
+        ),
+        file=str(file),
+        line=line,
+    )
