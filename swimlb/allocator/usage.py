@@ -1,0 +1,139 @@
+"""Which Service uses which address, and who may join in.
+
+MetalLB's rules of sharing: an address may have several Services if all carry the same sharing key, all have
+the same backends as far as externalTrafficPolicy Local makes that matter, and no two have a port in common.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from swimlb.allocator.refusal import Refused
+from swimlb.model import IpAddress, Service, ServicePort, TrafficPolicy
+
+SharingGroup: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+"""Sharing key and backends: Services of different groups never share."""
+
+_REASON_SHARERS_MAX = 5
+"""Of the Services that share an address, a reason names so many: it ends up in an event."""
+
+
+def sharing_group(service: Service) -> SharingGroup | None:
+    """None: shares with nobody. Without a local endpoint any node forwards, so backends matter only for Local."""
+    if not service.sharing_key:
+        return None
+    return service.sharing_key, service.selector if service.traffic_policy is TrafficPolicy.LOCAL else ()
+
+
+@dataclass(slots=True)
+class _Use:
+    """One address in use."""
+
+    group: SharingGroup | None
+    services: dict[str, Service] = field(default_factory=dict[str, Service])
+    ports: dict[ServicePort, str] = field(default_factory=dict[ServicePort, str])
+    """Who has the port."""
+
+
+class Usage:
+    """The addresses in use, by address and by sharing group."""
+
+    def __init__(self) -> None:
+        self._uses: dict[IpAddress, _Use] = {}
+        self._shared: dict[tuple[SharingGroup, int], list[int]] = {}
+        """Addresses of a group in ascending order."""
+        self._exhausted: dict[tuple[SharingGroup, int], dict[tuple[int, tuple[ServicePort, ...]], int]] = {}
+        """By start of a scan and ports: up to which address every one of the group has a clashing port."""
+
+    def is_free(self, address: IpAddress) -> bool:
+        return address not in self._uses
+
+    def check(self, service: Service, address: IpAddress) -> None:
+        """Raises Refused unless the Service may use the address."""
+        use = self._uses.get(address)
+        if use is None or use.services.keys() == {service.key}:
+            return
+        others = [key for key in use.services if key != service.key]
+        group = sharing_group(service)
+        if group is None or group != use.group:
+            raise Refused(
+                f'can\'t change sharing key for "{service.key}", address {address} also in use by '
+                f"{_listed(others)} ({_difference(service, use)})"
+            )
+        for port in service.ports:
+            if use.ports.get(port, service.key) != service.key:
+                raise Refused(
+                    f'port {port.protocol}/{port.port} is already in use on "{address}" by {use.ports[port]}'
+                )
+
+    def lowest_shareable(self, service: Service, first: IpAddress, last: IpAddress) -> IpAddress | None:
+        """The lowest address of a range that is in use and that this Service may share."""
+        group = sharing_group(service)
+        if group is None:
+            return None
+        where, scan = (group, first.version), (int(first), service.ports)
+        addresses, exhausted = self._shared.get(where, []), self._exhausted.setdefault(where, {})
+        for index in range(bisect_left(addresses, exhausted.get(scan, int(first))), len(addresses)):
+            number = addresses[index]
+            if number > int(last):
+                break
+            address = type(first)(number)
+            if not self._uses[address].ports.keys() & set(service.ports):
+                return address
+            exhausted[scan] = number + 1
+        return None
+
+    def take(self, service: Service, address: IpAddress) -> None:
+        """The caller has checked that the Service may."""
+        group = sharing_group(service)
+        use = self._uses.get(address)
+        if use is None:
+            use = self._uses[address] = _Use(group)
+            if group is not None:
+                where = (group, address.version)
+                insort(self._shared.setdefault(where, []), int(address))
+                self._reopen(where, address)
+        use.services[service.key] = service
+        for port in service.ports:
+            use.ports[port] = service.key
+
+    def release(self, service: Service, address: IpAddress) -> bool:
+        """Give an address back; True if nobody uses it any more."""
+        use = self._uses[address]
+        del use.services[service.key]
+        for port in service.ports:
+            del use.ports[port]
+        where = (use.group, address.version) if use.group is not None else None
+        if where is not None:
+            self._reopen(where, address)
+        if use.services:
+            return False
+        del self._uses[address]
+        if where is not None:
+            shared = self._shared[where]
+            del shared[bisect_left(shared, int(address))]
+        return True
+
+    def _reopen(self, where: tuple[SharingGroup, int], address: IpAddress) -> None:
+        """An address has more room than it had: scans that passed it must look again."""
+        exhausted = self._exhausted.get(where, {})
+        for scan in [scan for scan, below in exhausted.items() if scan[0] <= int(address) < below]:
+            exhausted[scan] = int(address)
+
+
+def _listed(keys: list[str]) -> str:
+    shown = ",".join(keys[:_REASON_SHARERS_MAX])
+    more = len(keys) - _REASON_SHARERS_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _difference(service: Service, use: _Use) -> str:
+    if not service.sharing_key:
+        return "this Service has no allow-shared-ip annotation"
+    if use.group is None:
+        return "which has no allow-shared-ip annotation"
+    if use.group[0] != service.sharing_key:
+        return f"whose sharing key is {use.group[0]}, not {service.sharing_key}"
+    return "with externalTrafficPolicy Local only Services with the same selector share"
