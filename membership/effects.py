@@ -1,0 +1,187 @@
+"""What a member wants done, and what it has to tell: everything that `Memberlist` returns.
+
+The first four are orders to the transport, the rest are facts for the application.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from membership.address import Endpoint
+from membership.members import Member
+
+
+@dataclass(frozen=True, slots=True)
+class SendPacket:
+    target: Endpoint
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect and send `payload`; report what comes back, and the end of it, within `timeout` seconds."""
+
+    stream: int
+    target: Endpoint
+    payload: bytes
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendStream:
+    """The answer on a stream that was accepted."""
+
+    stream: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Close once all is sent. No event about this stream is wanted any more."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A member is there that was not: new, or back from the dead. Never this member itself."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdated:
+    """Its meta or its address has changed."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSuspected:
+    """`accuser` got no answer from it. It still counts as a member, and has time to refute."""
+
+    name: str
+    incarnation: int
+    accuser: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRefuted:
+    """A suspected member has said that it lives."""
+
+    name: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFailed:
+    """The group agrees that a member is dead. It did not say goodbye (that is MemberLeft)."""
+
+    name: str
+    incarnation: int
+    accusers: tuple[str, ...]
+    """Who accused it, as far as known here; the last word was the first one's."""
+    suspected_for: float
+    """Seconds from the suspicion to the verdict; 0 when only the verdict was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A member has said goodbye."""
+
+    name: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccusationRefuted:
+    """This member was said to be suspect or dead, and has told the ring otherwise."""
+
+    incarnation: int
+    """Its new one."""
+    accuser: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameConflict:
+    """Two addresses claim one name. The known one keeps it."""
+
+    name: str
+    known: Endpoint
+    claimed: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFailure:
+    """One seed that could not be joined, and why. Not an effect itself: part of JoinCompleted."""
+
+    seed: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCompleted:
+    """Every seed of one JoinRequested has answered or failed. Failed ones are tried again in the background."""
+
+    contacted: tuple[Endpoint, ...]
+    failures: tuple[JoinFailure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveCompleted:
+    """The goodbye has been sent as often as news is sent; the sockets may be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushPullFailed:
+    """An exchange of tables that was not part of a JoinRequested went wrong; others will be tried."""
+
+    target: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketDropped:
+    """Something received, by packet or stream, was refused in whole or in part. It has changed nothing."""
+
+    source: Endpoint
+    reason: str
+    """Short and machine-readable, for a metric's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessageReceived:
+    """Bytes of another application in the same ring (serf's events, for example)."""
+
+    source: Endpoint
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLate:
+    """This member was not run for so long past its deadline that its verdicts were put off by as much."""
+
+    lateness: float
+
+
+TransportEffect: TypeAlias = SendPacket | OpenStream | SendStream | CloseStream
+"""What `membership.net.Transport.perform` takes."""
+
+Effect: TypeAlias = (
+    TransportEffect
+    | MemberJoined
+    | MemberUpdated
+    | MemberSuspected
+    | MemberRefuted
+    | MemberFailed
+    | MemberLeft
+    | AccusationRefuted
+    | NameConflict
+    | JoinCompleted
+    | LeaveCompleted
+    | PushPullFailed
+    | PacketDropped
+    | UserMessageReceived
+    | RunningLate
+)

@@ -1,0 +1,302 @@
+"""One member of the ring: SWIM with Lifeguard, on hashicorp/memberlist's wire protocol.
+
+This class joins the parts: it takes events apart, hands each message to the part that knows what to do,
+and gives back what the parts want done. The ideas are in the parts: `rules` (what a message does to the
+table), `probe` (finding failures), `suspicion`, `awareness`, `relay` (probing for others), `outbox` and
+`broadcast` (gossip), `pushpull` (whole tables, joining), `rejoin` (healing).
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import assert_never
+
+from membership import events as ev
+from membership.address import Endpoint
+from membership.awareness import Awareness
+from membership.config import Config
+from membership.effects import (
+    Effect,
+    LeaveCompleted,
+    PacketDropped,
+    RunningLate,
+    SendStream,
+    UserMessageReceived,
+)
+from membership.errors import DecodeError
+from membership.members import Member, Record, State, Table
+from membership.outbox import Outbox
+from membership.probe import Prober
+from membership.pushpull import PushPuller
+from membership.rejoin import Rejoiner
+from membership.relay import Relays, reply_endpoint
+from membership.rules import Rules
+from membership.streams import Accepted, Exchange, Stream, Streams, TcpPing
+from membership.wire.codec import META_OCTETS_MAX
+from membership.wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    IndirectPing,
+    Message,
+    Nack,
+    Ping,
+    Suspect,
+    User,
+    encode,
+)
+from membership.wire.packet import decode_packet
+from membership.wire.stream import Err, PushPull, StreamMessage, encode_err
+
+_LATENESS_TOLERATED = 0.5
+"""Of the probe timeout: being run later than that is our own fault, and not that of those who seem silent."""
+
+
+class Memberlist:
+    """Does no I/O and reads no clock: see `membership.net.Transport` for what performs its effects."""
+
+    def __init__(self, config: Config, rng: Random) -> None:
+        self._config = config
+        profile = config.profile
+        local = Record(
+            config.name,
+            config.octets,
+            config.port,
+            config.meta,
+            config.versions,
+            1,
+            State.ALIVE,
+            changed_at=0.0,
+        )
+        self._table = Table(local, rng)
+        self._awareness = Awareness(profile.awareness_max_multiplier)
+        self._outbox = Outbox(profile, self._table)
+        self._rules = Rules(config, self._table, self._awareness, self._outbox, rng)
+        self._streams = Streams(self._outbox)
+        self._relays = Relays(config, self._outbox)
+        self._prober = Prober(
+            config, self._table, self._rules, self._awareness, self._outbox, self._streams, rng
+        )
+        self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, self._streams, rng)
+        self._rejoiner = Rejoiner(config, self._table, self._outbox, rng)
+        self._is_leaving = False
+        self._due: float | None = None
+
+    # What others may look at
+
+    @property
+    def local(self) -> Member:
+        return self._table.local.member()
+
+    @property
+    def health(self) -> int:
+        """Lifeguard's score of ourselves: 0 is healthy."""
+        return self._awareness.score
+
+    def members(self) -> tuple[Member, ...]:
+        """All that are alive or only suspect, by name, and this member among them until it has left."""
+        records = sorted(
+            (record for record in self._table if record.is_member), key=lambda record: record.name
+        )
+        return tuple(record.member() for record in records)
+
+    def known(self) -> tuple[Member, ...]:
+        """All of the table by name: also the dead, and those that have left, until they are forgotten."""
+        return tuple(record.member() for record in sorted(self._table, key=lambda record: record.name))
+
+    # The machine
+
+    def step(self, event: ev.Event, now: float) -> list[Effect]:
+        self._excuse_lateness(now)
+        self._handle(event, now)
+        return self._end(now)
+
+    def advance(self, now: float) -> list[Effect]:
+        self._excuse_lateness(now)
+        self._rules.advance(now)
+        self._prober.advance(now)
+        self._relays.advance(now)
+        self._push_puller.advance(now)
+        self._rejoiner.advance(now)
+        self._outbox.gossip(now)
+        return self._end(now)
+
+    def next_deadline(self) -> float | None:
+        return self._due
+
+    def _excuse_lateness(self, now: float) -> None:
+        """After a stall of our own, whoever seems to be late gets as much more time (Lifeguard)."""
+        if self._due is None or now - self._due <= _LATENESS_TOLERATED * self._config.profile.probe_timeout:
+            return
+        lateness = now - self._due
+        self._due = now
+        self._rules.delay(lateness)
+        self._prober.delay(lateness)
+        self._awareness.adjust(+1)
+        self._outbox.tell(RunningLate(lateness))
+
+    def _end(self, now: float) -> list[Effect]:
+        effects = self._outbox.drain(now)
+        if self._is_leaving and not self._outbox.is_queued(self._config.name):
+            self._is_leaving = False
+            effects.append(LeaveCompleted())
+        deadlines = (
+            self._rules.next_deadline(),
+            self._prober.next_deadline(),
+            self._relays.next_deadline(),
+            self._push_puller.next_deadline(),
+            self._rejoiner.next_deadline(),
+            self._outbox.gossip_due(),
+        )
+        self._due = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return effects
+
+    def _handle(self, event: ev.Event, now: float) -> None:
+        match event:
+            case ev.PacketReceived():
+                self._receive_packet(event, now)
+            case ev.PacketUnsendable():
+                self._prober.hear_unsendable(event.target, now)
+            case ev.StreamAccepted():
+                self._accept(event)
+            case ev.StreamReceived():
+                self._receive_stream(event, now)
+            case ev.StreamEnded():
+                self._end_stream(event.stream, "closed-without-answer")
+            case ev.StreamFailed():
+                self._end_stream(event.stream, event.reason)
+            case ev.Started():
+                self._start(now)
+            case ev.JoinRequested():
+                self._rejoiner.add_seeds(event.seeds)
+                self._push_puller.join(event.seeds)
+            case ev.LeaveRequested():
+                self._leave(now)
+            case ev.MetaChanged():
+                assert len(event.meta) <= META_OCTETS_MAX
+                self._rules.change_meta(event.meta)
+            case _:
+                assert_never(event)
+
+    def _start(self, now: float) -> None:
+        self._table.local.changed_at = now
+        self._prober.start(now)
+        self._push_puller.start(now)
+        self._rejoiner.start(now)
+
+    def _leave(self, now: float) -> None:
+        if self._table.local.state == State.LEFT:
+            return
+        self._prober.stop()
+        self._push_puller.stop()
+        self._rejoiner.stop()
+        self._rules.leave(now)
+        self._is_leaving = True
+
+    # Packets
+
+    def _receive_packet(self, event: ev.PacketReceived, now: float) -> None:
+        for message in decode_packet(event.payload):
+            try:
+                if isinstance(message, DecodeError):
+                    raise message
+                self._receive_message(message, event.source, now)
+            except DecodeError as error:
+                self._outbox.tell(PacketDropped(event.source, error.reason))
+
+    def _receive_message(self, message: Message, source: Endpoint, now: float) -> None:
+        match message:
+            case Ping():
+                self._expect_our_name(message)
+                target = reply_endpoint(message.source_address, message.source_port, source)
+                self._outbox.send(target, Ack(message.sequence))
+            case Ack():
+                self._hear_ack(message.sequence, now)
+            case Nack():
+                self._prober.hear_nack(message.sequence)
+            case IndirectPing():
+                self._relays.request(message, source, now)
+            case Alive():
+                self._rules.alive(message, now)
+            case Suspect():
+                self._rules.suspect(message, now, source)
+            case Dead():
+                self._rules.dead(message, now, source)
+            case User():
+                self._outbox.tell(UserMessageReceived(source, message.payload))
+            case _:
+                assert_never(message)
+
+    def _expect_our_name(self, ping: Ping) -> None:
+        if ping.node not in ("", self._config.name):
+            raise DecodeError("ping-for-another-name")
+
+    def _hear_ack(self, sequence: int, now: float) -> None:
+        if self._prober.hear_ack(sequence, now) or self._relays.hear_ack(sequence):
+            return
+        if (endpoint := self._rejoiner.hear_ack(sequence)) is not None:
+            self._push_puller.exchange(endpoint, is_join=True)
+
+    # Streams
+
+    def _accept(self, event: ev.StreamAccepted) -> None:
+        try:
+            self._streams.accept(event.stream, event.source)
+        except DecodeError as error:
+            self._outbox.tell(PacketDropped(event.source, error.reason))
+
+    def _receive_stream(self, event: ev.StreamReceived, now: float) -> None:
+        if (stream := self._streams.get(event.stream)) is None:
+            return
+        try:
+            message = self._streams.receive(stream, event.data)
+            if message is not None:
+                self._receive_stream_message(stream, message, now)
+                self._streams.close(stream)
+        except DecodeError as error:
+            self._refuse_stream(stream, error.reason)
+
+    def _receive_stream_message(self, stream: Stream, message: StreamMessage, now: float) -> None:
+        match stream.purpose:
+            case Exchange():
+                self._push_puller.complete(stream, stream.purpose, message, now)
+            case TcpPing():
+                if isinstance(message, Ack) and message.sequence == stream.purpose.sequence:
+                    self._prober.hear_ack(message.sequence, now)
+            case Accepted():
+                self._serve(stream, message, now)
+
+    def _serve(self, stream: Stream, message: StreamMessage, now: float) -> None:
+        match message:
+            case PushPull():
+                self._push_puller.serve(stream, message, now)
+            case Ping():
+                self._expect_our_name(message)
+                self._outbox.tell(SendStream(stream.number, encode(Ack(message.sequence))))
+            case User():
+                self._outbox.tell(UserMessageReceived(stream.remote, message.payload))
+            case Ack() | Err():
+                raise DecodeError("unexpected-type")
+
+    def _refuse_stream(self, stream: Stream, reason: str) -> None:
+        self._outbox.tell(PacketDropped(stream.remote, reason))
+        match stream.purpose:
+            case Exchange():
+                self._push_puller.fail(stream, stream.purpose, reason)
+            case Accepted():
+                if reason == "encrypted":
+                    # What memberlist's operators know to look for.
+                    text = encode_err("remote state is encrypted and encryption is not configured")
+                    self._outbox.tell(SendStream(stream.number, text))
+            case TcpPing():
+                pass
+        self._streams.close(stream)
+
+    def _end_stream(self, number: int, reason: str) -> None:
+        """No complete message will come any more."""
+        if (stream := self._streams.get(number)) is not None:
+            self._streams.close(stream)
+            if isinstance(stream.purpose, Exchange):
+                self._push_puller.fail(stream, stream.purpose, reason)
+            elif isinstance(stream.purpose, Accepted):
+                self._outbox.tell(PacketDropped(stream.remote, "stream-incomplete"))

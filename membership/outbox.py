@@ -1,0 +1,119 @@
+"""What leaves a member in one step: packets with news riding on them, urgent news at once, facts."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from membership.address import Endpoint
+from membership.broadcast import BroadcastQueue, transmit_limit
+from membership.config import Profile
+from membership.effects import Effect, SendPacket
+from membership.members import Record, State, Table
+from membership.wire.codec import U32_MAX
+from membership.wire.messages import Message, encode
+from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, compound, with_crc
+
+_FLUSH_NODES_MAX = 16
+"""Our own urgent news goes straight to this many members: to all of them in most rings."""
+_PROTOCOL_WITH_CRC = 5
+
+
+class Urgency(IntEnum):
+    NONE = 0
+    """Waits for the next gossip round, or rides on a packet before that."""
+    FORWARDED = 1
+    """Passed on at once to as many as a gossip round has."""
+    OWN = 2
+    """Told at once to everyone, up to a limit."""
+
+
+class Outbox:
+    """Collects the effects of a step. The queue of news is here because every packet may take from it."""
+
+    def __init__(self, profile: Profile, table: Table) -> None:
+        self._profile = profile
+        self._table = table
+        self._effects: list[Effect] = []
+        self._queue = BroadcastQueue()
+        self._urgency = Urgency.NONE
+        self._sequence = 0
+        self._next_gossip: float | None = None
+
+    def next_sequence(self) -> int:
+        """One counter for all pings, our own and those for others."""
+        self._sequence = self._sequence % U32_MAX + 1
+        return self._sequence
+
+    def tell(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def broadcast(self, name: str, message: Message, urgency: Urgency) -> None:
+        self._queue.put(name, encode(message))
+        self._urgency = max(self._urgency, urgency)
+
+    def is_queued(self, name: str) -> bool:
+        return name in self._queue
+
+    def send(self, target: Endpoint, message: Message) -> None:
+        """Send a message, and what news fits beside it."""
+        encoded = encode(message)
+        used = len(encoded) + PART_OVERHEAD_OCTETS + COMPOUND_OVERHEAD_OCTETS
+        self._send(target, [encoded, *self._take(self._profile.packet_octets_max - used)])
+
+    def send_alone(self, record: Record, *messages: Message) -> None:
+        """Send messages to a member whose versions are known, without other news."""
+        self._send_to(record, list(map(encode, messages)))
+
+    def gossip_due(self) -> float | None:
+        return self._next_gossip
+
+    def gossip(self, now: float) -> None:
+        """One gossip round, if it is due: each receiver gets a fresh choice of the news."""
+        if self._next_gossip is None or now < self._next_gossip:
+            return
+        self._next_gossip = now + self._profile.gossip_interval
+        for record in self._table.pick(self._profile.gossip_nodes, lambda record: self._hears(record, now)):
+            if parts := self._take(self._profile.packet_octets_max - COMPOUND_OVERHEAD_OCTETS):
+                self._send_to(record, parts)
+
+    def drain(self, now: float) -> list[Effect]:
+        """End the step: send what is urgent, and hand over all effects."""
+        if self._urgency:
+            self._flush()
+        if not self._queue:
+            self._next_gossip = None
+        elif self._next_gossip is None:
+            self._next_gossip = now + self._profile.gossip_interval
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _flush(self) -> None:
+        count = _FLUSH_NODES_MAX if self._urgency == Urgency.OWN else self._profile.gossip_nodes
+        self._urgency = Urgency.NONE
+        receivers = self._table.pick(count, lambda record: record.is_member)
+        if not receivers:
+            return
+        # One transmit for all of them: the rounds that follow are what makes up for loss.
+        if parts := self._take(self._profile.packet_octets_max - COMPOUND_OVERHEAD_OCTETS):
+            for record in receivers:
+                self._send_to(record, parts)
+
+    def _hears(self, record: Record, now: float) -> bool:
+        """A dead member gets gossip for a while longer: it may only be cut off, and this is how it learns."""
+        if record.state == State.DEAD:
+            return now - record.changed_at <= self._profile.gossip_to_the_dead_time
+        return record.state != State.LEFT
+
+    def _take(self, octets: int) -> list[bytes]:
+        if not self._queue:
+            return []
+        return self._queue.take(octets, transmit_limit(self._profile.retransmit_mult, len(self._table)))
+
+    def _send_to(self, record: Record, parts: list[bytes]) -> None:
+        payload = compound(parts)
+        if record.protocol_max >= _PROTOCOL_WITH_CRC:
+            payload = with_crc(payload)
+        self._effects.append(SendPacket(record.endpoint, payload))
+
+    def _send(self, target: Endpoint, parts: list[bytes]) -> None:
+        self._effects.append(SendPacket(target, compound(parts)))

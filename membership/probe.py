@@ -1,0 +1,163 @@
+"""SWIM's failure detector: one member per interval is asked whether it is there.
+
+One probe: a ping; without an ack after `probe_timeout` a second ping, requests to helpers, and a TCP ping;
+without any answer until the end of the interval (longer, if we doubt ourselves) the member is accused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from membership.address import Endpoint
+from membership.awareness import Awareness
+from membership.config import Config
+from membership.members import Record, State, Table
+from membership.outbox import Outbox
+from membership.relay import ping
+from membership.rules import Rules
+from membership.streams import Streams, TcpPing
+from membership.wire.messages import IndirectPing, Suspect, encode
+
+_PROTOCOL_WITH_TCP_PING = 3
+_PROTOCOL_WITH_NACK = 4
+
+
+@dataclass(slots=True)
+class _Probe:
+    record: Record
+    sequence: int
+    escalates_at: float
+    fails_at: float
+    has_escalated: bool = False
+    nacks_expected: int = 0
+    nacks: int = 0
+
+
+class Prober:
+    """Runs one probe after the other, once started."""
+
+    def __init__(
+        self,
+        config: Config,
+        table: Table,
+        rules: Rules,
+        awareness: Awareness,
+        outbox: Outbox,
+        streams: Streams,
+        rng: Random,
+    ) -> None:
+        self._config = config
+        self._profile = config.profile
+        self._table = table
+        self._rules = rules
+        self._awareness = awareness
+        self._outbox = outbox
+        self._streams = streams
+        self._rng = rng
+        self._next_tick: float | None = None
+        self._tick_waits = False
+        self._probe: _Probe | None = None
+
+    def start(self, now: float) -> None:
+        """The first probe is due within an interval, by chance, so that members do not march in step."""
+        self._next_tick = now + self._rng.uniform(0, self._profile.probe_interval)
+
+    def stop(self) -> None:
+        self._next_tick = self._probe = None
+
+    def next_deadline(self) -> float | None:
+        if (probe := self._probe) is None or self._next_tick is None:
+            return self._next_tick
+        return min(self._next_tick, probe.fails_at if probe.has_escalated else probe.escalates_at)
+
+    def advance(self, now: float) -> None:
+        if (probe := self._probe) is not None:
+            if now >= probe.fails_at:
+                self._fail(probe, now)
+            elif now >= probe.escalates_at and not probe.has_escalated:
+                self._escalate(probe, now)
+        if self._next_tick is not None and now >= self._next_tick:
+            self._next_tick = max(self._next_tick + self._profile.probe_interval, now)
+            self._tick_waits = True
+        self._start_waiting(now)
+
+    def delay(self, lateness: float) -> None:
+        """We slept: give the answers time to be read before they are missed."""
+        if self._probe is not None:
+            self._probe.escalates_at += lateness
+            self._probe.fails_at += lateness
+
+    def hear_ack(self, sequence: int, now: float) -> bool:
+        """Direct, relayed or by TCP; False if it is not about the current probe."""
+        if self._probe is None or self._probe.sequence != sequence:
+            return False
+        self._probe = None
+        self._awareness.adjust(-1)
+        self._start_waiting(now)
+        return True
+
+    def hear_nack(self, sequence: int) -> None:
+        if self._probe is not None and self._probe.sequence == sequence:
+            self._probe.nacks += 1
+
+    def hear_unsendable(self, target: Endpoint, now: float) -> None:
+        """No use in waiting for an ack to a ping that was not sent: ask the helpers now."""
+        probe = self._probe
+        if probe is not None and not probe.has_escalated and probe.record.endpoint == target:
+            self._escalate(probe, now)
+
+    def _start_waiting(self, now: float) -> None:
+        """One probe at a time, and at most one more waits."""
+        if self._probe is None and self._tick_waits:
+            self._tick_waits = False
+            if (record := self._table.next_to_probe()) is not None:
+                self._begin(record, now)
+
+    def _begin(self, record: Record, now: float) -> None:
+        interval = self._awareness.scale(self._profile.probe_interval)
+        sequence = self._outbox.next_sequence()
+        self._probe = _Probe(record, sequence, now + self._profile.probe_timeout, now + interval)
+        question = ping(self._config, sequence, record.name)
+        if record.state == State.SUSPECT:
+            # So that it can refute at once.
+            accusation = Suspect(record.incarnation, record.name, self._config.name)
+            self._outbox.send_alone(record, question, accusation)
+        else:
+            self._outbox.send(record.endpoint, question)
+
+    def _escalate(self, probe: _Probe, now: float) -> None:
+        probe.has_escalated = True
+        record = probe.record
+        question = ping(self._config, probe.sequence, record.name)
+        self._outbox.send(record.endpoint, question)
+        helpers = self._table.pick(
+            self._profile.indirect_checks,
+            lambda helper: helper.state == State.ALIVE and helper is not record,
+        )
+        for helper in helpers:
+            wants_nack = helper.protocol_max >= _PROTOCOL_WITH_NACK
+            probe.nacks_expected += wants_nack
+            self._outbox.send(helper.endpoint, self._request(probe, wants_nack))
+        if not self._profile.disable_tcp_pings and record.protocol_max >= _PROTOCOL_WITH_TCP_PING:
+            timeout = max(probe.fails_at - now, self._profile.probe_timeout)
+            self._streams.open(record.endpoint, encode(question), TcpPing(probe.sequence), timeout)
+
+    def _request(self, probe: _Probe, wants_nack: bool) -> IndirectPing:
+        record, config = probe.record, self._config
+        return IndirectPing(
+            probe.sequence,
+            record.octets,
+            record.port,
+            record.name,
+            wants_nack,
+            config.octets,
+            config.port,
+            config.name,
+        )
+
+    def _fail(self, probe: _Probe, now: float) -> None:
+        self._probe = None
+        # A helper that says nothing hints that the fault is ours; one that says nack, that it is not.
+        self._awareness.adjust(probe.nacks_expected - probe.nacks if probe.nacks_expected else 1)
+        self._rules.accuse(probe.record, now)

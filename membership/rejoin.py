@@ -1,0 +1,89 @@
+"""Finding back together: lost members and unreached seeds are pinged until they answer.
+
+memberlist never tries a member again once it is forgotten, so that two halves of a cut ring stay apart.
+A ping costs one packet per interval and, unlike a join, no connection that hangs on a host that is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from membership.address import Endpoint
+from membership.config import Config
+from membership.members import State, Table
+from membership.outbox import Outbox
+from membership.relay import ping
+
+_REMEMBERED_MAX = 64
+"""Addresses of forgotten members kept: the oldest goes first. One that answers brings all others with it."""
+_SEEDS_MAX = 256
+
+
+class Rejoiner:
+    """Once started, asks one address per interval; an ack from it is worth a push/pull."""
+
+    def __init__(self, config: Config, table: Table, outbox: Outbox, rng: Random) -> None:
+        self._config = config
+        self._table = table
+        self._outbox = outbox
+        self._rng = rng
+        self._seeds: dict[Endpoint, None] = {}
+        self._remembered: dict[Endpoint, None] = {}
+        self._asked: dict[int, Endpoint] = {}
+        self._next: float | None = None
+
+    def start(self, now: float) -> None:
+        self._next = now + self._jittered()
+
+    def stop(self) -> None:
+        self._next = None
+
+    def add_seeds(self, seeds: Iterable[Endpoint]) -> None:
+        self._seeds |= dict.fromkeys(seeds)
+        _drop_oldest(self._seeds, _SEEDS_MAX)
+
+    def next_deadline(self) -> float | None:
+        return self._next
+
+    def advance(self, now: float) -> None:
+        if self._next is None or now < self._next:
+            return
+        self._next = now + self._jittered()
+        self._asked.clear()
+        self._reap(now)
+        if candidates := self._candidates():
+            self._ask(self._rng.choice(candidates))
+
+    def hear_ack(self, sequence: int) -> Endpoint | None:
+        """Who answered, if this is about one of our questions."""
+        return self._asked.pop(sequence, None)
+
+    def _reap(self, now: float) -> None:
+        """Forget who has been dead or gone for long, but not where a dead one was."""
+        for record in self._table.forget_before(now - self._config.profile.gossip_to_the_dead_time):
+            if record.state == State.DEAD:
+                self._remembered.pop(record.endpoint, None)
+                self._remembered[record.endpoint] = None
+        _drop_oldest(self._remembered, _REMEMBERED_MAX)
+
+    def _ask(self, endpoint: Endpoint) -> None:
+        sequence = self._outbox.next_sequence()
+        self._asked[sequence] = endpoint
+        # No name: whoever is at this address now will do.
+        self._outbox.send(endpoint, ping(self._config, sequence, ""))
+
+    def _candidates(self) -> list[Endpoint]:
+        present = {record.endpoint for record in self._table if record.is_member}
+        lost = dict.fromkeys(record.endpoint for record in self._table if record.state == State.DEAD)
+        self._remembered = {endpoint: None for endpoint in self._remembered if endpoint not in present}
+        return [endpoint for endpoint in lost | self._seeds | self._remembered if endpoint not in present]
+
+    def _jittered(self) -> float:
+        """So that the two halves of a ring do not ask in step."""
+        return self._config.profile.reconnect_interval * self._rng.uniform(0.75, 1.0)
+
+
+def _drop_oldest(endpoints: dict[Endpoint, None], count_max: int) -> None:
+    while len(endpoints) > count_max:
+        del endpoints[next(iter(endpoints))]

@@ -1,0 +1,283 @@
+"""What alive, suspect and dead messages do to the table: the rules that make the ring agree.
+
+A higher incarnation wins; at the same incarnation dead beats suspect beats alive. Only a member itself
+raises its incarnation, and does so to refute what is said about it. A rule may refuse a message with
+DecodeError, and has then changed nothing.
+
+    alive   --suspect-->  suspect  --timer, dead-->  dead     (left, if it says so itself)
+    suspect, dead, left   --alive with a higher incarnation-->  alive
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from membership.address import Endpoint, host_of, is_address
+from membership.awareness import Awareness
+from membership.config import Config
+from membership.effects import (
+    AccusationRefuted,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberRefuted,
+    MemberSuspected,
+    MemberUpdated,
+    NameConflict,
+    SendPacket,
+)
+from membership.errors import DecodeError
+from membership.members import Record, State, Table
+from membership.outbox import Outbox, Urgency
+from membership.suspicion import Suspicion, suspicion_bounds
+from membership.wire.codec import U32_MAX
+from membership.wire.messages import Alive, Dead, Suspect, encode
+
+_SECOND_OPINIONS = 6
+"""About how many members look for themselves when they hear of a suspicion, whatever the size of the ring."""
+
+
+class Rules:
+    """The only place that adds members and changes what is known of them."""
+
+    def __init__(
+        self, config: Config, table: Table, awareness: Awareness, outbox: Outbox, rng: Random
+    ) -> None:
+        self._config = config
+        self._profile = config.profile
+        self._table = table
+        self._awareness = awareness
+        self._outbox = outbox
+        self._rng = rng
+        self._suspicions: dict[str, Suspicion] = {}
+        self.refutations = 0
+
+    @property
+    def _local(self) -> Record:
+        return self._table.local
+
+    # Messages of others
+
+    def alive(self, message: Alive, now: float) -> None:
+        if not message.node or not is_address(message.address):
+            raise DecodeError("bad-address")
+        if not self.fits(message.versions):
+            raise DecodeError("incompatible-versions")
+        record = self._table.get(message.node)
+        port = message.port or self._config.port
+        if record is None:
+            self._discover(message, port, now)
+        elif (record.octets, record.port) == (message.address, port):
+            self._hear_alive(record, message, port, now)
+        elif record is not self._local and self._may_move(record, now):
+            self._adopt(record, message, port, now)
+        else:
+            claimed = Endpoint(host_of(message.address), port)
+            self._outbox.tell(NameConflict(record.name, record.endpoint, claimed))
+
+    def suspect(self, message: Suspect, now: float, source: Endpoint | None = None) -> None:
+        record = self._table.get(message.node)
+        if record is None or self._is_stale(record, message, source):
+            return
+        if (suspicion := self._suspicions.get(record.name)) is not None:
+            self._confirm(record, suspicion, message, now)
+        elif record is self._local:
+            self._refute(message.incarnation, message.accuser)
+        elif record.state == State.ALIVE:
+            self._start_suspicion(record, message, now)
+
+    def dead(self, message: Dead, now: float, source: Endpoint | None = None) -> None:
+        record = self._table.get(message.node)
+        if record is None or self._is_stale(record, message, source) or not record.is_member:
+            return
+        if record is self._local:
+            self._refute(message.incarnation, message.accuser)
+            return
+        suspicion = self._suspicions.pop(record.name, None)
+        has_left = message.accuser == message.node
+        record.incarnation = message.incarnation
+        self._become(record, State.LEFT if has_left else State.DEAD, now)
+        is_ours = message.accuser == self._local.name
+        self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.FORWARDED)
+        if has_left:
+            self._outbox.tell(MemberLeft(record.name, record.incarnation))
+            return
+        accusers = dict.fromkeys((message.accuser, *(suspicion.accusers if suspicion else ())))
+        suspected_for = now - suspicion.started if suspicion else 0.0
+        self._outbox.tell(MemberFailed(record.name, record.incarnation, tuple(accusers), suspected_for))
+
+    def fits(self, versions: bytes) -> bool:
+        """Would a member of these versions and this one understand each other?
+
+        memberlist does not verify gossip, and then one misfit makes every push/pull of the ring fail.
+        """
+        if len(versions) != 6 or versions[0] == 0:
+            return False
+        ours = self._local.versions
+        return all(
+            versions[at] <= ours[at + 2] <= versions[at + 1] and ours[at] <= versions[at + 2] <= ours[at + 1]
+            for at in (0, 3)
+        )
+
+    # Our own doing
+
+    def accuse(self, record: Record, now: float) -> None:
+        """Our probe of it has failed."""
+        self.suspect(Suspect(record.incarnation, record.name, self._local.name), now)
+
+    def leave(self, now: float) -> None:
+        self._become(self._local, State.LEFT, now)
+        self._suspicions.clear()
+        farewell = Dead(self._local.incarnation, self._local.name, self._local.name)
+        self._outbox.broadcast(self._local.name, farewell, Urgency.OWN)
+
+    def change_meta(self, meta: bytes) -> None:
+        if meta != self._local.meta:
+            self._local.meta = meta
+            self._readvertise(self._local.incarnation)
+
+    def introduce(self) -> None:
+        """Queue what others need to know of us: the first news of this member."""
+        self._outbox.broadcast(self._local.name, self._local.alive(), Urgency.OWN)
+
+    # Time
+
+    def next_deadline(self) -> float | None:
+        if not self._suspicions:
+            return None
+        return min(
+            min(suspicion.deadline, suspicion.next_reminder or suspicion.deadline)
+            for suspicion in self._suspicions.values()
+        )
+
+    def advance(self, now: float) -> None:
+        for name, suspicion in list(self._suspicions.items()):
+            record = self._table.get(name)
+            assert record is not None
+            if now >= suspicion.deadline:
+                self.dead(Dead(record.incarnation, name, self._local.name), now)
+            elif suspicion.next_reminder is not None and now >= suspicion.next_reminder:
+                self._remind(record, suspicion, now)
+
+    def delay(self, lateness: float) -> None:
+        for suspicion in self._suspicions.values():
+            suspicion.delay(lateness)
+
+    # Alive
+
+    def _may_move(self, record: Record, now: float) -> bool:
+        """A name moves to another address only when its old place is given up."""
+        reclaim_time = self._profile.dead_node_reclaim_time
+        has_expired = 0 < reclaim_time < now - record.changed_at
+        return record.state == State.LEFT or (record.state == State.DEAD and has_expired)
+
+    def _discover(self, message: Alive, port: int, now: float) -> None:
+        if message.incarnation == 0:
+            return
+        if len(self._table) >= self._profile.members_max:
+            raise DecodeError("table-full")
+        record = Record(
+            message.node, message.address, port, b"", message.versions, 0, State.DEAD, changed_at=now
+        )
+        self._table.add(record)
+        self._adopt(record, message, port, now)
+
+    def _hear_alive(self, record: Record, message: Alive, port: int, now: float) -> None:
+        if record is not self._local:
+            if message.incarnation > record.incarnation:
+                self._adopt(record, message, port, now)
+            return
+        if record.state == State.LEFT or message.incarnation < record.incarnation:
+            return
+        said = (message.incarnation, message.meta, message.versions)
+        if said != (record.incarnation, record.meta, record.versions):
+            # An earlier life of ours, or somebody in our name.
+            self._refute(message.incarnation, message.node)
+
+    def _adopt(self, record: Record, message: Alive, port: int, now: float) -> None:
+        before = record.member()
+        record.octets, record.port, record.meta = message.address, port, message.meta
+        record.incarnation, record.versions = message.incarnation, message.versions
+        self._suspicions.pop(record.name, None)
+        self._become(record, State.ALIVE, now)
+        after = record.member()
+        has_changed = (before.address, before.port, before.meta) != (after.address, after.port, after.meta)
+        match before.state:
+            case State.DEAD | State.LEFT:
+                self._outbox.tell(MemberJoined(after))
+            case State.SUSPECT:
+                self._outbox.tell(MemberRefuted(record.name, record.incarnation))
+                if has_changed:
+                    self._outbox.tell(MemberUpdated(after))
+            case State.ALIVE:
+                if has_changed:
+                    self._outbox.tell(MemberUpdated(after))
+        is_news = has_changed or before.state != State.ALIVE
+        urgency = Urgency.FORWARDED if is_news else Urgency.NONE
+        self._outbox.broadcast(record.name, record.alive(), urgency)
+
+    # Suspicion
+
+    def _is_stale(self, record: Record, message: Suspect | Dead, source: Endpoint | None) -> bool:
+        if message.incarnation == U32_MAX:
+            raise DecodeError("incarnation-exhausted")
+        if message.incarnation >= record.incarnation:
+            return record is self._local and record.state == State.LEFT
+        if record is self._local and source is not None and record.state == State.ALIVE:
+            # Our refutation has not reached it. Gossip would in time, but its timer is running.
+            self._outbox.tell(SendPacket(source, encode(record.alive())))
+        return True
+
+    def _start_suspicion(self, record: Record, message: Suspect, now: float) -> None:
+        record.incarnation = message.incarnation
+        bounds = suspicion_bounds(self._profile, len(self._table))
+        suspicion = self._suspicions[record.name] = Suspicion(message.accuser, now, *bounds)
+        self._become(record, State.SUSPECT, now)
+        self._outbox.tell(MemberSuspected(record.name, record.incarnation, message.accuser))
+        self._spread_accusation(record, suspicion, message, now)
+        if message.accuser != self._local.name:
+            looking = _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
+            if self._rng.random() < looking:
+                self._table.look_at(record)
+
+    def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
+        if suspicion.confirm(message.accuser):
+            record.incarnation = message.incarnation
+            self._expect_confirmers(record.name, suspicion)
+            self._spread_accusation(record, suspicion, message, now)
+
+    def _spread_accusation(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
+        is_ours = message.accuser == self._local.name
+        if is_ours:
+            suspicion.next_reminder = now + self._profile.probe_timeout
+        self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.NONE)
+
+    def _remind(self, record: Record, suspicion: Suspicion, now: float) -> None:
+        """Whom we accuse shall hear of it in time, even through a link that loses packets."""
+        suspicion.next_reminder = now + self._profile.probe_timeout
+        self._outbox.send_alone(record, Suspect(record.incarnation, record.name, self._local.name))
+
+    def _become(self, record: Record, state: State, now: float) -> None:
+        self._table.set_state(record, state, now)
+        for name, suspicion in self._suspicions.items():
+            self._expect_confirmers(name, suspicion)
+
+    def _expect_confirmers(self, name: str, suspicion: Suspicion) -> None:
+        """k of Lifeguard, but only as many as can still accuse: the dead do not confirm each other's death."""
+        can_accuse = self._table.count(State.ALIVE)
+        for accuser in suspicion.accusers:
+            record = self._table.get(accuser)
+            can_accuse += record is None or record.state != State.ALIVE
+        suspicion.expect(min(self._profile.suspicion_mult - 2, can_accuse - 1))
+
+    # Ourselves
+
+    def _refute(self, incarnation: int, accuser: str) -> None:
+        self.refutations += 1
+        self._awareness.adjust(+1)
+        self._readvertise(incarnation)
+        self._outbox.tell(AccusationRefuted(self._local.incarnation, accuser))
+
+    def _readvertise(self, above: int) -> None:
+        self._local.incarnation = max(self._local.incarnation, above) + 1
+        self.introduce()

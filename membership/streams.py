@@ -1,0 +1,96 @@
+"""The open streams of a member, what each is for, and the decoder of what comes in on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from membership.address import Endpoint
+from membership.effects import CloseStream, OpenStream
+from membership.errors import DecodeError
+from membership.outbox import Outbox
+from membership.wire.stream import StreamDecoder, StreamMessage
+
+_ACCEPTED_MAX = 128
+"""As memberlist: the connection that would be one more is closed."""
+_BUFFERED_OCTETS_MAX = 64 * 1024 * 1024
+"""For all streams together: three of the longest at a time, and many thousands of usual ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Somebody wants something of us."""
+
+
+@dataclass(frozen=True, slots=True)
+class TcpPing:
+    """Part of our probe of this sequence number."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Our push/pull."""
+
+    join: int | None
+    """The number of the JoinRequested it belongs to."""
+    is_join: bool
+    repeats: int
+
+
+Purpose: TypeAlias = Accepted | TcpPing | Exchange
+
+
+@dataclass(slots=True)
+class Stream:
+    number: int
+    remote: Endpoint
+    purpose: Purpose
+    decoder: StreamDecoder
+    octets: int = 0
+
+
+class Streams:
+    """By number: ours are above zero, those accepted by the transport below."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._streams: dict[int, Stream] = {}
+        self._last_opened = 0
+        self._accepted_count = 0
+        self._octets = 0
+
+    def open(self, target: Endpoint, payload: bytes, purpose: Purpose, timeout: float) -> None:
+        self._last_opened += 1
+        self._streams[self._last_opened] = Stream(self._last_opened, target, purpose, StreamDecoder())
+        self._outbox.tell(OpenStream(self._last_opened, target, payload, timeout))
+
+    def accept(self, number: int, source: Endpoint) -> None:
+        if self._accepted_count >= _ACCEPTED_MAX:
+            self._outbox.tell(CloseStream(number))
+            raise DecodeError("too-many-streams")
+        self._accepted_count += 1
+        self._streams[number] = Stream(number, source, Accepted(), StreamDecoder())
+
+    def get(self, number: int) -> Stream | None:
+        return self._streams.get(number)
+
+    def receive(self, stream: Stream, data: bytes) -> StreamMessage | None:
+        """The stream's one message once it is complete. On DecodeError the caller closes."""
+        stream.octets += len(data)
+        self._octets += len(data)
+        if self._octets > _BUFFERED_OCTETS_MAX:
+            raise DecodeError("streams-too-long")
+        return stream.decoder.feed(data)
+
+    def forget(self, number: int) -> Stream | None:
+        """The transport is done with it."""
+        if (stream := self._streams.pop(number, None)) is not None:
+            self._octets -= stream.octets
+            self._accepted_count -= isinstance(stream.purpose, Accepted)
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        if self.forget(stream.number) is not None:
+            self._outbox.tell(CloseStream(stream.number))
