@@ -1,0 +1,48 @@
+"""The switch's faults as nftables text."""
+
+from __future__ import annotations
+
+import pytest
+
+from swimlb.lab.errors import LabError
+from swimlb.lab.faults import check_percent, parse_groups, ruleset
+
+
+def test_no_fault_is_a_table_that_drops_nothing() -> None:
+    text = ruleset({}, [])
+
+    assert "numgen" not in text
+    assert "elements" not in text
+
+
+def test_loss_is_drawn_once_for_each_direction_in_thousandths() -> None:
+    text = ruleset({"node-a": 12.5}, [])
+
+    assert '    iifname "p-node-a" numgen random mod 1000 < 125 counter drop\n' in text
+    assert '    oifname "p-node-a" numgen random mod 1000 < 125 counter drop\n' in text
+
+
+def test_a_partition_keeps_each_pair_of_different_groups_apart_both_ways() -> None:
+    text = ruleset({}, [["node-a", "node-b"], ["node-c"]])
+
+    assert (
+        "elements = { p-node-a . p-node-c, p-node-b . p-node-c, p-node-c . p-node-a, p-node-c . p-node-b };"
+        in text
+    )
+
+
+def test_groups_are_read_as_the_command_line_has_them() -> None:
+    assert parse_groups("node-a,node-b/node-c") == (("node-a", "node-b"), ("node-c",))
+    assert parse_groups("none") == ()
+
+
+@pytest.mark.parametrize("text", ["", "node-a", "node-a/", "node-a/node-a", "node-a,node-b"])
+def test_what_is_no_partition_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="is no partition"):
+        parse_groups(text)
+
+
+@pytest.mark.parametrize("percent", [-1, 100.1, float("nan")])
+def test_loss_is_a_percentage(percent: float) -> None:
+    with pytest.raises(LabError, match="0 to 100"):
+        check_percent(percent)

@@ -1,0 +1,70 @@
+"""The record by which a lab is found and removed, also by somebody else."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from swimlb.lab.errors import LabError
+from swimlb.lab.ledger import Ledger
+from swimlb.lab.processes import ProcessId, identify, myself
+
+
+def ledger(tmp_path: Path, owner: ProcessId | None = None) -> Ledger:
+    return Ledger(path=tmp_path / "demo" / "state.json", name="demo", prefix="swl0", owner=owner)
+
+
+def dead_process() -> ProcessId:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        identity = identify(child.pid)
+        child.kill()
+    assert identity is not None
+    return identity
+
+
+def test_what_is_noted_is_on_the_disk_at_once(tmp_path: Path) -> None:
+    mine = ledger(tmp_path, owner=myself())
+
+    mine.note_namespaces("swl0-node-a", "swl0-switch")
+    mine.note_directory(Path("/etc/frr/swl0-router"))
+    mine.note_process("speaker/node-a", ProcessId(17, 4711))
+    mine.note_settings(nodes=3)
+
+    assert Ledger.load(mine.path) == mine
+
+
+def test_it_is_stale_once_its_owner_is_dead(tmp_path: Path) -> None:
+    assert not ledger(tmp_path, owner=myself()).is_stale
+    assert ledger(tmp_path, owner=dead_process()).is_stale
+
+
+def test_a_process_that_got_the_dead_owners_pid_is_not_the_owner(tmp_path: Path) -> None:
+    me = myself()
+
+    assert ledger(tmp_path, owner=ProcessId(me.pid, me.started - 1)).is_stale
+
+
+def test_a_lab_that_was_handed_over_is_stale_once_its_namespaces_are_gone(tmp_path: Path) -> None:
+    mine = ledger(tmp_path, owner=myself())
+    mine.note_namespaces("swl0-no-such-namespace")
+
+    mine.hand_over()
+
+    assert Ledger.load(mine.path).is_stale
+
+
+def test_a_missing_lab_is_named_with_the_way_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no lab `demo`: start it with `swimlb lab up`"):
+        Ledger.load(tmp_path / "demo" / "state.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 99}', '{"version": 1}'])
+def test_a_record_that_cannot_be_understood_is_an_error_of_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(text)
+
+    with pytest.raises(LabError, match="cannot read") as caught:
+        Ledger.load(path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,52 @@
+"""Only the very process that was meant is signalled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from swimlb.lab.processes import ProcessId, await_exit, descendants, identify, kill, myself
+
+
+def test_a_process_is_alive_until_it_has_ended_though_nobody_has_reaped_it() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        identity = identify(child.pid)
+        assert identity is not None
+        alive_before = identity.is_alive
+
+        remaining = kill([identity])
+
+        assert (alive_before, remaining, identity.is_alive) == (True, (), False)
+
+
+def test_a_successor_with_the_same_pid_is_left_alone() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        identity = identify(child.pid)
+        assert identity is not None
+        predecessor = ProcessId(child.pid, identity.started - 1)
+
+        was_sent = predecessor.send(signal.SIGKILL)
+
+        assert not was_sent
+        assert identity.is_alive
+        child.kill()
+
+
+def test_waiting_gives_back_those_that_are_still_there() -> None:
+    assert await_exit([myself()], timeout=0.02) == (myself(),)
+
+
+def test_descendants_are_found_through_generations() -> None:
+    script = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        grandchild = identify(int(child.stdout.readline()))
+
+        found = descendants(myself())
+
+        assert grandchild is not None
+        assert {child.pid, grandchild.pid} <= {one.pid for one in found}
+        assert os.getpid() not in {one.pid for one in found}
+        kill([*found])
