@@ -24,9 +24,7 @@ def choose(service: Service, space: Space) -> Choice:
     if not space.by_name:
         raise Refused("no available IPs: there is no address pool")
     if service.family_policy is FamilyPolicy.REQUIRE_DUAL_STACK and len(service.families) < 2:
-        raise Refused(
-            f"not enough clusterips: RequireDualStack, but the Service is {service.families[0]} only"
-        )
+        raise Refused("not enough clusterips: RequireDualStack, but the Service has one family")
     if service.requested_addresses:
         return _requested(service, space)
     if service.requested_pool is not None:
