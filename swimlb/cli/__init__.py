@@ -1,0 +1,1 @@
+"""The command `swimlb`. One module per sub-command, imported when it is used."""

@@ -1,0 +1,125 @@
+"""The composition root: the only place where the real things are built and put together.
+
+`supervise` is what `swimlb speaker` runs; `python -m swimlb.app wire|watch ...` is what the supervisor starts.
+Imports stand inside the functions, because each process pays, in memory and in time to start, for what it imports.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+from swimlb.runtime.errors import StartRefused
+from swimlb.runtime.supervisor import EX_CONFIG, Process
+from swimlb.settings import Settings
+
+
+def supervise(settings: Settings) -> int:
+    """Run this node's speaker until it is told to stop; gives the exit status."""
+    from swimlb.runtime.processes import supervise as supervise_processes
+
+    Path(settings.run_dir).mkdir(mode=0o755, parents=True, exist_ok=True)
+    arguments = settings.to_json()
+
+    def command(process: Process, link_fd: int) -> list[str]:
+        return [sys.executable, "-m", "swimlb.app", process, arguments, str(link_fd), str(os.getpid())]
+
+    return supervise_processes(command)
+
+
+def run_wire(settings: Settings, link_fd: int) -> int:
+    """The body of the *wire* process."""
+    import asyncio
+
+    asyncio.run(_wire(settings, link_fd))
+    return 0
+
+
+async def _wire(settings: Settings, link_fd: int) -> None:
+    import asyncio
+
+    import membership as ml
+    from announce import l2
+    from swimlb.observe.logs import configure
+    from swimlb.runtime.link import Link
+    from swimlb.runtime.recorder import Recorder
+    from swimlb.runtime.records import SCHEMA
+    from swimlb.runtime.replica import Subscriber
+    from swimlb.speaker.core import Config, Speaker
+    from swimlb.wire.lan import Lan
+    from swimlb.wire.peers import Peers
+    from swimlb.wire.process import Wire
+    from swimlb.wire.ring import Ring
+
+    log = configure(settings.log_level, process="wire", node=settings.node)
+    recorder, rng = Recorder(), random.Random()
+    speaker = Speaker(
+        Config(
+            node=settings.node,
+            is_data_path_local=True,
+            is_exclude_label_ignored=settings.is_exclude_label_ignored,
+        )
+    )
+    gossip = ml.Config(
+        name=settings.node,
+        address=settings.bind_address,
+        port=settings.bind_port,
+        meta=speaker.inventory.presences[settings.node].encode(),
+        profile={"normal": ml.normal, "lan": ml.lan, "wan": ml.wan}[settings.profile](),
+    )
+    seeds = tuple(ml.Endpoint(str(address), port) for address, port in settings.seeds())
+    l2_config = (
+        l2.Config()
+        if settings.excluded_interfaces is None
+        else l2.Config(excluded_interfaces=settings.excluded_interfaces)
+    )
+    wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
+    async with asyncio.TaskGroup() as tasks:
+        wire.attach(
+            Ring(gossip, seeds, rng, recorder, log, wire.tell, wire.report),
+            Lan(l2.Responder(l2_config, rng), recorder, log, wire.tell, is_data_path_local=True),
+            Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks),
+            lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
+        )
+        await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")
+
+
+def run_watch(settings: Settings, link_fd: int) -> int:
+    """The body of the *watch* process."""
+    import asyncio
+
+    from swimlb.config import Options
+    from swimlb.observe.logs import configure
+    from swimlb.sources import Directory
+    from swimlb.watch.process import Watch
+    from swimlb.watch.standalone import Standalone
+
+    log = configure(settings.log_level, process="watch", node=settings.node)
+    options = Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or "")
+    standalone = Standalone(Directory(Path(settings.manifests)), options)
+    asyncio.run(Watch(settings, standalone, link_fd, log).run(os.getppid()))
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Entry of the two children: process, settings, link, supervisor."""
+    from swimlb.runtime.processes import become_child
+
+    process, settings_json, link_fd, supervisor_pid = arguments
+    become_child(int(supervisor_pid))
+    settings = Settings.from_json(settings_json)
+    body = run_wire if process == Process.WIRE else run_watch
+    refusals: list[str] = []
+    try:
+        return body(settings, int(link_fd))
+    except* StartRefused as group:
+        refusals = [str(error) for error in group.exceptions]
+    # The environment's fault: one line that says what to do, and no attempt to start again.
+    print(f"swimlb {process}: {'; '.join(refusals)}", file=sys.stderr)
+    return EX_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""`swimlb speaker`: run this node's speaker on a directory of manifests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from swimlb import app
+from swimlb.observe.logs import LEVELS
+from swimlb.settings import InvalidSettings, Settings
+
+
+@click.command()
+@click.option(
+    "--node-name", required=True, envvar="SWIMLB_NODE_NAME", help="Name of this node, unique in the ring."
+)
+@click.option(
+    "--manifests",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory with the manifests; every node has the same.",
+)
+@click.option(
+    "--bind-address", required=True, help="Address of this node that the other speakers reach it at."
+)
+@click.option(
+    "--bind-port", default=7946, show_default=True, type=click.IntRange(1, 65535), help="Gossip, UDP and TCP."
+)
+@click.option("--join", default="", help="Other speakers, ADDRESS or ADDRESS:PORT, separated by commas.")
+@click.option("--run-dir", default="/run/swimlb", show_default=True, help="Where the status socket lies.")
+@click.option("--profile", default="normal", show_default=True, type=click.Choice(["normal", "lan", "wan"]))
+@click.option("--lb-class", default=None, help="Serve only Services of this loadBalancerClass.")
+@click.option(
+    "--namespace", default="metallb-system", show_default=True, help="Where configuration objects live."
+)
+@click.option("--ignore-exclude-lb", is_flag=True, help="Announce from nodes labelled to be excluded, too.")
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
+def speaker(
+    *,
+    node_name: str,
+    manifests: Path,
+    bind_address: str,
+    bind_port: int,
+    join: str,
+    run_dir: str,
+    profile: str,
+    lb_class: str | None,
+    namespace: str,
+    ignore_exclude_lb: bool,
+    log_level: str,
+) -> None:
+    """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
+    if os.geteuid() != 0:
+        raise click.ClickException("the speaker needs raw sockets and netlink; run it as root")
+    try:
+        settings = Settings(
+            node=node_name,
+            manifests=str(manifests.resolve()),
+            bind_address=bind_address,
+            bind_port=bind_port,
+            join=tuple(part.strip() for part in join.split(",") if part.strip()),
+            run_dir=run_dir,
+            profile=profile,
+            lb_class=lb_class,
+            system_namespace=namespace,
+            is_exclude_label_ignored=ignore_exclude_lb,
+            log_level=log_level,
+        )
+    except InvalidSettings as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(app.supervise(settings))

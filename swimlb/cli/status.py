@@ -1,0 +1,121 @@
+"""`swimlb status`: ask the speaker of this node what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--run-dir", default="/run/swimlb", show_default=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
+def status(run_dir: Path, output: str) -> None:
+    """Show members, Services, owners of addresses, BGP sessions, and what is withheld and why."""
+    from swimlb.watch.api import SOCKET_NAME
+
+    socket = run_dir / SOCKET_NAME
+    try:
+        answer = asyncio.run(_ask(socket))
+    except OSError as error:
+        raise click.ClickException(
+            f"no speaker answers at {socket}: {error}; is one running here, with this --run-dir?"
+        ) from error
+    if output == "json":
+        click.echo(json.dumps(answer, indent=2))
+        return
+    _print(answer)
+
+
+async def _ask(socket: Path) -> dict[str, Any]:
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=5.0)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.UnixConnector(str(socket)), timeout=timeout
+    ) as session, session.get("http://localhost/v1/status") as response:
+        return await response.json()
+
+
+def _print(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+
+    def show(title: str, columns: list[str], rows: list[list[object]]) -> None:
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*("" if cell is None else str(cell) for cell in row))
+        if rows:
+            console.print(table)
+
+    console.print(f"node {answer['node']}: {answer['phase']}, profile {answer['profile']}")
+    show(
+        "Members",
+        ["name", "address", "state"],
+        [[member["name"], member["address"], member["state"]] for member in answer["members"]],
+    )
+    show(
+        "Services",
+        ["service", "addresses", "pool", "state"],
+        [
+            [
+                f"{service['namespace']}/{service['name']}",
+                " ".join(service["addresses"]),
+                service["pool"],
+                ": ".join(filter(None, [service["state"], service["reason"]])),
+            ]
+            for service in answer["services"]
+        ],
+    )
+    show(
+        "Addresses on the LAN",
+        ["address", "owner", "then", "announced here on"],
+        [
+            [
+                entry["address"],
+                entry["owner"],
+                " ".join(entry["candidates"][1:]),
+                " ".join(f"{interface['name']} ({interface['mac']})" for interface in entry["interfaces"]),
+            ]
+            for entry in answer["l2"]
+        ],
+    )
+    show(
+        "BGP sessions",
+        ["peer", "address", "state", "since", "routes", "last error"],
+        [
+            [
+                peer["peer"],
+                peer["address"],
+                peer["state"],
+                peer["since"],
+                " ".join(peer["routes"]),
+                peer["last_error"],
+            ]
+            for peer in answer["bgp"]
+        ],
+    )
+    show(
+        "Withheld here",
+        ["service", "by", "reason"],
+        [[entry["service"], entry["by"], entry["reason"]] for entry in answer["withheld"]],
+    )
+    show(
+        "Problems",
+        ["severity", "where", "object", "problem", "way out"],
+        [
+            [
+                problem["severity"],
+                f"{problem['file']}:{problem['line']}",
+                f"{problem['object']} {problem['field']}",
+                problem["message"],
+                problem["hint"],
+            ]
+            for problem in answer["problems"]
+        ],
+    )

@@ -1,0 +1,92 @@
+"""Standalone mode: a directory of manifests becomes the records that *wire* acts on.
+
+Every node reads the same manifests, and the allocation is a pure function of them, so all nodes agree without
+asking each other. An edit takes effect at the next poll; a broken edit is reported and leaves the rest in force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from swimlb.allocator import allocate
+from swimlb.config import Options, Resolved, resolve
+from swimlb.model import Allocation, HealthCheck, Pending, Problem, Severity
+from swimlb.runtime import records
+from swimlb.sources import Directory
+from swimlb.speaker.inventory import key_of
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One reading of the directory, understood."""
+
+    resolved: Resolved = field(default_factory=Resolved)
+    allocations: tuple[Allocation, ...] = ()
+    pending: tuple[Pending, ...] = ()
+
+    def records(self) -> dict[str, bytes]:
+        """What *wire* is to know, by key."""
+        configuration = self.resolved.configuration
+        everything = (
+            *self.allocations,
+            *configuration.pools,
+            *configuration.l2_advertisements,
+            *configuration.bgp_advertisements,
+            *configuration.bgp_peers,
+            *configuration.nodes,
+            *configuration.endpoints,
+        )
+        return {key_of(record): records.encode(record) for record in everything}
+
+    def health_checks(self) -> dict[str, HealthCheck]:
+        """What this node has to check for itself, by Service. EndpointSlices make it unnecessary."""
+        listed = {endpoints.service for endpoints in self.resolved.configuration.endpoints}
+        return {
+            allocation.service.key: allocation.service.health_check
+            for allocation in self.allocations
+            if allocation.service.health_check is not None and allocation.service.key not in listed
+        }
+
+
+class Standalone:
+    """Follows the directory."""
+
+    def __init__(self, directory: Directory, options: Options) -> None:
+        self._directory = directory
+        self._options = options
+        self._directory_problem: Problem | None = None
+        self.world = World()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong at the moment."""
+        own = () if self._directory_problem is None else (self._directory_problem,)
+        return own + self.world.resolved.problems
+
+    def poll(self) -> bool:
+        """Read what has changed; False when nothing has."""
+        before = self._directory_problem
+        try:
+            manifests = self._directory.poll()
+            self._directory_problem = None
+        except OSError as error:
+            self._directory_problem = Problem(
+                severity=Severity.ERROR,
+                object=str(self._directory.path),
+                field="",
+                message=f"the manifest directory cannot be read: {error.strerror}",
+                hint="Mend the path or its permissions; what was read before stays in force.",
+                file=str(self._directory.path),
+            )
+            return self._directory_problem != before
+        if manifests is None:
+            return before is not None
+        resolved = resolve(
+            manifests.documents,
+            self.world.resolved,
+            source_problems=manifests.problems,
+            options=self._options,
+        )
+        result = allocate(resolved.configuration)
+        self.world = World(resolved, result.allocations, result.pending)
+        return True

@@ -1,0 +1,84 @@
+"""What the status API answers: the configuration as *watch* knows it, and the facts that *wire* has reported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgpack
+
+from swimlb.model import Problem
+from swimlb.runtime import clock
+from swimlb.runtime.replica import Batch
+from swimlb.watch.standalone import World
+
+
+class Facts:
+    """The last that was heard of *wire*."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, dict[str, Any]] = {}
+
+    def learn(self, batch: Batch) -> None:
+        for key in batch.removed:
+            self._table.pop(key, None)
+        for key, value in batch.put.items():
+            self._table[key] = cast(dict[str, Any], msgpack.unpackb(value))
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        return [value for key, value in sorted(self._table.items()) if key.startswith(f"{kind}/")]
+
+    @property
+    def speaker(self) -> dict[str, Any]:
+        return self._table.get("speaker", {})
+
+
+def status(
+    node: str, profile: str, pids: dict[str, int], world: World, problems: tuple[Problem, ...], facts: Facts
+) -> dict[str, Any]:
+    """`GET /v1/status`; described in `docs/reference/status-api.md`."""
+    return {
+        "node": node,
+        "profile": profile,
+        "phase": facts.speaker.get("phase", "starting"),
+        "processes": {**pids, "wire": facts.speaker.get("pid")},
+        "members": facts.of_kind("member"),
+        "services": _services(world),
+        "l2": facts.of_kind("l2"),
+        "bgp": [{**peer, "since": _moment(peer["since"])} for peer in facts.of_kind("bgp")],
+        "withheld": facts.of_kind("withheld"),
+        "problems": [asdict(problem) for problem in problems],
+    }
+
+
+def _services(world: World) -> list[dict[str, Any]]:
+    allocated: list[dict[str, Any]] = [
+        {
+            "namespace": entry.service.namespace,
+            "name": entry.service.name,
+            "addresses": [str(address) for address in entry.addresses],
+            "pool": entry.pool,
+            "state": "allocated",
+            "reason": entry.reason or None,
+        }
+        for entry in world.allocations
+    ]
+    pending: list[dict[str, Any]] = [
+        {
+            "namespace": entry.service.namespace,
+            "name": entry.service.name,
+            "addresses": [],
+            "pool": None,
+            "state": "pending",
+            "reason": entry.reason,
+        }
+        for entry in world.pending
+    ]
+    return sorted(allocated + pending, key=lambda service: (service["namespace"], service["name"]))
+
+
+def _moment(monotonic: float) -> str:
+    """*wire* tells moments on the host's monotonic clock; people want the time of day."""
+    seconds = clock.wall() - (clock.monotonic() - monotonic)
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,76 @@
+"""What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
+
+Keys are `member/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what the status API
+shows for it. They stand in `docs/reference/status-api.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+import membership as ml
+from announce import bgp
+from announce.l2 import Interface
+from swimlb.model import IpAddress
+from swimlb.speaker.core import Speaker
+from swimlb.wire.lan import Lan
+from swimlb.wire.peers import Peers
+from swimlb.wire.ring import Ring
+
+
+def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[str, Any]) -> dict[str, bytes]:
+    """Everything, as of now."""
+    entries: dict[str, dict[str, Any]] = {"speaker": {"phase": speaker.phase.name.lower(), **process}}
+    entries |= {f"member/{member.name}": _member(member) for member in ring.members()}
+    entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
+    entries |= {f"bgp/{name}": _peer(name, *status) for name, status in peers.statuses().items()}
+    entries |= {
+        f"withheld/{entry.service}/{entry.by}": {
+            "service": entry.service,
+            "by": entry.by,
+            "reason": str(entry.reason),
+        }
+        for entry in speaker.plan.withheld
+    }
+    return {key: msgpack.packb(value, use_bin_type=True) for key, value in entries.items()}
+
+
+def _member(member: ml.Member) -> dict[str, Any]:
+    return {
+        "name": member.name,
+        "address": member.address,
+        "port": member.port,
+        "state": member.state.name.lower(),
+        "incarnation": member.incarnation,
+    }
+
+
+def _address(address: IpAddress, speaker: Speaker, lan: Lan) -> dict[str, Any]:
+    duty = speaker.plan.duties[address]
+    is_announced_here = address in speaker.announced
+    return {
+        "address": str(address),
+        "owner": duty.owner,
+        "candidates": list(duty.candidates),
+        "is_announced_here": is_announced_here,
+        "interfaces": [_interface(interface) for interface in lan.interfaces_of(address)]
+        if is_announced_here
+        else [],
+    }
+
+
+def _interface(interface: Interface) -> dict[str, Any]:
+    return {"name": interface.name, "mac": interface.mac.hex(":")}
+
+
+def _peer(name: str, config: bgp.PeerConfig, status: bgp.PeerStatus) -> dict[str, Any]:
+    return {
+        "peer": name,
+        "address": f"{config.peer_address}:{config.peer_port}",
+        "state": status.state.name.lower(),
+        "since": status.since,
+        "last_error": None if status.last_end is None else str(status.last_end),
+        "routes": sorted(str(route.prefix) for route in status.advertised),
+    }

@@ -1,0 +1,121 @@
+"""The LAN side of *wire*: the ARP responder with its packet sockets, the host's interfaces, and addresses on `lo`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from announce import l2
+from announce.l2 import Interface, Responder
+from announce.net.addresses import LocalAddresses
+from announce.net.links import LinkMonitor
+from announce.net.packet import PacketSockets
+from announce.net.sysctls import check_sysctls
+from swimlb.model import IpAddress
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.recorder import Recorder
+from swimlb.speaker import effects as fx
+from swimlb.speaker.events import ClaimHeard
+
+
+class Lan:
+    """Performs the speaker's orders about addresses, and tells it of foreign claims."""
+
+    def __init__(
+        self,
+        responder: Responder,
+        recorder: Recorder,
+        log: EventLog,
+        on_claim: Callable[[ClaimHeard], None],
+        *,
+        is_data_path_local: bool,
+    ) -> None:
+        self._responder = responder
+        self._log = log
+        self._on_claim = on_claim
+        self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
+        self._sockets = PacketSockets(self._driver.feed)
+        self._links = LinkMonitor(self._on_link)
+        self._local = LocalAddresses() if is_data_path_local else None
+        self._checked: set[str] = set()
+        self.drops: Counter[str] = Counter()
+        """Frames that were not answered, by reason."""
+
+    def start(self) -> None:
+        """Learn the interfaces and listen. Raises OSError when the kernel refuses."""
+        self._links.start()
+
+    def close(self) -> None:
+        self._driver.close()
+        self._links.close()
+        self._sockets.close()
+        if self._local is not None:
+            self._local.close()
+
+    def perform(
+        self,
+        effect: fx.Announce | fx.AnnounceAgain | fx.Withdraw | fx.AddLocalAddress | fx.RemoveLocalAddress,
+    ) -> None:
+        match effect:
+            case fx.Announce(address, interfaces):
+                self._driver.feed(l2.AnnounceRequested(address, interfaces))
+            case fx.AnnounceAgain(address):
+                self._driver.feed(l2.ReannounceRequested(address))
+            case fx.Withdraw(address):
+                self._driver.feed(l2.WithdrawRequested(address))
+            case fx.AddLocalAddress(address):
+                self._change_local("add", address)
+            case fx.RemoveLocalAddress(address):
+                self._change_local("remove", address)
+
+    def forget_leftovers(self, wanted: frozenset[IpAddress]) -> None:
+        """Remove what an earlier life of this speaker left on `lo` and nobody wants any more."""
+        if self._local is not None:
+            for address in self._local.owned_addresses() - wanted:
+                self._change_local("remove", address)
+
+    def interfaces_of(self, address: IpAddress) -> list[Interface]:
+        """Where the address is answered for, by this node, right now."""
+        return [self._responder.interfaces[name] for name in sorted(self._responder.interfaces_of(address))]
+
+    def _change_local(self, verb: str, address: IpAddress) -> None:
+        assert self._local is not None, "only standalone mode orders local addresses"
+        try:
+            (self._local.add if verb == "add" else self._local.remove)(address)
+        except OSError as error:
+            # The address is announced all the same: an administrator may have put it elsewhere.
+            self._log.error(
+                "local_address_failed", action=verb, address=str(address), interface="lo", reason=str(error)
+            )
+
+    def _on_link(self, event: l2.InterfaceEvent) -> None:
+        self._driver.feed(event)
+        if isinstance(event, l2.InterfaceAdded) and event.interface.name in self._responder.open_interfaces:
+            self._check(event.interface.name)
+
+    def _check(self, interface: str) -> None:
+        if self._local is None or interface in self._checked:
+            return
+        self._checked.add(interface)
+        for finding in check_sysctls(interface):
+            self._log.warning(
+                "sysctl_unsafe", interface=interface, setting=finding.setting, problem=str(finding)
+            )
+
+    def _perform(self, effect: l2.Effect) -> None:
+        match effect:
+            case l2.OpenInterface() | l2.CloseInterface() | l2.SetFilter() | l2.SendFrame():
+                self._sockets.perform(effect)
+            case l2.AnnouncementHeard(address, mac, interface):
+                self._on_claim(ClaimHeard(address, mac.hex(":"), interface))
+            case l2.FrameDropped(_, reason):
+                self.drops[reason] += 1
+            case l2.InterfaceFailed(interface, reason):
+                self._log.warning("interface_failed", interface=interface, reason=reason)
+            case l2.Unsupported(address):
+                self._log.warning(
+                    "address_unsupported",
+                    address=str(address),
+                    reason="IPv6 is not announced on the LAN by this version",
+                )

@@ -1,0 +1,148 @@
+"""Joins the speaker's core to its sides: every effect of the core goes to one of them, their news come back.
+
+Nothing is decided here. `Wire.run` is the life of the process: it ends when the core says that nothing is held any
+more, or with the error that made going on impossible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, assert_never
+
+from membership.net.transport import BindError
+from swimlb.observe.logs import EventLog
+from swimlb.runtime import records
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.errors import StartRefused
+from swimlb.runtime.link import Link
+from swimlb.runtime.recorder import Recorder
+from swimlb.runtime.replica import Batch, Publisher
+from swimlb.speaker import effects as fx
+from swimlb.speaker import events as ev
+from swimlb.speaker.core import Phase, Speaker
+from swimlb.wire import facts
+from swimlb.wire.lan import Lan
+from swimlb.wire.peers import Peers
+from swimlb.wire.ring import Ring
+
+REPORT_DELAY = 0.02
+"""Changes this close together are told to *watch* in one go."""
+
+
+class Wire:
+    """The sides are given to `attach`, since they report to this object and it gives orders to them."""
+
+    def __init__(self, speaker: Speaker, recorder: Recorder, log: EventLog, process: dict[str, Any]) -> None:
+        self._speaker = speaker
+        self._recorder = recorder
+        self._log = log
+        self._process = process
+        self._driver: Driver[ev.Event, fx.Effect] = Driver("speaker", speaker, self._perform, recorder)
+        self._facts = Publisher(records.FACTS_SCHEMA)
+        self._report_timer: asyncio.TimerHandle | None = None
+        self._done: asyncio.Future[None] | None = None
+
+    def attach(
+        self, ring: Ring, lan: Lan, peers: Peers, link: Callable[[Publisher, Callable[[Batch], None]], Link]
+    ) -> None:
+        self._ring, self._lan, self._peers = ring, lan, peers
+        self._link = link(self._facts, self._learn)
+
+    def tell(self, event: ev.Event) -> None:
+        """One of the sides has news for the core."""
+        self._driver.feed(event)
+        self.report()
+
+    def report(self) -> None:
+        """Something that people can see has changed."""
+        if self._report_timer is None:
+            self._report_timer = asyncio.get_running_loop().call_later(REPORT_DELAY, self._report_now)
+
+    async def run(self, crash_record: Path) -> None:
+        """Until stopped by SIGTERM, or by an error of ours, which leaves the flight record in `crash_record`."""
+        loop = asyncio.get_running_loop()
+        self._done = loop.create_future()
+        loop.set_exception_handler(self._on_crash)
+        loop.add_signal_handler(signal.SIGTERM, self.tell, ev.StopRequested())
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        loop.add_signal_handler(signal.SIGUSR1, self._dump, crash_record)
+        try:
+            await self._start()
+            await self._done
+        except StartRefused:
+            raise
+        except Exception:
+            self._dump(crash_record)
+            raise
+        finally:
+            self._driver.close()
+            self._peers.close()
+            self._lan.close()
+            await self._ring.close()
+            self._link.close()
+
+    async def _start(self) -> None:
+        try:
+            await self._ring.start()
+        except BindError as error:
+            raise StartRefused(
+                f"{error}; end what uses the port, or choose another by --bind-port"
+            ) from error
+        try:
+            self._lan.start()
+        except OSError as error:
+            raise StartRefused(
+                f"the kernel does not list its interfaces: {error}; NET_ADMIN is needed"
+            ) from error
+        self._link.start()
+
+    def _learn(self, batch: Batch) -> None:
+        is_first = self._speaker.phase is Phase.STARTING
+        put = tuple(records.decode(value) for value in batch.put.values())
+        self.tell(ev.InventoryChanged(put, tuple(sorted(batch.removed))))
+        if is_first:
+            wanted = self._speaker.inventory.allocations.values()
+            self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
+
+    def _perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case (
+                fx.Announce()
+                | fx.AnnounceAgain()
+                | fx.Withdraw()
+                | fx.AddLocalAddress()
+                | fx.RemoveLocalAddress()
+            ):
+                self._log.debug(type(effect).__name__.lower(), address=str(effect.address))
+                self._lan.perform(effect)
+            case fx.StartPeer() | fx.StopPeer() | fx.Advertise():
+                self._peers.perform(effect)
+            case fx.JoinRing() | fx.PublishMeta() | fx.LeaveRing():
+                self._ring.perform(effect)
+            case fx.OwnerChanged(address, previous, owner):
+                self._log.info("owner_changed", address=str(address), previous=previous, owner=owner)
+            case fx.ConflictNoticed(address, mac, interface):
+                self._log.warning("address_conflict", address=str(address), mac=mac, interface=interface)
+            case fx.Stopped():
+                assert self._done is not None
+                self._done.set_result(None)
+            case _:
+                assert_never(effect)
+
+    def _report_now(self) -> None:
+        self._report_timer = None
+        self._facts.replace(facts.table(self._speaker, self._ring, self._lan, self._peers, self._process))
+        self._link.flush()
+
+    def _on_crash(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception in a callback is a mistake of ours: restarting is cheaper than being wrong."""
+        error = context.get("exception") or RuntimeError(context["message"])
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+
+    def _dump(self, path: Path) -> None:
+        self._recorder.dump(path)
+        self._log.info("flight_record_written", path=str(path))

@@ -1,0 +1,151 @@
+"""The gossip side of *wire*: this node as a member, and what it hears of the others."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import membership as ml
+from membership.net import Transport
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.recorder import Recorder
+from swimlb.speaker import effects as fx
+from swimlb.speaker.events import MemberGone, MemberPresent, RingJoined, RingLeft
+
+RingEvent = MemberGone | MemberPresent | RingJoined | RingLeft
+
+
+class Ring:
+    """Becomes a member when the speaker says so, and tells it who is alive."""
+
+    def __init__(
+        self,
+        config: ml.Config,
+        seeds: tuple[ml.Endpoint, ...],
+        rng: random.Random,
+        recorder: Recorder,
+        log: EventLog,
+        on_event: Callable[[RingEvent], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._seeds = seeds
+        self._rng = rng
+        self._recorder = recorder
+        self._log = log
+        self._on_event = on_event
+        self._on_change = on_change
+        self._transport = Transport(config.endpoint, self._feed, config.profile.stream_timeout)
+        self._memberlist: ml.Memberlist | None = None
+        self._driver: Driver[ml.Event, ml.Effect] | None = None
+        self.drops: Counter[str] = Counter()
+        """Packets that were refused, by reason."""
+
+    async def start(self) -> None:
+        """Open the sockets. Raises BindError. Others get no answer before `join`."""
+        await self._transport.start()
+
+    async def close(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+        await self._transport.stop()
+
+    def perform(self, effect: fx.JoinRing | fx.PublishMeta | fx.LeaveRing) -> None:
+        match effect:
+            case fx.PublishMeta(meta):
+                self._config = replace(self._config, meta=meta)
+                self._feed(ml.MetaChanged(meta))
+            case fx.JoinRing():
+                self._join()
+            case fx.LeaveRing():
+                if self._driver is None:
+                    self._on_event(RingLeft())
+                self._feed(ml.LeaveRequested())
+
+    def members(self) -> tuple[ml.Member, ...]:
+        """Everybody known by name, the dead included; empty before `join`."""
+        return () if self._memberlist is None else self._memberlist.known()
+
+    @property
+    def lateness(self) -> float:
+        """Seconds by which the last gossip timer fired too late."""
+        return 0.0 if self._driver is None else self._driver.lateness
+
+    def _join(self) -> None:
+        self._memberlist = ml.Memberlist(self._config, self._rng)
+        self._driver = Driver("gossip", self._memberlist, self._perform, self._recorder)
+        self._driver.feed(ml.Started())
+        if self._seeds:
+            self._driver.feed(ml.JoinRequested(self._seeds))
+        else:
+            self._on_event(RingJoined(0))
+
+    def _feed(self, event: ml.Event) -> None:
+        if self._driver is not None:
+            self._driver.feed(event)
+
+    def _perform(self, effect: ml.Effect) -> None:
+        match effect:
+            case ml.SendPacket() | ml.OpenStream() | ml.SendStream() | ml.CloseStream():
+                self._transport.perform(effect)
+            case ml.PacketDropped(source, reason):
+                self.drops[reason] += 1
+                self._log.debug("packet_dropped", source=str(source), reason=reason)
+            case ml.UserMessageReceived():
+                pass  # Another application's; serf agents send such.
+            case ml.JoinCompleted(contacted, failures):
+                self._log.info(
+                    "ring_joined",
+                    contacted=[str(seed) for seed in contacted],
+                    failed={str(failure.seed): failure.reason for failure in failures},
+                )
+                self._on_event(RingJoined(len(contacted)))
+            case ml.LeaveCompleted():
+                self._on_event(RingLeft())
+            case _:
+                self._tell(effect)
+                self._on_change()
+
+    def _tell(self, effect: ml.Effect) -> None:
+        match effect:
+            case ml.MemberJoined(member):
+                self._log.info("member_joined", member=member.name, address=member.address)
+                self._on_event(MemberPresent(member.name, member.meta))
+            case ml.MemberUpdated(member):
+                self._log.debug("member_updated", member=member.name, incarnation=member.incarnation)
+                self._on_event(MemberPresent(member.name, member.meta))
+            case ml.MemberLeft(name, incarnation):
+                self._log.info("member_left", member=name, incarnation=incarnation)
+                self._on_event(MemberGone(name))
+            case ml.MemberFailed(name, incarnation, accusers, suspected_for):
+                self._log.warning(
+                    "member_failed",
+                    member=name,
+                    incarnation=incarnation,
+                    accusers=accusers,
+                    suspected_for=round(suspected_for, 3),
+                )
+                self._on_event(MemberGone(name))
+            case ml.MemberSuspected(name, _, accuser):
+                self._log.info("member_suspected", member=name, accuser=accuser)
+            case ml.MemberRefuted(name, incarnation):
+                self._log.info("member_refuted", member=name, incarnation=incarnation)
+            case ml.AccusationRefuted(incarnation, accuser):
+                self._log.warning("accusation_refuted", accuser=accuser, incarnation=incarnation)
+            case ml.NameConflict(name, known, claimed):
+                self._log.error(
+                    "member_name_conflict",
+                    member=name,
+                    known=str(known),
+                    claimed=str(claimed),
+                    hint="give each node a name of its own",
+                )
+            case ml.PushPullFailed(target, reason):
+                self._log.info("push_pull_failed", target=str(target), reason=reason)
+            case ml.RunningLate(lateness):
+                self._log.warning("running_late", lateness=round(lateness, 3))
+            case _:
+                raise AssertionError(f"nobody performs {effect}")
