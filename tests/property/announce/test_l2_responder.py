@@ -1,0 +1,146 @@
+"""Whatever happens to a responder, it answers for exactly what it announces."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address, IPv6Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from announce.l2 import (
+    AnnounceRequested,
+    Config,
+    DefendRequested,
+    Effect,
+    Event,
+    FrameReceived,
+    Interface,
+    InterfaceAdded,
+    InterfaceChanged,
+    InterfaceRemoved,
+    ReannounceRequested,
+    Responder,
+    SendFailed,
+    SendFrame,
+    SocketFailed,
+    UnwatchRequested,
+    WatchRequested,
+    WithdrawRequested,
+)
+from announce.l2.arp import Operation, decode
+from tests.unit.announce.l2.playbook import PEER, PEER_MAC, frame, question
+
+NAMES = st.sampled_from(["eth0", "eth1", "veth0"])
+ADDRESSES = st.sampled_from(
+    [*(IPv4Address("192.0.2.10") + offset for offset in range(4)), IPv6Address("2001:db8::1")]
+)
+MACS = st.sampled_from([bytes([2, 0, 0, 0, 0, number]) for number in (1, 2, 0xAA)])
+INTERFACES = st.builds(
+    Interface,
+    name=NAMES,
+    index=st.integers(1, 3),
+    mac=MACS,
+    is_up=st.booleans(),
+    has_carrier=st.booleans(),
+    master=st.sampled_from([None, None, None, 9]),
+)
+FRAMES = st.one_of(
+    st.binary(max_size=80),
+    st.builds(
+        frame,
+        st.sampled_from(Operation),
+        st.sampled_from([PEER, IPv4Address("0.0.0.0"), IPv4Address("192.0.2.10"), IPv4Address("192.0.2.11")]),
+        st.sampled_from([PEER, *(IPv4Address("192.0.2.10") + offset for offset in range(5))]),
+        to=MACS | st.just(b"\xff" * 6),
+        sender_mac=MACS,
+    ),
+)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.builds(AnnounceRequested, ADDRESSES, st.none() | st.frozensets(NAMES)),
+    st.builds(WithdrawRequested, ADDRESSES),
+    st.builds(ReannounceRequested, ADDRESSES),
+    st.builds(DefendRequested, ADDRESSES),
+    st.builds(WatchRequested, ADDRESSES),
+    st.builds(UnwatchRequested, ADDRESSES),
+    st.builds(FrameReceived, NAMES, FRAMES),
+    st.builds(SendFailed, NAMES, st.just("No buffer space available")),
+    st.builds(SocketFailed, NAMES, st.just("Operation not permitted")),
+    st.builds(InterfaceAdded, INTERFACES),
+    st.builds(InterfaceChanged, INTERFACES),
+    st.builds(InterfaceRemoved, NAMES),
+)
+PLAYS = st.lists(st.tuples(st.floats(0.0, 20.0), EVENTS), max_size=40)
+
+
+def play(events: list[tuple[float, Event]]) -> tuple[Responder, float]:
+    """Play events with pauses between them, keeping every deadline and checking every effect."""
+    responder = Responder(Config(), random.Random(1))
+    now = 0.0
+    for pause, event in events:
+        end = now + pause
+        while (deadline := responder.next_deadline()) is not None and deadline <= end:
+            now = max(now, deadline)
+            check(responder, responder.advance(now))
+            assert responder.advance(now) == [], "a second advance at the same time has nothing to do"
+        now = end
+        check(responder, responder.step(event, now))
+    return responder, now
+
+
+def check(responder: Responder, effects: list[Effect]) -> None:
+    """No frame ever leaves that speaks for an address which is not announced on its interface."""
+    for effect in effects:
+        if isinstance(effect, SendFrame):
+            packet = decode(effect.frame)
+            assert len(effect.frame) == 60
+            assert isinstance(packet.sender_address, IPv4Address)
+            assert effect.interface in responder.interfaces_of(packet.sender_address)
+            assert packet.sender_mac == packet.source == responder.interfaces[effect.interface].mac
+
+
+@given(PLAYS)
+def test_never_speaks_for_what_it_does_not_announce(events: list[tuple[float, Event]]) -> None:
+    """Any events in any order, any bytes as frames: nothing is raised, and every frame sent is justified."""
+    play(events)
+
+
+@given(PLAYS)
+def test_answers_for_exactly_what_it_says_it_announces(events: list[tuple[float, Event]]) -> None:
+    """The view for status and the behavior on the wire are the same."""
+    responder, now = play(events)
+    macs = {interface.mac for interface in responder.interfaces.values()}
+
+    for name in responder.open_interfaces:
+        for offset in range(4):
+            address = IPv4Address("192.0.2.10") + offset
+            answers = responder.step(FrameReceived(name, question(address)), now)
+            is_answered = any(isinstance(effect, SendFrame) for effect in answers)
+            assert is_answered == (name in responder.interfaces_of(address) and PEER_MAC not in macs)
+
+
+@given(PLAYS)
+def test_announces_on_all_open_interfaces_that_are_allowed(events: list[tuple[float, Event]]) -> None:
+    """Whatever came first, the orders and the interfaces decide."""
+    responder, now = play(events)
+
+    responder.step(AnnounceRequested(IPv4Address("192.0.2.10")), now)
+    responder.step(AnnounceRequested(IPv4Address("192.0.2.11"), frozenset({"eth1"})), now)
+
+    assert responder.interfaces_of(IPv4Address("192.0.2.10")) == responder.open_interfaces
+    assert responder.interfaces_of(IPv4Address("192.0.2.11")) == responder.open_interfaces & {"eth1"}
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_answered_or_counted(octets: bytes) -> None:
+    """A frame changes no state, whatever it says."""
+    responder = Responder(Config(), random.Random(1))
+    interface = Interface(name="eth0", index=2, mac=bytes([2, 0, 0, 0, 0, 1]), is_up=True, has_carrier=True)
+    responder.step(InterfaceAdded(interface), 0.0)
+    responder.step(AnnounceRequested(IPv4Address("192.0.2.10")), 0.0)
+    deadline = responder.next_deadline()
+
+    effects = responder.step(FrameReceived("eth0", octets), 0.0)
+
+    assert effects
+    assert responder.next_deadline() == deadline

@@ -1,0 +1,432 @@
+"""The responder in virtual time: who is answered, what is announced, what is told."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from announce.l2 import (
+    AnnouncementHeard,
+    AnnounceRequested,
+    ClaimKind,
+    CloseInterface,
+    Config,
+    DefendRequested,
+    DropReason,
+    FrameDropped,
+    FrameReceived,
+    InterfaceAdded,
+    InterfaceChanged,
+    InterfaceFailed,
+    InterfaceRemoved,
+    OpenInterface,
+    ReannounceRequested,
+    SendFailed,
+    SendFrame,
+    SetFilter,
+    SocketFailed,
+    Unsupported,
+    UnwatchRequested,
+    WatchRequested,
+    WithdrawRequested,
+)
+from announce.l2.arp import BROADCAST, Operation, announcement, reply, reply_template
+from tests.unit.announce.l2.playbook import (
+    MAC,
+    OTHER_VIP,
+    PEER,
+    PEER_MAC,
+    VIP,
+    Playbook,
+    announced_at,
+    ethernet,
+    frame,
+    question,
+)
+
+OTHER_MAC = bytes.fromhex("020000000002")
+NO_REFRESH = Config(refresh_interval=None)
+
+
+def announcements(interface: str = "eth0", mac: bytes = MAC, address: IPv4Address = VIP) -> list[SendFrame]:
+    return [SendFrame(interface, octets) for octets in announcement(mac, address)]
+
+
+def answer(asked: bytes, interface: str = "eth0", mac: bytes = MAC) -> SendFrame:
+    return SendFrame(interface, reply(reply_template(mac, VIP), asked))
+
+
+class TestAnswering:
+    @pytest.mark.parametrize("to", [BROADCAST, MAC], ids=["broadcast", "unicast"])
+    def test_answers_a_request_for_an_announced_address(self, to: bytes) -> None:
+        """To everyone or to this interface alone: both are questions for us."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(2.0, FrameReceived("eth0", question(to=to)))
+
+        assert effects == [answer(question(to=to))]
+
+    def test_answers_a_probe(self) -> None:
+        """A host that checks whether the address is free (sender 0.0.0.0) has to learn that it is not."""
+        probe = question(sender=IPv4Address("0.0.0.0"))
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        assert play.at(2.0, FrameReceived("eth0", probe)) == [answer(probe)]
+
+    @pytest.mark.parametrize(
+        ("octets", "reason"),
+        [
+            (question(OTHER_VIP), DropReason.NOT_ANNOUNCED),
+            (question(to=OTHER_MAC), DropReason.WRONG_DESTINATION),
+            (question(to=bytes.fromhex("01005e000001")), DropReason.WRONG_DESTINATION),
+            (frame(Operation.REPLY, PEER, VIP, to=MAC), DropReason.REPLY),
+            (frame(Operation.REQUEST, PEER, VIP, sender_mac=MAC), DropReason.OWN_FRAME),
+            (question()[:41], DropReason.TRUNCATED),
+        ],
+    )
+    def test_says_why_it_does_not_answer(self, octets: bytes, reason: DropReason) -> None:
+        """Every frame is answered or counted."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        assert play.at(2.0, FrameReceived("eth0", octets)) == [FrameDropped("eth0", reason)]
+
+    def test_is_silent_from_the_withdrawal_on(self) -> None:
+        """No answer, no announcement; the filter follows."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        play.at(1.01, WithdrawRequested(VIP))
+
+        assert play.at(1.02, FrameReceived("eth0", question())) == [
+            FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
+        ]
+        assert play.until(100.0) == [(1.1, SetFilter("eth0", frozenset()))]
+
+    def test_a_withdrawal_is_final(self) -> None:
+        """An interface that appears afterwards does not bring the address back."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+        play.at(2.0, WithdrawRequested(VIP))
+
+        effects = play.at(3.0, InterfaceAdded(ethernet("eth1", index=3, mac=OTHER_MAC)))
+
+        assert effects == [OpenInterface("eth1"), SetFilter("eth0", frozenset())]
+        assert (play.responder.addresses, play.responder.tally(VIP)) == (frozenset(), None)
+
+    def test_counts_what_it_does_for_an_address(self) -> None:
+        """The tally lives as long as the address is asked for."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.at(0.0, FrameReceived("eth0", question()))
+        play.until(60.0)
+
+        tally = play.responder.tally(VIP)
+
+        assert tally is not None
+        assert (tally.requests_answered, tally.announcements_sent) == (1, 7)
+
+
+class TestAnnouncing:
+    def test_opens_widens_and_announces_in_this_order(self) -> None:
+        """Nothing is announced that the filter would keep us from being asked about."""
+        play = Playbook()
+        opened = play.at(0.0, InterfaceAdded(ethernet()))
+
+        effects = play.at(1.0, AnnounceRequested(VIP))
+
+        assert opened == [OpenInterface("eth0")]
+        assert effects == [SetFilter("eth0", None), *announcements()]
+
+    def test_follows_the_takeover_pattern(self) -> None:
+        """0, 50 and 150 ms for the lost broadcast, then MetalLB's seconds."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(10.0, AnnounceRequested(VIP))
+
+        assert announced_at(play.until(100.0)) == [10.05, 10.15, 11.1, 12.2, 13.3, 14.4]
+
+    def test_announcing_again_is_nothing_new(self) -> None:
+        """A speaker may say so on every event without a burst on the wire."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        assert play.at(1.01, AnnounceRequested(VIP)) == []
+
+    def test_other_addresses_do_not_disturb_the_pattern(self) -> None:
+        """What happens to one address causes no announcement of another."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        play.at(20.0, AnnounceRequested(OTHER_VIP))
+        play.at(20.5, WithdrawRequested(OTHER_VIP))
+
+        assert announced_at(play.until(100.0)) == []
+
+    def test_reannounces_when_asked(self) -> None:
+        """The winner of a conflict says so at once, in full."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        effects = play.at(20.0, ReannounceRequested(VIP))
+
+        assert effects == announcements()
+        assert announced_at(play.until(100.0)) == [20.05, 20.15, 21.1, 22.2, 23.3, 24.4]
+
+    def test_defends_once_in_the_interval(self) -> None:
+        """RFC 5227 section 2.4: no more often than every DEFEND_INTERVAL."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        first = play.at(20.0, DefendRequested(VIP))
+        second = play.at(29.9, DefendRequested(VIP))
+        third = play.at(30.0, DefendRequested(VIP))
+
+        assert (first, second, third) == (announcements(), [], announcements())
+
+    @pytest.mark.parametrize(
+        "event",
+        [WithdrawRequested(VIP), ReannounceRequested(VIP), DefendRequested(VIP), UnwatchRequested(VIP)],
+    )
+    def test_ignores_orders_about_an_address_that_it_does_not_have(self, event: WithdrawRequested) -> None:
+        """Late orders are harmless."""
+        play = Playbook(ethernet())
+
+        assert play.at(1.0, event) == []
+        assert play.until(10.0) == []
+
+
+class TestInterfaces:
+    def test_announces_on_every_suitable_interface(self) -> None:
+        """Each with its own MAC."""
+        play = Playbook(ethernet(), ethernet("eth1", index=3, mac=OTHER_MAC))
+
+        effects = play.at(1.0, AnnounceRequested(VIP))
+
+        assert effects == [
+            SetFilter("eth0", None),
+            SetFilter("eth1", None),
+            *announcements("eth0", MAC),
+            *announcements("eth1", OTHER_MAC),
+        ]
+        assert play.responder.interfaces_of(VIP) == {"eth0", "eth1"}
+
+    def test_keeps_to_the_interfaces_that_are_named(self) -> None:
+        """The others neither announce nor answer."""
+        play = Playbook(ethernet(), ethernet("eth1", index=3, mac=OTHER_MAC))
+
+        effects = play.at(1.0, AnnounceRequested(VIP, frozenset({"eth1"})))
+
+        assert effects == [SetFilter("eth1", None), *announcements("eth1", OTHER_MAC)]
+        assert play.at(1.0, FrameReceived("eth0", question())) == [
+            FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
+        ]
+
+    def test_another_choice_of_interfaces_moves_the_address(self) -> None:
+        """Announced where it is new, silent where it was."""
+        play = Playbook(ethernet(), ethernet("eth1", index=3, mac=OTHER_MAC))
+        play.at(1.0, AnnounceRequested(VIP, frozenset({"eth0"})))
+
+        effects = play.at(1.01, AnnounceRequested(VIP, frozenset({"eth1"})))
+
+        assert effects == [SetFilter("eth1", None), *announcements("eth1", OTHER_MAC)]
+        assert play.responder.interfaces_of(VIP) == {"eth1"}
+
+    def test_announces_on_an_interface_that_appears_later(self) -> None:
+        """The order stands, whatever comes first."""
+        play = Playbook()
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(2.0, InterfaceAdded(ethernet()))
+
+        assert effects == [OpenInterface("eth0"), SetFilter("eth0", None), *announcements()]
+
+    def test_goes_with_its_interface(self) -> None:
+        """No deadline is left of an interface that is gone."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(2.0, InterfaceRemoved("eth0"))
+
+        assert effects == [CloseInterface("eth0")]
+        assert play.responder.next_deadline() is None
+        assert play.responder.addresses == {VIP}
+
+    def test_an_interface_that_was_down_announces_anew(self) -> None:
+        """What neighbors know may have changed while it was."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        down = play.at(2.0, InterfaceChanged(ethernet(is_up=False)))
+        up = play.at(3.0, InterfaceChanged(ethernet()))
+
+        assert down == [CloseInterface("eth0")]
+        assert up == [OpenInterface("eth0"), SetFilter("eth0", None), *announcements()]
+
+    def test_a_new_mac_is_announced_and_answered_with(self) -> None:
+        """Neighbors still send to the old one."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        effects = play.at(20.0, InterfaceChanged(ethernet(mac=OTHER_MAC)))
+
+        assert effects == announcements(mac=OTHER_MAC)
+        assert play.at(21.0, FrameReceived("eth0", question()))[-1:] == [answer(question(), mac=OTHER_MAC)]
+
+    def test_another_interface_of_the_same_name_is_opened_afresh(self) -> None:
+        """The old socket belongs to an interface that is gone."""
+        play = Playbook(ethernet(index=2))
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(2.0, InterfaceChanged(ethernet(index=9)))
+
+        assert effects == [
+            CloseInterface("eth0"),
+            OpenInterface("eth0"),
+            SetFilter("eth0", None),
+            *announcements(),
+        ]
+
+    def test_other_changes_of_an_interface_are_no_reason_to_speak(self) -> None:
+        """An address or a carrier that changes causes no burst."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        effects = play.at(20.0, InterfaceChanged(ethernet()))
+
+        assert effects == []
+        assert play.responder.next_deadline() is None
+
+    def test_opens_a_failed_interface_again(self) -> None:
+        """The operating system's refusal is told, and tried again a second later."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+
+        effects = play.at(20.0, SocketFailed("eth0", "Operation not permitted"))
+
+        assert effects == [InterfaceFailed("eth0", "Operation not permitted")]
+        assert play.until(21.0) == [
+            (21.0, effect) for effect in (OpenInterface("eth0"), SetFilter("eth0", None), *announcements())
+        ]
+
+    def test_reports_a_frame_that_could_not_be_sent(self) -> None:
+        """Nothing is sent anew: announcements repeat, and neighbors ask again."""
+        play = Playbook(ethernet())
+
+        assert play.at(1.0, SendFailed("eth0", "No buffer space available")) == [
+            InterfaceFailed("eth0", "No buffer space available")
+        ]
+
+    def test_drops_frames_of_an_interface_that_is_not_open(self) -> None:
+        """A frame may arrive while its interface goes."""
+        play = Playbook()
+
+        assert play.at(1.0, FrameReceived("eth0", question())) == [
+            FrameDropped("eth0", DropReason.UNKNOWN_INTERFACE)
+        ]
+
+
+class TestListening:
+    @pytest.mark.parametrize(
+        ("octets", "kind", "dropped"),
+        [
+            (announcement(PEER_MAC, VIP)[0], ClaimKind.GRATUITOUS, None),
+            (announcement(PEER_MAC, VIP)[1], ClaimKind.GRATUITOUS, DropReason.REPLY),
+            (frame(Operation.REPLY, VIP, PEER), ClaimKind.REPLY, DropReason.REPLY),
+            (frame(Operation.REQUEST, VIP, PEER), ClaimKind.REQUEST, DropReason.NOT_ANNOUNCED),
+        ],
+        ids=["gratuitous request", "gratuitous reply", "reply", "request"],
+    )
+    def test_hears_another_station_use_an_announced_address(
+        self, octets: bytes, kind: ClaimKind, dropped: DropReason | None
+    ) -> None:
+        """Whatever the form: the claim is told, with the MAC; a question in it is answered as any other."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(2.0, FrameReceived("eth0", octets))
+
+        assert effects == [
+            AnnouncementHeard(VIP, PEER_MAC, "eth0", kind),
+            FrameDropped("eth0", dropped) if dropped else answer(octets),
+        ]
+
+    def test_does_not_take_its_own_announcement_for_another_s(self) -> None:
+        """Two interfaces may be on one LAN: what one says, the other hears."""
+        play = Playbook(ethernet(), ethernet("eth1", index=3, mac=OTHER_MAC))
+        play.at(1.0, AnnounceRequested(VIP))
+
+        effects = play.at(1.0, FrameReceived("eth1", announcement(MAC, VIP)[0]))
+
+        assert effects == [FrameDropped("eth1", DropReason.OWN_FRAME)]
+
+    def test_hears_about_an_address_that_it_only_watches(self) -> None:
+        """A leaver watches for its successor; it does not answer for what it watches."""
+        play = Playbook(ethernet())
+        play.at(1.0, WatchRequested(VIP))
+
+        effects = play.at(2.0, FrameReceived("eth0", announcement(PEER_MAC, VIP)[0]))
+
+        assert effects == [
+            AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.GRATUITOUS),
+            FrameDropped("eth0", DropReason.NOT_ANNOUNCED),
+        ]
+
+    def test_watches_on_interfaces_that_appear_later_until_told_not_to(self) -> None:
+        """Watching has the same reach as announcing."""
+        play = Playbook()
+        play.at(1.0, WatchRequested(VIP))
+
+        added = play.at(2.0, InterfaceAdded(ethernet()))
+        play.at(3.0, UnwatchRequested(VIP))
+
+        assert added == [OpenInterface("eth0"), SetFilter("eth0", None)]
+        assert play.at(4.0, FrameReceived("eth0", announcement(PEER_MAC, VIP)[1])) == [
+            FrameDropped("eth0", DropReason.REPLY)
+        ]
+
+
+class TestFilter:
+    def test_narrows_once_for_many_changes(self) -> None:
+        """10 addresses in a row: wide open at the first, narrow once all are there."""
+        addresses = [VIP + offset for offset in range(10)]
+        play = Playbook(ethernet())
+
+        effects = [effect for address in addresses for effect in play.at(1.0, AnnounceRequested(address))]
+
+        filters = [effect for effect in effects if isinstance(effect, SetFilter)]
+        later = [effect for _, effect in play.until(5.0) if isinstance(effect, SetFilter)]
+        assert filters == [SetFilter("eth0", None)]
+        assert later == [SetFilter("eth0", frozenset(addresses))]
+
+    def test_leaves_alone_a_filter_that_knows_the_address(self) -> None:
+        """To announce what is watched changes nothing in the kernel."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, WatchRequested(VIP))
+        play.until(1.0)
+
+        effects = play.at(2.0, AnnounceRequested(VIP))
+
+        assert effects == announcements()
+        assert not [effect for _, effect in play.until(9.0) if isinstance(effect, SetFilter)]
+
+
+def test_says_that_ipv6_is_not_supported_yet() -> None:
+    """The address is kept, told once, and announced nowhere."""
+    address = IPv6Address("2001:db8::1")
+    play = Playbook(ethernet())
+
+    first = play.at(1.0, AnnounceRequested(address))
+    again = play.at(2.0, AnnounceRequested(address))
+
+    assert (first, again) == ([Unsupported(address)], [])
+    assert play.responder.addresses == {address}
+    assert play.responder.interfaces_of(address) == frozenset()
