@@ -5,7 +5,7 @@ from __future__ import annotations
 from announce.net.rtnetlink import AddressMessage
 
 ADDRESS_PROTOCOL = 0x5B
-"""Our IFA_PROTO: `ip address show proto 0x5b` lists what swimlb has put there. Kernels before 5.18 ignore it."""
+"""Our IFA_PROTO: a recent `ip address show proto 0x5b` lists what swimlb has put there. Linux before 5.18 ignores it."""
 
 _LABEL_SUFFIX = ":slb"
 
