@@ -1,0 +1,65 @@
+"""Rings for simulations, and what must hold in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from membership import Config, Effect, Endpoint, Profile, normal
+from swimlb.lab.simnet import Conditions, SimNet
+
+E = TypeVar("E", bound=Effect)
+
+
+class Ring:
+    """`count` members `node-1`, `node-2`, ... that have all joined the first one."""
+
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        *,
+        conditions: Conditions | None = None,
+        profile: Profile | None = None,
+    ) -> None:
+        self.profile = profile or normal()
+        self.net = SimNet(seed, conditions, keep_trace=True)
+        self.names = [f"node-{number}" for number in range(1, count + 1)]
+        for number, name in enumerate(self.names, 1):
+            config = Config(name=name, address=f"192.0.2.{number}", profile=self.profile)
+            self.net.add(config, self.seeds if number > 1 else ())
+        assert self.net.run_until(lambda: self.all_see(self.names), 30)
+
+    @property
+    def seeds(self) -> tuple[Endpoint, ...]:
+        return (Endpoint("192.0.2.1", 7946),)
+
+    def sees(self, name: str) -> set[str]:
+        return {member.name for member in self.net.member(name).members()}
+
+    def all_see(self, names: Iterable[str]) -> bool:
+        """Every one of them holds exactly these for members."""
+        expected = set(names)
+        return all(self.sees(name) == expected for name in expected)
+
+    def time_until_all_see(self, names: Iterable[str], within: float) -> float:
+        """Seconds until they agree; an assertion fails when it takes longer than `within`."""
+        expected, start = list(names), self.net.now
+        assert self.net.run_until(lambda: self.all_see(expected), within), {
+            name: self.sees(name) for name in expected
+        }
+        return self.net.now - start
+
+    def told(self, kind: type[E]) -> list[E]:
+        return [fact.effect for fact in self.net.facts if isinstance(fact.effect, kind)]
+
+    def detection_bound(self) -> float:
+        """The longest from a crash to the last survivor's knowing, without loss and with healthy survivors.
+
+        A member is probed once in n - 1 intervals, its probe fails one interval later, the suspicion of the
+        first accuser is confirmed by then or times out, and gossip takes some rounds. Of the survivors at
+        least one must probe it; that it is the last one's turn everywhere is the worst case.
+        """
+        profile, survivors = self.profile, len(self.names) - 1
+        shortest_suspicion = profile.suspicion_mult * profile.probe_interval
+        return survivors * profile.probe_interval + 2 * profile.probe_interval + shortest_suspicion
