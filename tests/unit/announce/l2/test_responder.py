@@ -114,7 +114,7 @@ class TestAnswering:
 
         effects = play.at(3.0, InterfaceAdded(ethernet("eth1", index=3, mac=OTHER_MAC)))
 
-        assert effects == [OpenInterface("eth1"), SetFilter("eth0", frozenset())]
+        assert effects == [OpenInterface("eth1")]
         assert (play.responder.addresses, play.responder.tally(VIP)) == (frozenset(), None)
 
     def test_counts_what_it_does_for_an_address(self) -> None:
