@@ -33,10 +33,13 @@ BASE = Path("/run/swimlb-lab")
 
 _CODE = Path(__file__).parents[2]
 
+REAP_TIMEOUT = 1.0
+"""For the last threads of a process that has ended."""
+
 SWEEPS_MAX = 10
 """How often to look for processes that were born while their parents were being killed."""
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Sandbox:
@@ -213,8 +216,11 @@ class Sandbox:
         return [f"process {process.pid} does not end" for process in survivors]
 
     def _reap(self) -> None:
-        for child in self._children.values():
-            child.poll()
+        for pid, child in self._children.items():
+            if identify(pid) is None:
+                # A daemon's threads may outlive its main thread for a moment: until then it cannot be reaped.
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(REAP_TIMEOUT)
 
     def _delete_namespaces(self) -> list[str]:
         complaints: list[str] = []
@@ -244,10 +250,16 @@ def remove_stale(base: Path = BASE) -> tuple[str, ...]:
 
 @contextmanager
 def ending_signals_raise() -> Generator[None]:
-    """SIGTERM and SIGHUP unwind the block as Ctrl-C does, by `SystemExit`, so that `with` blocks clean up."""
+    """The first SIGINT, SIGTERM or SIGHUP unwinds the block as an exception, so that `with` blocks clean up.
+
+    Those that follow are ignored until the block is left: a user who is impatient, or a terminal that closes,
+    must not interrupt the cleaning up, which is bounded.
+    """
 
     def leave(signum: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signum)
+        for ending in _ENDING:
+            signal.signal(ending, _ignore)
+        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
 
     before = {signum: signal.signal(signum, leave) for signum in _ENDING}
     try:
@@ -262,7 +274,7 @@ def _undisturbed() -> Generator[None]:
     """Let nobody interrupt a teardown: it is bounded, and half of one is what it is there to prevent."""
     try:
         # A handler, not SIG_IGN: commands started in here would inherit that.
-        before = {signum: signal.signal(signum, _ignore) for signum in (signal.SIGINT, *_ENDING)}
+        before = {signum: signal.signal(signum, _ignore) for signum in _ENDING}
     except ValueError:
         before = {}  # Not the main thread, which alone gets interrupted.
     try:
