@@ -1,0 +1,92 @@
+"""The supervisor's shell with real, tiny processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from tests.unit.swimlb.runtime.waiting import until
+
+SUPERVISE = """
+import sys
+from swimlb.runtime.processes import supervise
+from swimlb.runtime.supervisor import Config, Supervisor
+
+child = '''
+import os, signal, sys, time
+from swimlb.runtime.processes import become_child
+become_child({parent})
+name = {name!r}
+def stop(*_):
+    open(f"{directory}/order", "a").write(name + "\\\\n")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+path = f"{directory}/{{name}}"
+open(path + ".partial", "w").write(str(os.getpid()))
+os.rename(path + ".partial", path)
+while True:
+    time.sleep(0.05)
+'''
+
+def command(process, fd):
+    import os
+    return [sys.executable, "-c", child.format(parent=os.getpid(), name=str(process), directory=sys.argv[1])]
+
+sys.exit(supervise(command, Supervisor(Config(backoff_first=0.05))))
+"""
+
+
+def start(directory: Path) -> subprocess.Popen[bytes]:
+    # The child's own f-strings are written for the text above, so the directory is put in beforehand.
+    script = textwrap.dedent(SUPERVISE).replace("{directory}", str(directory))
+    return subprocess.Popen([sys.executable, "-c", script, str(directory)])
+
+
+def pid_of(directory: Path, name: str) -> int:
+    return int((directory / name).read_text())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_restarts_a_killed_child_and_stops_in_order(tmp_path: Path) -> None:
+    """SIGKILL of one leaves the other alone; SIGTERM ends wire, then watch, then the supervisor with 0."""
+    supervisor = start(tmp_path)
+    try:
+        until(lambda: (tmp_path / "wire").exists() and (tmp_path / "watch").exists())
+        wire, watch = pid_of(tmp_path, "wire"), pid_of(tmp_path, "watch")
+
+        os.kill(watch, signal.SIGKILL)
+        until(lambda: pid_of(tmp_path, "watch") != watch)
+        assert is_alive(wire)
+
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(10) == 0
+        assert (tmp_path / "order").read_text().split() == ["wire", "watch"]
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
+    """They get SIGTERM, which makes the end of wire the same planned move as any."""
+    supervisor = start(tmp_path)
+    try:
+        until(lambda: (tmp_path / "wire").exists() and (tmp_path / "watch").exists())
+        children = [pid_of(tmp_path, "wire"), pid_of(tmp_path, "watch")]
+
+        supervisor.kill()
+
+        until(lambda: not any(map(is_alive, children)))
+        assert sorted((tmp_path / "order").read_text().split()) == ["watch", "wire"]
+    finally:
+        supervisor.kill()
+        supervisor.wait()
