@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,16 @@ def exists(name: str) -> bool:
     return (_NAMES / name).exists()
 
 
-def pids_in(name: str) -> tuple[int, ...]:
-    """The processes that live in a namespace, whoever started them there."""
-    if not exists(name):
-        return ()
-    return tuple(int(pid) for pid in run(("ip", "netns", "pids", name)).split())
+def inhabitants(names: Sequence[str]) -> tuple[int, ...]:
+    """The processes that live in these namespaces, whoever started them there."""
+    identities = {_identity(_NAMES / name) for name in names if exists(name)}
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # It has ended meanwhile.
+                if _identity(entry / "ns" / "net") in identities:
+                    found.append(int(entry.name))
+    return tuple(found)
 
 
 def execute(name: str, *argv: str) -> tuple[str, ...]:
@@ -194,6 +199,11 @@ def mac_of(name: str, link: str = "eth0") -> str:
 
 def _ip(namespace: str | None, *arguments: str) -> tuple[str, ...]:
     return ("ip", *(("-n", namespace) if namespace else ()), *arguments)
+
+
+def _identity(namespace: Path) -> tuple[int, int]:
+    status = namespace.stat()
+    return status.st_dev, status.st_ino
 
 
 def _setns(descriptor: int, name: str) -> None:

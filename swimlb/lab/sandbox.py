@@ -200,20 +200,18 @@ class Sandbox:
             self.close()
 
     def _end_processes(self) -> list[str]:
-        survivors = list(kill(self._ledger.processes.values()))
+        survivors = set(kill(self._ledger.processes.values()))
         # Whatever else lives in our namespaces was born of ours: a speaker's children, a command of `lab exec`.
         for _ in range(SWEEPS_MAX):
-            strays = [
-                identity
-                for name in self._ledger.namespaces
-                for pid in namespaces.pids_in(name)
-                if pid != os.getpid() and (identity := identify(pid)) is not None
-            ]
-            if not strays:
+            if not (strays := self._strays()):
                 break
-            survivors += kill(strays)
+            survivors |= set(kill(strays))
         self._reap()
         return [f"process {process.pid} does not end" for process in survivors]
+
+    def _strays(self) -> list[ProcessId]:
+        inhabitants = namespaces.inhabitants(self._ledger.namespaces)
+        return [one for pid in inhabitants if pid != os.getpid() and (one := identify(pid)) is not None]
 
     def _reap(self) -> None:
         for pid, child in self._children.items():
@@ -241,7 +239,12 @@ def remove_stale(base: Path = BASE) -> tuple[str, ...]:
     """Remove sandboxes whose owner died without doing so; their names."""
     removed: list[str] = []
     for path in sorted(base.glob("*/state.json")):
-        ledger = Ledger.load(path)
+        try:
+            ledger = Ledger.load(path)
+        except LabError:
+            if path.exists():
+                raise
+            continue  # Its owner has just removed it.
         if ledger.is_stale:
             Sandbox(ledger).close()
             removed.append(ledger.name)
