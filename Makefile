@@ -1,0 +1,101 @@
+# What a newcomer types: `make demo`, then `make test`. Every target sets up what it needs, and nothing twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# Debian's interpreter is the fastest one there; any 3.11 or later will do.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .setup
+
+# Debian 12 pins the versions of these.
+DEMO_PACKAGES := python3-venv iproute2 nftables frr
+TEST_PACKAGES := $(DEMO_PACKAGES) serf procps
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+
+.PHONY: help
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# Set-up
+
+.PHONY: setup
+setup: $(STAMPS)/demo-packages $(STAMPS)/run ## Install what the product and its lab need; .venv/bin/swimlb is the command
+
+.PHONY: setup-dev
+setup-dev: $(STAMPS)/test-packages $(STAMPS)/dev ## Install what developing and testing needs, too
+
+# apt-get is asked only for what is missing: a machine that has all needs no network here.
+define install_packages
+	@mkdir -p $(STAMPS)
+	@missing=$$(for package in $(1); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+		[ "$$(id -u)" = 0 ] || { echo "swimlb: these Debian packages are missing, and only root may install them:" $$missing >&2; exit 1; }; \
+		echo "Installing Debian packages:" $$missing; \
+		$(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null; \
+	fi
+	@touch $@
+endef
+
+$(STAMPS)/demo-packages: Makefile
+	$(call install_packages,$(DEMO_PACKAGES))
+
+$(STAMPS)/test-packages: Makefile
+	$(call install_packages,$(TEST_PACKAGES))
+
+$(BIN)/python: | $(STAMPS)/demo-packages
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing Python packages (pinned, with hashes)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@mkdir -p $(STAMPS); touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
+	@echo "Installing development tools (pinned, with hashes)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Running
+
+.PHONY: demo
+demo: setup ## Watch addresses come up, an owner die and another take over; writes demo-report.html
+	@$(BIN)/swimlb demo --report demo-report.html
+
+# Checking
+
+.PHONY: check
+check: setup-dev ## Format, lint, types, import rules, unit and property tests: under a minute
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-cache | tail -n 1
+	@$(BIN)/basedpyright --level error | tail -n 1
+	@$(BIN)/pytest -q tests/unit tests/property
+
+.PHONY: format
+format: setup-dev ## Bring the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: check ## Everything: check, simulation, real daemons, network namespaces
+	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
+
+.PHONY: lock
+lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
+	@$(PIP) install uv
+	@for set in run: dev:requirements/dev.in; do \
+		$(BIN)/uv pip compile pyproject.toml requirements/build.in $${set#*:} --generate-hashes --no-emit-index-url \
+			--universal --python-version 3.11 --no-header --quiet --upgrade --output-file requirements/$${set%%:*}.txt; \
+	done
+
+.PHONY: clean
+clean: ## Remove what the targets above have made here
+	@rm -rf $(VENV) $(STAMPS) .ruff_cache .hypothesis .import_linter_cache demo-report.html
