@@ -164,7 +164,8 @@ def link_peer(
                 f"peer {peer.name} referencing non existing bfd profile {declared.bfd_profile}",
                 "Create the BFDProfile, or remove the reference.",
             )
-        profile.warning("BFD is not supported yet and has no effect", "The session works without it.")
+        else:
+            profile.warning("BFD is not supported yet and has no effect", "The session works without it.")
     if declared.password_secret is None:
         return peer
     secret = secrets.get((place.report.namespace, declared.password_secret))

@@ -16,10 +16,11 @@ from swimlb.model import Configuration, Problem, Severity
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The version of an object that is in force, and the file it came from."""
+    """The version of an object that is in force, and where it came from."""
 
     record: object
     file: str | None
+    line: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ def resolve(
         problems=tuple(sorted((*source_problems, *(_told(one, stale) for one in problems)), key=_order)),
         ignored=linked.ignored,
         stale=stale,
-        kept={
-            ref: Kept(version.record, version.report.document.file)
-            for ref, version in candidates.admitted.items()
-        },
+        kept={ref: _kept(version) for ref, version in candidates.admitted.items()},
     )
+
+
+def _kept(version: Version) -> Kept:
+    document = version.report.document
+    return Kept(version.record, document.file, document.line)
 
 
 def _unreadable(problems: Sequence[Problem]) -> frozenset[str]:
@@ -87,7 +90,7 @@ def _versions(
             # What is wrong with an old version was told when it was new.
             old = Version(
                 kept.record,
-                Report(str(ref), Document(None, file=kept.file), ref.namespace),
+                Report(str(ref), Document(None, kept.file, kept.line), ref.namespace),
                 is_last_good=True,
             )
             versions[ref] = (*versions.get(ref, ()), old)

@@ -149,6 +149,16 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretText:
+    """Text that no message repeats, also when it is wrong: messages end up in logs."""
+
+    def read(self, value: object, place: Place) -> str:
+        if not isinstance(value, str):
+            raise place.refuse("must be text", "Put quotes around the value.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Boolean:
     def read(self, value: object, place: Place) -> bool:
         if not isinstance(value, bool):
@@ -235,11 +245,13 @@ class ListOf(Generic[T]):
 class LabelMap:
     """A map of text to text, such as labels and annotations."""
 
+    item: Type[str] = Text()
+
     def read(self, value: object, place: Place) -> Labels:
         pairs: list[tuple[str, str]] = []
         for key, entry in read_mapping(value, place).items():
             try:
-                pairs.append((key, Text().read(entry, place / key)))
+                pairs.append((key, self.item.read(entry, place / key)))
             except Unreadable:
                 continue
         return tuple(sorted(pairs))

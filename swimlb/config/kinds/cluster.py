@@ -8,7 +8,7 @@ import binascii
 from swimlb.config.declared import EndpointSlice, Namespace, Secret
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.report import Place
-from swimlb.config.schema import Boolean, LabelMap, ListOf, Nested, Text, at, record
+from swimlb.config.schema import Boolean, LabelMap, ListOf, Nested, SecretText, Text, at, record
 from swimlb.model import Labels, Node
 
 BASIC_AUTH = "kubernetes.io/basic-auth"
@@ -47,8 +47,8 @@ class SecretContent:
     """Secrets have no spec; these stand at the root."""
 
     type: str = at("type", Text(), default="Opaque")
-    data: Labels = at("data", LabelMap(), default=())
-    string_data: Labels = at("stringData", LabelMap(), default=())
+    data: Labels = at("data", LabelMap(SecretText()), default=())
+    string_data: Labels = at("stringData", LabelMap(SecretText()), default=())
 
 
 def decode_secret(source: Object) -> Secret:

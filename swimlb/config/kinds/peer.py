@@ -17,6 +17,7 @@ from swimlb.config.schema import (
     ListOf,
     Nested,
     Parsed,
+    SecretText,
     Text,
     at,
     parse_duration,
@@ -58,7 +59,7 @@ class PeerV1Beta1Spec:
     keepalive_time: float | None = at("keepaliveTime", Parsed(parse_duration), default=None)
     router_id: IPv4Address | None = at("routerID", Parsed(_parse_router_id), default=None)
     node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=())
-    password: str = at("password", Text(), default="")
+    password: str = at("password", SecretText(), default="")
     bfd_profile: str = at("bfdProfile", Text(), default="")
     ebgp_multi_hop: bool = at("ebgpMultiHop", Boolean(), default=False)
 

@@ -1,0 +1,343 @@
+"""What several objects together mean, and what stays in force when something is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from swimlb.config import Document, Options, Resolved, resolve
+from swimlb.model import Problem, Severity
+from tests.unit.swimlb.config.objects import document, documents, ours, peer, pool, resolved, service, told
+
+
+def pool_names(result: Resolved) -> list[str]:
+    return [pool.name for pool in result.configuration.pools]
+
+
+def test_nothing_is_a_configuration_too() -> None:
+    assert resolve([]) == Resolved()
+
+
+def test_a_bad_object_is_refused_alone() -> None:
+    """Each mistake is reported with object, field, line and way out; the rest is in force."""
+    result = resolved(
+        pool("good", "192.0.2.0/26"),
+        pool("inverted", "192.0.2.99-192.0.2.90"),
+        ours("L2Advertisement", "lan", {"interfaces": "eth0"}),
+        service("web"),
+    )
+
+    assert pool_names(result) == ["good"]
+    assert [one.key for one in result.configuration.services] == ["default/web"]
+    assert result.problems == (
+        Problem(
+            severity=Severity.ERROR,
+            object="IPAddressPool/metallb-system/inverted",
+            field="spec.addresses[0]",
+            message="invalid IP range '192.0.2.99-192.0.2.90': start IP 192.0.2.99 is after the end IP 192.0.2.90",
+            hint="Write 192.0.2.90-192.0.2.99.",
+            file="test.yaml",
+            line=11,
+        ),
+        Problem(
+            severity=Severity.ERROR,
+            object="L2Advertisement/metallb-system/lan",
+            field="spec.interfaces",
+            message="must be a list, but is the text 'eth0'",
+            hint="Write each entry on its own line after `- `.",
+            file="test.yaml",
+            line=21,
+        ),
+    )
+
+
+def test_the_last_good_version_stays_in_force() -> None:
+    """The operator is told so, also when the bad version is seen again and again."""
+    good = resolved(pool("gold", "192.0.2.0/24"), service("web"))
+
+    bad = resolve(documents(pool("gold", "192.0.2.0/99"), service("web")), good)
+    again = resolve(documents(pool("gold", "192.0.2.0/99"), service("web")), bad)
+
+    assert bad.configuration == good.configuration
+    assert bad.stale == {"IPAddressPool/metallb-system/gold"}
+    assert bad.problems[0].hint.endswith("Until then the last good version stays in force.")
+    assert again == bad
+
+
+def test_a_mended_object_comes_into_force() -> None:
+    good = resolved(pool("gold", "192.0.2.0/24"))
+    bad = resolve(documents(pool("gold", "nonsense")), good)
+
+    mended = resolve(documents(pool("gold", "198.51.100.0/24")), bad)
+
+    assert mended == resolved(pool("gold", "198.51.100.0/24"))
+
+
+def test_an_object_that_is_gone_is_gone() -> None:
+    """Also when a bad version of it was there in between."""
+    bad = resolve(documents(pool("gold", "nonsense")), resolved(pool("gold", "192.0.2.0/24")))
+
+    assert resolve([], bad).configuration.pools == ()
+
+
+def test_objects_of_a_file_that_cannot_be_read_stay() -> None:
+    """A slip in a file must not take down what it defined; other files may still delete theirs."""
+    before = resolve(
+        [
+            document(pool("a", "192.0.2.0/25"), file="a.yaml"),
+            document(pool("b", "192.0.2.128/25"), file="b.yaml"),
+        ]
+    )
+    broken = Problem(severity=Severity.ERROR, object="a.yaml", field="", message="", hint="", file="a.yaml")
+
+    after = resolve([], before, source_problems=[broken])
+
+    assert pool_names(after) == ["a"]
+    assert after.problems == (broken,)
+
+
+def test_a_service_that_is_no_longer_ours_is_let_go() -> None:
+    """Being ignored is a good version, not a bad one."""
+    before = resolved(service("web"))
+
+    after = resolve(documents(service("web", type="ClusterIP")), before)
+
+    assert after.configuration.services == ()
+
+
+def test_of_two_pools_that_overlap_the_first_by_name_is_in_force() -> None:
+    """In whatever order they stand in the file; the message names both."""
+    result = resolved(pool("b", "192.0.2.0/24"), pool("a", "192.0.2.255-198.51.100.0"))
+
+    assert pool_names(result) == ["a"]
+    assert told(result.problems) == [
+        (
+            "error",
+            "IPAddressPool/metallb-system/b",
+            "spec.addresses[0]",
+            "192.0.2.0-192.0.2.255 of pool b overlaps with 192.0.2.255-198.51.100.0 of pool a",
+        )
+    ]
+
+
+def test_a_version_that_comes_to_overlap_falls_back() -> None:
+    """The pool that was grown into another one keeps its old size."""
+    before = resolved(pool("a", "192.0.2.0/25"), pool("b", "192.0.2.128/25"))
+
+    after = resolve(documents(pool("a", "192.0.2.0/25"), pool("b", "192.0.2.0/24")), before)
+
+    assert after.configuration == before.configuration
+    assert after.stale == {"IPAddressPool/metallb-system/b"}
+
+
+def test_the_same_object_twice_is_an_error_on_the_second() -> None:
+    result = resolved(pool("gold", "192.0.2.0/25"), pool("gold", "192.0.2.128/25"))
+
+    assert [str(one.ranges[0]) for one in result.configuration.pools] == ["192.0.2.0-192.0.2.127"]
+    assert told(result.problems) == [
+        (
+            "error",
+            "IPAddressPool/metallb-system/gold",
+            "",
+            "is defined twice; the first one is at test.yaml:1",
+        )
+    ]
+    assert result.problems[0].line == 11
+
+
+def test_configuration_belongs_into_the_system_namespace() -> None:
+    stray = pool("gold", "192.0.2.0/24")
+    stray["metadata"] = {"name": "gold", "namespace": "web"}
+
+    result = resolved(stray)
+
+    assert told(result.problems) == [
+        (
+            "error",
+            "IPAddressPool/web/gold",
+            "metadata.namespace",
+            "resource must be created in metallb-system namespace, but is in web",
+        )
+    ]
+    assert resolve(documents(stray), options=Options(system_namespace="web")).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "expected"),
+    [
+        ("metallb.io/v1beta1", "IPAdressPool", ("error", "kind", "unknown kind IPAdressPool in metallb.io")),
+        (
+            "metallb.io/v1alpha1",
+            "IPAddressPool",
+            ("error", "apiVersion", "IPAddressPool has no version metallb.io/v1alpha1"),
+        ),
+        (
+            "serving.knative.dev/v1",
+            "Service",
+            ("warning", "kind", "kind Service of serving.knative.dev/v1 is not used"),
+        ),
+        ("v1", "ConfigMap", ("warning", "kind", "kind ConfigMap of v1 is not used")),
+    ],
+)
+def test_tells_of_unknown_kinds(api_version: str, kind: str, expected: tuple[str, str, str]) -> None:
+    """In our own group it is a mistake, elsewhere most likely none."""
+    result = resolved({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "y"}})
+
+    assert told(result.problems) == [(expected[0], f"{kind}/y/x", *expected[1:])]
+
+
+def test_what_speakers_write_is_no_mistake() -> None:
+    """`kubectl get -o yaml` prints it along with the rest."""
+    assert resolved(ours("ServiceL2Status", "l2-x", {})).problems == ()
+
+
+@pytest.mark.parametrize("content", [[], "text", 5, {}, {"kind": "Service"}, {"apiVersion": 1, "kind": 2}])
+def test_tells_of_what_is_no_object(content: object) -> None:
+    result = resolved(content)
+
+    assert [problem.object for problem in result.problems] == ["test.yaml"]
+    assert result.has_errors
+
+
+@pytest.mark.parametrize("metadata", [{}, {"name": ""}, {"name": 5}, "text", None])
+def test_an_object_needs_a_name(metadata: object) -> None:
+    result = resolved({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+    assert result.has_errors
+    assert result.kept == {}
+
+
+def test_warns_of_references_that_lead_nowhere() -> None:
+    """They may be created yet, so the advertisement is in force."""
+    result = resolved(
+        ours(
+            "L2Advertisement",
+            "lan",
+            {"ipAddressPools": ["gone"], "ipAddressPoolSelectors": [{"matchLabels": {"a": "b"}}]},
+        ),
+        ours("BGPAdvertisement", "out", {"peers": ["gone"]}),
+        peer("router"),
+    )
+
+    assert told(result.problems) == [
+        ("warning", "L2Advertisement/metallb-system/lan", "spec.ipAddressPoolSelectors", "select no pool"),
+        (
+            "warning",
+            "L2Advertisement/metallb-system/lan",
+            "spec.ipAddressPools[0]",
+            "there is no IPAddressPool gone",
+        ),
+        ("warning", "BGPAdvertisement/metallb-system/out", "spec.peers[0]", "there is no BGPPeer gone"),
+        ("warning", "BGPPeer/metallb-system/router", "", "no BGPAdvertisement uses this peer"),
+    ]
+    assert len(result.configuration.l2_advertisements) == len(result.configuration.bgp_advertisements) == 1
+
+
+@pytest.mark.parametrize(
+    ("community", "message"),
+    [
+        ("gone", 'no Community object defines "gone"'),
+        ("64496:65536", "invalid community value: 64496:65536"),
+        ("64496:1:2", "invalid community format: 64496:1:2"),
+        ("big:64496:1:2", "invalid community format: big:64496:1:2"),
+    ],
+)
+def test_refuses_an_advertisement_with_a_bad_community(community: str, message: str) -> None:
+    result = resolved(ours("BGPAdvertisement", "out", {"communities": [community]}))
+
+    assert told(result.problems) == [
+        ("error", "BGPAdvertisement/metallb-system/out", "spec.communities[0]", message)
+    ]
+
+
+def test_names_of_communities_are_unique_over_all_objects() -> None:
+    def community(name: str) -> dict[str, object]:
+        return ours("Community", name, {"communities": [{"name": "gold", "value": "64496:1"}]})
+
+    result = resolved(community("b"), community("a"))
+
+    assert told(result.problems) == [
+        (
+            "error",
+            "Community/metallb-system/b",
+            "spec.communities[0]",
+            'duplicate definition of community "gold", which Community/metallb-system/a defines already',
+        )
+    ]
+
+
+def test_an_aggregate_may_not_reach_beyond_the_pool() -> None:
+    result = resolved(
+        pool("gold", "192.0.2.0/24", "198.51.100.0-198.51.100.9"),
+        ours("BGPAdvertisement", "out", {"aggregationLength": 26}),
+    )
+
+    assert [(problem.object, problem.field) for problem in result.problems] == [
+        ("BGPAdvertisement/metallb-system/out", "spec.aggregationLength")
+    ]
+    assert "prefix 29 in pool gold is more specific" in result.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("other", "errors"),
+    [
+        ({"localPref": 200}, 1),
+        ({"localPref": 100}, 0),
+        ({"localPref": 200, "aggregationLength": 24, "aggregationLengthV6": 64}, 0),
+        ({"localPref": 200, "peers": ["second"]}, 0),
+        ({"localPref": 200, "ipAddressPools": ["silver"]}, 0),
+    ],
+)
+def test_advertisements_must_agree_on_the_preference(other: dict[str, object], errors: int) -> None:
+    """If they would send the same prefix to the same peer."""
+    result = resolved(
+        pool("gold", "192.0.2.0/24"),
+        pool("silver", "198.51.100.0/24"),
+        peer("first"),
+        peer("second"),
+        ours("BGPAdvertisement", "a", {"localPref": 100, "ipAddressPools": ["gold"], "peers": ["first"]}),
+        ours("BGPAdvertisement", "b", {"ipAddressPools": ["gold"], "peers": ["first"], **other}),
+    )
+
+    found = [problem for problem in result.problems if problem.severity is Severity.ERROR]
+    assert len(found) == errors
+    assert all(problem.object == "BGPAdvertisement/metallb-system/b" for problem in found)
+
+
+def test_namespace_selectors_of_a_pool_are_followed() -> None:
+    """They add to the namespaces that are listed; ones that match none admit none."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "a", "labels": {"team": "red"}},
+    }
+    red, blue = {"matchLabels": {"team": "red"}}, {"matchLabels": {"team": "blue"}}
+
+    result = resolved(
+        namespace,
+        pool("gold", "192.0.2.0/25", serviceAllocation={"namespaces": ["b"], "namespaceSelectors": [red]}),
+        pool("lead", "192.0.2.128/25", serviceAllocation={"namespaceSelectors": [blue]}),
+    )
+
+    allocations = [one.service_allocation for one in result.configuration.pools]
+    assert [one.namespaces for one in allocations if one] == [frozenset({"a", "b"}), frozenset()]
+    assert [(problem.severity.value, problem.object) for problem in result.problems] == [
+        ("warning", "IPAddressPool/metallb-system/lead")
+    ]
+
+
+def test_a_missing_password_is_a_warning_and_a_missing_bfd_profile_an_error() -> None:
+    result = resolved(
+        ours("BGPAdvertisement", "out", {}),
+        peer("a", passwordSecret={"name": "gone"}),
+        peer("b", bfdProfile="gone"),
+    )
+
+    assert [(problem.severity.value, problem.object, problem.field) for problem in result.problems] == [
+        ("warning", "BGPPeer/metallb-system/a", "spec.passwordSecret"),
+        ("error", "BGPPeer/metallb-system/b", "spec.bfdProfile"),
+    ]
+
+
+def test_objects_without_a_file_are_read_too() -> None:
+    """As they come from an API server."""
+    assert pool_names(resolve([Document(pool("gold", "192.0.2.0/24"))])) == ["gold"]
