@@ -1,0 +1,192 @@
+"""A peer and a router that does anything at any time: no exception, no lost deadline, no unbounded sending."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from announce.bgp import (
+    BytesReceived,
+    BytesSent,
+    CloseConnection,
+    Connect,
+    ConnectionClosed,
+    ConnectionEstablished,
+    ConnectionFailed,
+    Effect,
+    Event,
+    Peer,
+    PeerConfig,
+    Route,
+    RouteAttributes,
+    RoutesChanged,
+    Send,
+    SessionEnded,
+    SessionEstablished,
+    Started,
+    State,
+    Stopped,
+    StopRequested,
+)
+from announce.bgp.capabilities import FourOctetAs, Multiprotocol
+from announce.bgp.framing import Framer
+from announce.bgp.messages import (
+    Keepalive,
+    Notification,
+    Open,
+    RouteRefresh,
+    Update,
+    decode_message,
+    encode,
+)
+from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, IpNetwork
+
+ROUTER = IPv4Address("192.0.2.1")
+CONFIG = PeerConfig(local_asn=64496, peer_asn=64497, peer_address=ROUTER, send_octets_max=100)
+LOCAL = (IPv4Address("192.0.2.10"), IPv6Address("2001:db8::10"))
+
+FAMILIES = (IPV4_UNICAST, IPV6_UNICAST)
+
+
+def host_route(last: int, attributes: RouteAttributes) -> Route:
+    return Route(IPv4Network((0xC6336400 + last, 32)), attributes)
+
+
+def open_of(asn: int, hold_time: int) -> Open:
+    return Open(asn, hold_time, ROUTER, (*map(Multiprotocol, FAMILIES), FourOctetAs(asn)))
+
+
+attributes = st.sampled_from(
+    [RouteAttributes(), RouteAttributes(med=5), RouteAttributes(communities=((1, 2),))]
+)
+route_sets = st.frozensets(st.builds(host_route, st.integers(0, 15), attributes), max_size=8)
+opens = st.builds(open_of, st.sampled_from([64497, 64497, 64497, 64511]), st.sampled_from([0, 1, 3, 90]))
+octets = st.one_of(
+    opens.map(encode),
+    opens.map(lambda message: encode(message) + encode(Keepalive())),
+    st.just(encode(Keepalive())),
+    st.just(encode(Update())),
+    st.just(encode(RouteRefresh(IPV4_UNICAST))),
+    st.just(encode(Notification.shutdown("bye"))),
+    st.binary(min_size=1, max_size=30),
+)
+connections = st.integers(0, 3)
+events: st.SearchStrategy[Event] = st.one_of(
+    st.just(Started()),
+    st.builds(RoutesChanged, route_sets),
+    st.builds(ConnectionEstablished, connections, st.sampled_from(LOCAL)),
+    st.builds(ConnectionFailed, connections, st.just("Connection refused")),
+    st.builds(ConnectionClosed, connections, st.just("end of stream")),
+    st.builds(BytesReceived, connections, octets),
+    st.builds(BytesSent, connections, st.integers(0, 200)),
+    st.builds(StopRequested, st.sampled_from(["", "maintenance"])),
+)
+pauses = st.sampled_from([0.0, 0.0, 0.1, 1.0, 5.0, 100.0])
+
+
+class Ledger:
+    """Holds what a peer does to the rules that hold whatever happens."""
+
+    def __init__(self) -> None:
+        self.open_connection: int | None = None
+        self.is_established = False
+        self.is_stopped = False
+
+    def check(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            assert not self.is_stopped, "an effect after Stopped"
+            match effect:
+                case Connect(connection=number):
+                    assert self.open_connection is None, "two connections"
+                    self.open_connection = number
+                case Send(number, data):
+                    assert number == self.open_connection
+                    assert len(list(Framer().feed(data))) == 1, "Send is one whole message"
+                case CloseConnection(number):
+                    assert number == self.open_connection
+                    self.open_connection = None
+                case SessionEstablished():
+                    assert not self.is_established
+                    self.is_established = True
+                case SessionEnded(_, was_established):
+                    assert was_established is self.is_established
+                    self.is_established = False
+                    self.open_connection = None
+                case Stopped():
+                    self.is_stopped = True
+                case _:
+                    pass
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(pauses, events), max_size=40), st.integers(0, 1 << 16))
+def test_any_event_in_any_state_is_handled(script: list[tuple[float, Event]], seed: int) -> None:
+    """Also when the driver is late: deadlines are not looked at before the next event."""
+    peer, ledger, now = Peer(CONFIG, random.Random(seed)), Ledger(), 0.0
+
+    for pause, event in script:
+        now += pause
+        ledger.check(peer.advance(now))
+        deadline = peer.next_deadline()
+        assert deadline is None or deadline > now, "advance leaves nothing that is due"
+        ledger.check(peer.step(event, now))
+
+        assert (peer.state is State.ESTABLISHED) is ledger.is_established
+        assert peer.status().waiting_count >= 0
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.one_of(st.builds(RoutesChanged, route_sets), st.just("refresh"), st.just("read")), max_size=12
+    ),
+    st.integers(0, 1 << 16),
+)
+def test_the_router_ends_up_with_what_was_wanted_last(script: list[RoutesChanged | str], seed: int) -> None:
+    """However slowly it reads, and however often it asks again."""
+    peer = Peer(CONFIG, random.Random(seed))
+    router = Router(peer)
+
+    for action in script:
+        if isinstance(action, RoutesChanged):
+            router.take(peer.step(action, 1.0))
+        elif action == "refresh":
+            router.take(peer.step(BytesReceived(1, encode(RouteRefresh(IPV4_UNICAST))), 1.0))
+        else:
+            router.read()
+    while router.unread:
+        router.read()
+
+    advertised = {route.prefix: route.attributes for route in peer.status().advertised}
+    assert peer.status().waiting_count == 0
+    assert router.table == {prefix: (it.med, it.communities) for prefix, it in advertised.items()}
+
+
+class Router:
+    """The other end of an Established session, which reads when told to."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.table: dict[IpNetwork, object] = {}
+        self.unread = b""
+        self._peer = peer
+        peer.step(Started(), 0.0)
+        peer.step(ConnectionEstablished(1, LOCAL[0]), 0.0)
+        self.take(peer.step(BytesReceived(1, encode(open_of(64497, 0)) + encode(Keepalive())), 0.0))
+
+    def take(self, effects: list[Effect]) -> None:
+        self.unread += b"".join(effect.data for effect in effects if isinstance(effect, Send))
+        assert len(self.unread) < CONFIG.send_octets_max + 2 * 4096
+
+    def read(self) -> None:
+        stream, self.unread = self.unread, b""
+        for framed in Framer().feed(stream):
+            message = decode_message(*framed)
+            if isinstance(message, Update):
+                shared = (message.attributes.med, message.attributes.communities)
+                for prefix in message.withdrawn:
+                    del self.table[prefix]
+                self.table.update((prefix, shared) for prefix in message.nlri)
+        self.take(self._peer.step(BytesSent(1, 1 << 20), 1.0))
