@@ -1,0 +1,160 @@
+"""Two hosts on one cable: a responder with its real sockets on one end, a client on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv4Interface
+
+from announce.l2 import (
+    CloseInterface,
+    Config,
+    Effect,
+    Event,
+    OpenInterface,
+    Responder,
+    SendFrame,
+    SetFilter,
+)
+from announce.l2.arp import BROADCAST, ArpFrame, Operation, decode, encode
+from announce.l2.errors import MalformedFrame
+from announce.net.links import LinkMonitor
+from announce.net.packet import PacketSockets
+from swimlb.lab import namespaces
+from swimlb.lab.sandbox import Sandbox
+from swimlb.runtime.clock import monotonic
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.recorder import Recorder
+
+SPEAKER_ADDRESS = IPv4Interface("192.0.2.1/24")
+CLIENT_ADDRESS = IPv4Interface("192.0.2.2/24")
+CLIENT_MAC = bytes.fromhex("0200000000cc")
+VIP = IPv4Address("192.0.2.10")
+FILTER_SETTLE = 0.02
+_ETH_P_ARP = 0x0806
+
+
+class Cable:
+    """The namespaces `speaker` and `client`, joined by their interfaces eth0."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        names = (f"speaker-{secrets.token_hex(2)}", f"client-{secrets.token_hex(2)}")
+        sandbox.add_namespaces(*names)
+        self.speaker, self.client = (sandbox.namespace(name) for name in names)
+        namespaces.set_sysctls(self.speaker, namespaces.NODE_SYSCTLS)
+        namespaces.ip_batch(
+            [f"link add eth0 type veth peer name eth0 address {CLIENT_MAC.hex(':')} netns {self.client}"],
+            self.speaker,
+        )
+        namespaces.configure(self.speaker, addresses={"eth0": str(SPEAKER_ADDRESS)})
+        namespaces.configure(self.client, addresses={"eth0": str(CLIENT_ADDRESS)})
+
+    def neighbor(self, address: IPv4Address) -> str | None:
+        """The MAC that the client's kernel has for an address."""
+        entries = namespaces.ip_json(self.client, "neighbor", "show", str(address))
+        return next((entry["lladdr"] for entry in entries if "lladdr" in entry), None)
+
+    def mac(self) -> str:
+        return namespaces.mac_of(self.speaker)
+
+
+class Station:
+    """A raw ARP socket at the client's end, which hears all that comes."""
+
+    def __init__(self, cable: Cable) -> None:
+        with namespaces.entered(cable.client):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _ETH_P_ARP)
+            self._socket.bind(("eth0", _ETH_P_ARP))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, target: IPv4Address, *, vlan: int | None = None) -> None:
+        octets = encode(
+            ArpFrame(
+                destination=BROADCAST,
+                source=CLIENT_MAC,
+                operation=Operation.REQUEST,
+                sender_mac=CLIENT_MAC,
+                sender_address=CLIENT_ADDRESS.ip,
+                target_mac=bytes(6),
+                target_address=target,
+            )
+        )
+        tag = b"" if vlan is None else b"\x81\x00" + vlan.to_bytes(2, "big")
+        self._socket.send(octets[:12] + tag + octets[12:])
+
+    def claim(self, target: IPv4Address, frames: tuple[bytes, ...]) -> None:
+        for octets in frames:
+            self._socket.send(octets)
+
+    def heard_about(self, address: IPv4Address) -> list[ArpFrame]:
+        """What has come since the last call, from whoever says to have the address."""
+        heard: list[ArpFrame] = []
+        while True:
+            try:
+                packet = decode(self._socket.recv(128))
+            except BlockingIOError:
+                return heard
+            except MalformedFrame:
+                continue
+            if packet.sender_address == address and packet.sender_mac != CLIENT_MAC:
+                heard.append(packet)
+
+
+class Host:
+    """A responder, its driver and its sockets, as the speaker composes them."""
+
+    def __init__(self, cable: Cable) -> None:
+        self._cable = cable
+        self.events: list[Event] = []
+        self.told: list[Effect] = []
+        self.responder = Responder(Config(filter_settle=FILTER_SETTLE), random.Random(1))
+        self._driver: Driver[Event, Effect] = Driver("l2", self.responder, self._perform, Recorder())
+        self._sockets = PacketSockets(self.feed)
+        self._links = LinkMonitor(self.feed)
+
+    def start(self) -> None:
+        with namespaces.entered(self._cable.speaker):
+            self._links.start()
+
+    def stop(self) -> None:
+        self._driver.close()
+        self._links.close()
+        self._sockets.close()
+
+    def feed(self, event: Event) -> None:
+        self.events.append(event)
+        self._driver.feed(event)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case OpenInterface() | CloseInterface() | SetFilter() | SendFrame():
+                # A speaker lives in its network; here each socket has to be opened in the right one.
+                with namespaces.entered(self._cable.speaker):
+                    self._sockets.perform(effect)
+            case _:
+                self.told.append(effect)
+
+
+@asynccontextmanager
+async def responding(cable: Cable) -> AsyncGenerator[tuple[Host, Station]]:
+    host, station = Host(cable), Station(cable)
+    try:
+        host.start()
+        yield host, station
+    finally:
+        host.stop()
+        station.close()
+
+
+async def until(condition: Callable[[], object], what: str, within: float = 3.0) -> None:
+    """Let the loop run until something holds."""
+    deadline = monotonic() + within
+    while not condition():
+        assert monotonic() < deadline, f"waited {within:g} s for {what}"
+        await asyncio.sleep(0.005)
