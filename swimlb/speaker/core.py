@@ -316,6 +316,8 @@ class Speaker:
         return [StopPeer(name)]
 
     def _note_owners(self) -> list[Effect]:
+        if self._phase is Phase.JOINING:
+            return []  # Who owns what is not known before the ring has answered.
         owners = {address: duty.owner for address, duty in self._plan.duties.items()}
         changed = [
             OwnerChanged(address, self._owners.get(address), owners.get(address))

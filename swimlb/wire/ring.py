@@ -86,6 +86,9 @@ class Ring:
     def _feed(self, event: ml.Event) -> None:
         if self._driver is not None:
             self._driver.feed(event)
+        elif isinstance(event, ml.StreamAccepted):
+            # Whoever wants to join is to hear at once that there is nobody yet, rather than wait for its timeout.
+            self._transport.perform(ml.CloseStream(event.stream))
 
     def _perform(self, effect: ml.Effect) -> None:
         match effect:
