@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from swimlb.sources import Directory, Manifests, manifest_files, read_paths
+from swimlb.sources.files import FILE_OCTETS_MAX
+
+
+def kinds(manifests: Manifests | None) -> list[str]:
+    assert manifests is not None
+    return [str(document.content) for document in manifests.documents]
+
+
+def test_reads_manifests_by_name(tmp_path: Path) -> None:
+    """Not other files, hidden ones or subdirectories."""
+    for name in ("b.yml", "a.yaml", "c.json", "notes.txt", ".hidden.yaml", "d.yaml~"):
+        (tmp_path / name).write_text(f"'{name}'")
+    (tmp_path / "e.yaml").mkdir()
+
+    assert [file.name for file in manifest_files(tmp_path)] == ["a.yaml", "b.yml", "c.json"]
+    assert kinds(read_paths([tmp_path])) == ["a.yaml", "b.yml", "c.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        (b"a: 1\nb: \xff\n", "is not UTF-8 text", 2),
+        (b" " * (FILE_OCTETS_MAX + 1), "is larger than 8 MiB", None),
+    ],
+    ids=["encoding", "size"],
+)
+def test_tells_of_a_file_that_is_no_manifest(
+    tmp_path: Path, content: bytes, message: str, line: int | None
+) -> None:
+    """Other files are read all the same."""
+    (tmp_path / "a.yaml").write_bytes(content)
+    (tmp_path / "b.yaml").write_text("b")
+
+    manifests = read_paths([tmp_path])
+
+    assert kinds(manifests) == ["b"]
+    assert [(problem.message, problem.line, problem.file) for problem in manifests.problems] == [
+        (message, line, str(tmp_path / "a.yaml"))
+    ]
+
+
+def test_tells_of_a_path_that_is_not_there(tmp_path: Path) -> None:
+    (problem,) = read_paths([tmp_path / "gone.yaml"]).problems
+
+    assert problem.message == "cannot be read: No such file or directory"
+
+
+def test_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    """Opening one for reading waits until somebody writes, perhaps for ever."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+
+    (problem,) = read_paths([tmp_path / "pipe.yaml"]).problems
+
+    assert problem.message == "is no regular file"
+
+
+def test_a_directory_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    """By content, by a new file, by a file that is gone; and not when nothing happened."""
+    directory = Directory(tmp_path)
+    (tmp_path / "a.yaml").write_text("a")
+
+    assert kinds(directory.poll()) == ["a"]
+    assert directory.poll() is None
+
+    (tmp_path / "a.yaml").write_text("other")
+    assert kinds(directory.poll()) == ["other"]
+
+    (tmp_path / "b.yaml").write_text("b")
+    assert kinds(directory.poll()) == ["other", "b"]
+
+    (tmp_path / "a.yaml").unlink()
+    assert kinds(directory.poll()) == ["b"]
+    assert directory.poll() is None
+
+
+def test_a_file_put_in_the_place_of_another_is_seen(tmp_path: Path) -> None:
+    """Even with the same size and time: editors and deployment tools write beside and rename."""
+    directory = Directory(tmp_path)
+    old, new = tmp_path / "a.yaml", tmp_path / "new"
+    old.write_text("one")
+    directory.poll()
+    new.write_text("two")
+    os.utime(new, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns))
+
+    new.rename(old)
+
+    assert kinds(directory.poll()) == ["two"]
+
+
+def test_a_mounted_config_map_is_followed(tmp_path: Path) -> None:
+    """Its files are links through `..data`, which is switched from one version to the next."""
+    for version in ("..1", "..2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "a.yaml").write_text(version)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    directory = Directory(tmp_path)
+
+    assert kinds(directory.poll()) == ["..1"]
+
+    (tmp_path / "..tmp").symlink_to("..2")
+    (tmp_path / "..tmp").rename(tmp_path / "..data")
+    assert kinds(directory.poll()) == ["..2"]
+
+
+def test_a_directory_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
+    """What it held is still in force; the caller tells the operator."""
+    directory = Directory(tmp_path / "gone")
+
+    with pytest.raises(FileNotFoundError):
+        directory.poll()
