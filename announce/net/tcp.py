@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -187,7 +188,7 @@ def _bind(prepared: socket.socket, source: str) -> None:
     try:
         prepared.bind((source, 0))
     except OSError as error:
-        raise OSError(error.errno, f"source address {source}: {error.strerror}") from error
+        raise OSError(f"source address {source}: {_words(error)}") from error
 
 
 def _tcp_md5sig(order: Connect, key: bytes) -> bytes:
@@ -200,4 +201,7 @@ def _tcp_md5sig(order: Connect, key: bytes) -> bytes:
 
 
 def _words(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    """The kernel's words: asyncio puts its own in their place."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
