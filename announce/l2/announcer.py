@@ -62,6 +62,9 @@ class Announcer:
         self._queue: list[tuple[int, int, int, _Turn]] = []
         self._serial = 0
 
+    def __contains__(self, address: IpAddress) -> bool:
+        return address in self._turns
+
     def start(self, address: IpAddress, now: float) -> None:
         """Announce from the first round on, beginning now."""
         serial = self._next_serial()

@@ -74,6 +74,13 @@ class ArpLink:
             self._announcer.stop(address)
             self._settle(now)
 
+    def hush(self, address: IPv4Address) -> None:
+        """Go on answering for an address, but announce it no more until it is admitted again."""
+        self._announcer.stop(address)
+
+    def is_hushed(self, address: IPv4Address) -> bool:
+        return address in self._announced and address not in self._announcer
+
     def watch(self, address: IPv4Address, now: float) -> list[Effect]:
         self._watched[address.packed] = address
         return self._let_pass(address, now)
@@ -83,8 +90,8 @@ class ArpLink:
         self._settle(now)
 
     def restart(self, address: IPv4Address, now: float) -> None:
-        """Run through the takeover announcements of an address again, if it is admitted."""
-        if address in self._announced:
+        """Run through the takeover announcements of an address again, unless it is not admitted or is hushed."""
+        if address in self._announcer:
             self._announcer.restart(address, now)
 
     def update(self, interface: Interface, now: float) -> None:

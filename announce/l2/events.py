@@ -28,6 +28,17 @@ class WithdrawRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOverRequested:
+    """Another node is about to announce an address: go on answering for it, but announce it no more.
+
+    An announcement of ours after the successor's would send neighbors back to a node that is about to be silent.
+    Ends with WithdrawRequested, or with AnnounceRequested when the address stays after all.
+    """
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class ReannounceRequested:
     """The takeover announcements of an address are to start over, for instance after a conflict was won.
 
@@ -109,6 +120,7 @@ InterfaceEvent: TypeAlias = InterfaceAdded | InterfaceChanged | InterfaceRemoved
 Change: TypeAlias = (
     AnnounceRequested
     | WithdrawRequested
+    | HandOverRequested
     | ReannounceRequested
     | DefendRequested
     | WatchRequested

@@ -35,6 +35,7 @@ from announce.l2.events import (
     DefendRequested,
     Event,
     FrameReceived,
+    HandOverRequested,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceRemoved,
@@ -131,6 +132,8 @@ class Responder:
                 return self._announce(address, interfaces, now)
             case WithdrawRequested(address):
                 self._withdraw(address, now)
+            case HandOverRequested(address):
+                self._hush(address)
             case ReannounceRequested(address):
                 self._restart(address, now)
             case DefendRequested(address):
@@ -164,7 +167,7 @@ class Responder:
         for name, link in self._links.items():
             if not held.allows(name):
                 link.expel(address, now)
-            elif not link.announces(address):
+            elif not link.announces(address) or link.is_hushed(address):
                 effects += link.admit(address, held.tally, now)
         return effects
 
@@ -173,6 +176,11 @@ class Responder:
         if isinstance(address, IPv4Address):
             for link in self._links.values():
                 link.expel(address, now)
+
+    def _hush(self, address: IpAddress) -> None:
+        if isinstance(address, IPv4Address):
+            for link in self._links.values():
+                link.hush(address)
 
     def _restart(self, address: IpAddress, now: float) -> None:
         if isinstance(address, IPv4Address):
@@ -186,7 +194,8 @@ class Responder:
         if now - held.defended_at < self._config.defend_interval:
             return []
         held.defended_at = now
-        return [effect for link in self._links.values() for effect in link.announce(address)]
+        links = [link for link in self._links.values() if not link.is_hushed(address)]
+        return [effect for link in links for effect in link.announce(address)]
 
     def _watch(self, address: IpAddress, now: float) -> list[Effect]:
         if isinstance(address, IPv6Address):

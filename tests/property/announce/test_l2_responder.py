@@ -15,6 +15,7 @@ from announce.l2 import (
     Effect,
     Event,
     FrameReceived,
+    HandOverRequested,
     Interface,
     InterfaceAdded,
     InterfaceChanged,
@@ -59,6 +60,7 @@ FRAMES = st.one_of(
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(AnnounceRequested, ADDRESSES, st.none() | st.frozensets(NAMES)),
     st.builds(WithdrawRequested, ADDRESSES),
+    st.builds(HandOverRequested, ADDRESSES),
     st.builds(ReannounceRequested, ADDRESSES),
     st.builds(DefendRequested, ADDRESSES),
     st.builds(WatchRequested, ADDRESSES),

@@ -16,6 +16,7 @@ from announce.l2 import (
     DropReason,
     FrameDropped,
     FrameReceived,
+    HandOverRequested,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceFailed,
@@ -189,9 +190,40 @@ class TestAnnouncing:
 
         assert (first, second, third) == (announcements(), [], announcements())
 
+    def test_announces_no_more_while_it_hands_over(self) -> None:
+        """It still answers, but the last announcement on the wire is the successor's, whatever is asked for."""
+        play = Playbook(ethernet())
+        play.at(0.0, AnnounceRequested(VIP))
+
+        effects = play.at(0.01, HandOverRequested(VIP))
+
+        assert effects == []
+        assert play.at(0.02, ReannounceRequested(VIP)) == []
+        assert play.at(0.03, DefendRequested(VIP)) == []
+        assert announced_at(play.until(100.0)) == []
+        assert play.at(101.0, FrameReceived("eth0", question())) == [answer(question())]
+
+    def test_announces_again_when_it_keeps_the_address_after_all(self) -> None:
+        """The successor may be gone before it has announced."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        play.at(0.0, AnnounceRequested(VIP))
+        play.until(10.0)
+        play.at(10.0, HandOverRequested(VIP))
+
+        effects = play.at(11.0, AnnounceRequested(VIP))
+
+        assert effects == announcements()
+        assert announced_at(play.until(100.0)) == [11.05, 11.15, 12.1, 13.2, 14.3, 15.4]
+
     @pytest.mark.parametrize(
         "event",
-        [WithdrawRequested(VIP), ReannounceRequested(VIP), DefendRequested(VIP), UnwatchRequested(VIP)],
+        [
+            HandOverRequested(VIP),
+            WithdrawRequested(VIP),
+            ReannounceRequested(VIP),
+            DefendRequested(VIP),
+            UnwatchRequested(VIP),
+        ],
     )
     def test_ignores_orders_about_an_address_that_it_does_not_have(self, event: WithdrawRequested) -> None:
         """Late orders are harmless."""
