@@ -3,5 +3,6 @@
 - `packet`: ARP frames (`PacketSockets`), with the filter that `filter` builds.
 - `links`: the host's interfaces as they come, change and go (`LinkMonitor`).
 - `addresses`: Service addresses on `lo` (`LocalAddresses`).
+- `tcp`: the connection of a BGP peer.
 - `sysctls`: kernel settings that have to be right (`check_sysctls`).
 """

@@ -76,8 +76,7 @@ class LinkMonitor:
         for _ in range(DATAGRAMS_PER_WAKE):
             if not self._receive_one():
                 break
-        if self._dump is None:
-            self._tell_changed()
+        self._tell_changed()
 
     def _receive_one(self) -> bool:
         """Read one datagram; False when there is none left."""
@@ -139,6 +138,8 @@ class LinkMonitor:
         self._socket.send(build(self._sequence))
 
     def _tell_changed(self) -> None:
+        if self._dump is not None:
+            return
         changed, self._changed = self._changed, set()
         for index in sorted(changed):
             before, after = self._told.get(index), self._table.interface(index)

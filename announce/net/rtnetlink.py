@@ -21,7 +21,7 @@ _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
 _NLM_F_DUMP, _NLM_F_CREATE_EXCL = 0x300, 0x600
 
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_WIRELESS = 1, 3, 10, 11
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
 _IFA_F_NODAD = 0x02
 _ATTRIBUTE_TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without the flags "nested" and "network byte order"
@@ -187,6 +187,8 @@ def _decode_link(is_removal: bool, payload: bytes) -> LinkMessage | None:
     if family != 0:
         return None  # A bridge's notice about one of its ports (AF_BRIDGE), not about the link itself.
     attributes = _attributes(payload[_LINK.size :])
+    if _IFLA_WIRELESS in attributes:
+        return None  # An event of a radio, in the shape of a link message that lacks nearly all of the link.
     return LinkMessage(
         is_removal=is_removal,
         index=index,

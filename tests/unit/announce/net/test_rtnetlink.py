@@ -94,6 +94,14 @@ def test_ignores_what_a_bridge_says_about_its_ports() -> None:
     assert parse(left_the_bridge) == []
 
 
+def test_ignores_events_of_radios() -> None:
+    """Wireless drivers send link messages without a MAC, which must not pass for a link that has lost it."""
+    attributes = bytes.fromhex("0a000300776c616e3000 0000 08000b0000000000")
+    event = header(32 + len(attributes), 16) + struct.pack("=BxHiII", 0, 1, 4, 3, 0) + attributes
+
+    assert parse(event) == []
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
