@@ -286,7 +286,7 @@ class Memberlist:
             case Accepted():
                 if reason == "encrypted":
                     # What memberlist's operators know to look for.
-                    text = encode_err("remote state is encrypted and encryption is not configured")
+                    text = encode_err("Remote state is encrypted and encryption is not configured")
                     self._outbox.tell(SendStream(stream.number, text))
             case TcpPing():
                 pass
