@@ -43,6 +43,9 @@ class Config:
     reopen_interval: float = 1.0
     """How long an interface that could not be opened is left alone."""
 
+    complaint_interval: float = 60.0
+    """The same failure of the same interface is told at most this often: it may come with every frame."""
+
     def __post_init__(self) -> None:
         for pattern in self.excluded_interfaces:
             try:
@@ -61,6 +64,12 @@ class Config:
             raise InvalidConfig("frames_per_second", "choose a value above 0")
         if self.frames_at_once < 2:
             raise InvalidConfig("frames_at_once", "choose at least 2: an announcement is two frames")
-        for field in ("reannounce_interval", "defend_interval", "filter_settle", "reopen_interval"):
+        for field in (
+            "reannounce_interval",
+            "defend_interval",
+            "filter_settle",
+            "reopen_interval",
+            "complaint_interval",
+        ):
             if getattr(self, field) < 0.0:
                 raise InvalidConfig(field, "choose 0 or more")

@@ -90,7 +90,7 @@ class FrameDropped:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceFailed:
-    """The operating system refused something on an interface; it is tried again."""
+    """The operating system refused something on an interface; it is tried again. Not told with each attempt."""
 
     interface: str
     reason: str

@@ -75,6 +75,7 @@ class Responder:
         self._own_macs: frozenset[bytes] = frozenset()
         self._links: dict[str, ArpLink] = {}
         self._reopen_at: dict[str, float] = {}
+        self._complained_at: dict[tuple[str, str], float] = {}
 
     @property
     def interfaces(self) -> Mapping[str, Interface]:
@@ -143,7 +144,7 @@ class Responder:
             case UnwatchRequested(address):
                 self._unwatch(address, now)
             case SendFailed(interface, reason):
-                return [InterfaceFailed(interface, reason)]
+                return self._complain(interface, reason, now)
             case SocketFailed(interface, reason):
                 return self._fail(interface, reason, now)
             case InterfaceAdded(interface) | InterfaceChanged(interface):
@@ -227,6 +228,8 @@ class Responder:
     def _remove(self, name: str) -> list[Effect]:
         effects = self._close(name)
         self._interfaces.pop(name, None)
+        for complaint in [complaint for complaint in self._complained_at if complaint[0] == name]:
+            del self._complained_at[complaint]
         self._note_macs()
         return effects
 
@@ -235,6 +238,13 @@ class Responder:
         if self._links.pop(name, None) is None:
             return []
         self._reopen_at[name] = now + self._config.reopen_interval
+        return self._complain(name, reason, now)
+
+    def _complain(self, name: str, reason: str, now: float) -> list[Effect]:
+        last = self._complained_at.get((name, reason), -inf)
+        if now - last < self._config.complaint_interval:
+            return []
+        self._complained_at[name, reason] = now
         return [InterfaceFailed(name, reason)]
 
     def _open(self, interface: Interface, now: float) -> list[Effect]:

@@ -23,6 +23,7 @@ from announce.l2 import Config, InvalidConfig
         ("defend_interval", -1.0),
         ("filter_settle", -1.0),
         ("reopen_interval", -1.0),
+        ("complaint_interval", -1.0),
     ],
 )
 def test_refuses_what_cannot_work(field: str, value: Any) -> None:

@@ -357,6 +357,23 @@ class TestInterfaces:
             InterfaceFailed("eth0", "No buffer space available")
         ]
 
+    def test_tells_the_same_failure_only_now_and_then(self) -> None:
+        """It may come with every frame, and would bury all else in the log; another reason is news."""
+        play = Playbook(ethernet())
+        lasting, other = (
+            SendFailed("eth0", "Network is down"),
+            SendFailed("eth0", "No buffer space available"),
+        )
+        played = [(1.0, lasting), (1.1, lasting), (1.2, other), (60.9, lasting), (61.0, lasting)]
+
+        told = [(now, effect) for now, event in played for effect in play.at(now, event)]
+
+        assert told == [
+            (1.0, InterfaceFailed("eth0", "Network is down")),
+            (1.2, InterfaceFailed("eth0", "No buffer space available")),
+            (61.0, InterfaceFailed("eth0", "Network is down")),
+        ]
+
     def test_drops_frames_of_an_interface_that_is_not_open(self) -> None:
         """A frame may arrive while its interface goes."""
         play = Playbook()
