@@ -55,9 +55,9 @@ class Usage:
         use = self._uses.get(address)
         if use is None or use.services.keys() == {service.key}:
             return
-        others = [key for key in use.services if key != service.key]
         group = sharing_group(service)
         if group is None or group != use.group:
+            others = [key for key in use.services if key != service.key]
             raise Refused(
                 f'can\'t change sharing key for "{service.key}", address {address} also in use by '
                 f"{_listed(others)} ({_difference(service, use)})"
