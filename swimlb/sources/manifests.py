@@ -11,7 +11,7 @@ import yaml
 from swimlb.config import Document, Path
 from swimlb.config.document import mapping_of
 from swimlb.model import Problem, Severity
-from swimlb.sources.yaml_loader import Loader, NodeMarks, check_tree
+from swimlb.sources.yaml_loader import Loader, NodeMarks, check_brackets, check_tree
 
 DOCUMENTS_MAX = 200_000
 """Of one file: some pool, advertisement and peer objects and 100,000 Services, twice over."""
@@ -43,6 +43,10 @@ def read_text(text: str, file: str) -> Manifests:
     """All documents of a file. After broken YAML nothing of the file can be read; what stands before it can."""
     documents: list[Document] = []
     problems: list[Problem] = []
+    try:
+        check_brackets(text)
+    except yaml.YAMLError as error:
+        return Manifests(problems=(_problem(file, error, None),))
     # JSON may be indented with tabs, which YAML forbids; within a JSON text a tab cannot stand.
     loader = Loader(text.replace("\t", " ") if file.endswith(".json") else text)
     try:

@@ -17,6 +17,21 @@ NODES_MAX = 2_000_000
 DEPTH_MAX = 100
 
 
+BRACKETS_MAX = 1000
+"""Open at once in a text. The parser's time grows with the square of them, and no manifest has ten."""
+
+_BRACKET = re.compile(r"[\[\]{}]")
+
+
+def check_brackets(text: str) -> None:
+    """Refuse a text that the parser would take minutes for. Brackets within strings count too. Raises yaml.YAMLError."""
+    opened = 0
+    for bracket in _BRACKET.finditer(text):
+        opened = opened + 1 if bracket[0] in "[{" else max(0, opened - 1)
+        if opened > BRACKETS_MAX:
+            raise yaml.YAMLError(f"more than {BRACKETS_MAX} brackets are open at once")
+
+
 class Loader(yaml.CSafeLoader):
     """The C parser with Kubernetes' idea of plain scalars."""
 

@@ -144,7 +144,7 @@ def test_refuses_an_alias_within_itself() -> None:
     assert "an alias stands inside of what it refers to" in manifests.problems[0].message
 
 
-@pytest.mark.parametrize("depth", [200, 20_000])
+@pytest.mark.parametrize("depth", [200, 1_000_000])
 def test_refuses_what_is_nested_too_deeply(depth: int) -> None:
     manifests = read("a: " + "[" * depth + "]" * depth)
 
