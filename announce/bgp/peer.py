@@ -111,13 +111,12 @@ class Peer:
         return self._fsm.state
 
     def status(self) -> PeerStatus:
-        advertised = self._rib.advertised
         return PeerStatus(
             state=self._fsm.state,
             since=self._fsm.since,
             session=self._fsm.session,
-            advertised=advertised,
-            waiting_count=len(self._rib.desired - advertised),
+            advertised=self._rib.advertised,
+            waiting_count=self._rib.waiting_count,
             routes_received=self._routes_received,
             updates_sent=self._updates_sent,
             messages_received=self._fsm.messages_received,
@@ -196,7 +195,7 @@ class Peer:
         if not self._rib.has_advertised:
             return self._end_now(communication, now)
         self._stopping = _Stopping(communication, now + self.config.stop_timeout)
-        self._rib.replace(())
+        self._rib.replace(frozenset())
         return []
 
     def _watch_drain(self, now: float) -> list[Effect]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 
 from announce.bgp.attributes import MpReach, MpUnreach, Origin, PathAttributes, Segment, SegmentType
 from announce.bgp.attributes import encode_attributes as encode
@@ -33,6 +34,9 @@ _UPDATE_OCTETS_MAX = MESSAGE_OCTETS_MAX - HEADER_OCTETS - 4
 _MP_REACH_OCTETS = 4 + 4 + 16 + 1
 """Attribute header with extended length, family, length of the next hop, the next hop, reserved octet."""
 _MP_UNREACH_OCTETS = 4 + 3
+
+PREFIXES_AT_ONCE = 2048
+"""Looked at together, to find those with equal attributes: some milliseconds of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,38 +74,65 @@ class Outbound:
 
 
 class AdjRibOut:
-    """The routes of one peer. Outlives its sessions: `begin` is told of each new one."""
+    """The routes of one peer. Outlives its sessions: `begin` is told of each new one.
+
+    The cost of a change is that of the prefixes it touches, not of all there are.
+    """
 
     def __init__(self) -> None:
+        self._routes: frozenset[Route] = frozenset()
+        self._by_prefix: dict[IpNetwork, set[Route]] = {}
         self._desired: dict[IpNetwork, Route] = {}
         self._told: dict[IpNetwork, Route] = {}
+        self._unsettled: dict[IpNetwork, None] = {}
+        """Prefixes of which the peer may believe something else than is desired, in the order to tell them."""
         self._stale: set[IpNetwork] = set()
         """Told, but wanted once more."""
         self._outbound: Outbound | None = None
         self._ends_of_rib: list[Family] = []
         self._pending: Iterator[bytes] = iter(())
-
-    @property
-    def desired(self) -> frozenset[Route]:
-        return frozenset(self._desired.values())
+        self._advertised: frozenset[Route] | None = None
 
     @property
     def advertised(self) -> frozenset[Route]:
         """What the peer has been told, in this session."""
-        return frozenset(self._told.values())
+        if self._advertised is None:
+            self._advertised = frozenset(self._told.values())
+        return self._advertised
+
+    @property
+    def waiting_count(self) -> int:
+        """Desired, but not told: no session, no room yet, or nothing that the session can carry."""
+        return sum(self._told.get(prefix) != route for prefix, route in self._desired.items())
 
     @property
     def has_advertised(self) -> bool:
         return bool(self._told)
 
-    def replace(self, routes: Iterable[Route]) -> None:
-        self._desired = {route.prefix: route for route in merged(routes)}
+    def replace(self, routes: frozenset[Route]) -> None:
+        removed, added = self._routes - routes, routes - self._routes
+        self._routes = routes
+        for route in removed:
+            self._by_prefix[route.prefix].remove(route)
+        for route in added:
+            self._by_prefix.setdefault(route.prefix, set()).add(route)
+        for prefix in _sorted({route.prefix for route in (*removed, *added)}):
+            self._desire(prefix)
+            self._unsettled[prefix] = None
         self._pending = self._updates()
+
+    def _desire(self, prefix: IpNetwork) -> None:
+        if several := self._by_prefix[prefix]:
+            self._desired[prefix] = merged(several)
+        else:
+            del self._by_prefix[prefix]
+            self._desired.pop(prefix, None)
 
     def begin(self, outbound: Outbound) -> None:
         """A new session: the peer knows nothing. Its first routes are closed by End-of-RIB (RFC 4724)."""
         self.end()
         self._outbound = outbound
+        self._unsettled = dict.fromkeys(self._desired)
         self._ends_of_rib = [family for family in _FAMILIES if family in outbound.families]
         self._pending = self._updates()
 
@@ -109,11 +140,15 @@ class AdjRibOut:
         self._outbound = None
         self._told.clear()
         self._stale.clear()
+        self._unsettled.clear()
+        self._advertised = None
         self._pending = iter(())
 
     def refresh(self, family: Family) -> None:
         """Tell everything of a family once more (RFC 2918)."""
-        self._stale.update(prefix for prefix in self._told if family_of(prefix) == family)
+        of_family = [prefix for prefix in self._told if family_of(prefix) == family]
+        self._stale.update(of_family)
+        self._unsettled.update(dict.fromkeys(of_family))
         self._pending = self._updates()
 
     def next_update(self) -> bytes | None:
@@ -125,16 +160,21 @@ class AdjRibOut:
         outbound = self._outbound
         if outbound is None:
             return
-        desired = {prefix: route for prefix, route in self._desired.items() if outbound.can_carry(route)}
-        yield from self._withdrawals(_sorted(self._told.keys() - desired.keys()))
-        changed = [
-            prefix
-            for prefix, route in desired.items()
-            if self._told.get(prefix) != route or prefix in self._stale
-        ]
-        yield from self._announcements(outbound, [desired[prefix] for prefix in _sorted(changed)])
+        yield from self._withdrawals(
+            [
+                prefix
+                for prefix in self._unsettled
+                if prefix in self._told and self._wanted(outbound, prefix) is None
+            ]
+        )
+        while self._unsettled:
+            yield from self._announcements(outbound, list(islice(self._unsettled, PREFIXES_AT_ONCE)))
         while self._ends_of_rib:
             yield _end_of_rib(self._ends_of_rib.pop(0))
+
+    def _wanted(self, outbound: Outbound, prefix: IpNetwork) -> Route | None:
+        route = self._desired.get(prefix)
+        return route if route is not None and outbound.can_carry(route) else None
 
     def _withdrawals(self, prefixes: list[IpNetwork]) -> Iterator[bytes]:
         for family in _FAMILIES:
@@ -143,22 +183,33 @@ class AdjRibOut:
             for batch, octets in _packed(of_family, _UPDATE_OCTETS_MAX - overhead):
                 for prefix in batch:
                     del self._told[prefix]
-                self._stale.difference_update(batch)
+                self._settle(batch)
                 yield _withdrawal(family, octets)
 
-    def _announcements(self, outbound: Outbound, routes: list[Route]) -> Iterator[bytes]:
+    def _announcements(self, outbound: Outbound, prefixes: list[IpNetwork]) -> Iterator[bytes]:
+        """Those of the prefixes that are not as they should be; all of them are settled in the end."""
         alike: dict[tuple[Family, RouteAttributes], list[IpNetwork]] = {}
-        for route in routes:
-            alike.setdefault((family_of(route.prefix), route.attributes), []).append(route.prefix)
-        for (family, attributes), prefixes in alike.items():
-            next_hop = outbound.next_hop(Route(prefixes[0], attributes))
+        for prefix in prefixes:
+            route = self._wanted(outbound, prefix)
+            if route is None or (self._told.get(prefix) == route and prefix not in self._stale):
+                self._settle([prefix])
+            else:
+                alike.setdefault((family_of(prefix), route.attributes), []).append(prefix)
+        for (family, attributes), members in alike.items():
+            next_hop = outbound.next_hop(self._desired[members[0]])
             assert next_hop is not None
             head = _encoded(outbound, attributes, next_hop)
             overhead = len(head) + (0 if family == IPV4_UNICAST else _MP_REACH_OCTETS)
-            for batch, octets in _packed(prefixes, _UPDATE_OCTETS_MAX - overhead):
-                self._told.update((prefix, Route(prefix, attributes)) for prefix in batch)
-                self._stale.difference_update(batch)
+            for batch, octets in _packed(members, _UPDATE_OCTETS_MAX - overhead):
+                self._told.update((prefix, self._desired[prefix]) for prefix in batch)
+                self._settle(batch)
                 yield _announcement(family, head, next_hop, octets)
+
+    def _settle(self, prefixes: list[IpNetwork]) -> None:
+        self._stale.difference_update(prefixes)
+        self._advertised = None
+        for prefix in prefixes:
+            del self._unsettled[prefix]
 
 
 def _sorted(prefixes: Iterable[IpNetwork]) -> list[IpNetwork]:

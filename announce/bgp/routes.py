@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
@@ -41,17 +41,16 @@ class Route:
     attributes: RouteAttributes = field(default=NO_ATTRIBUTES)
 
 
-def merged(routes: Iterable[Route]) -> Iterator[Route]:
-    """One route for each prefix: several advertisements may generate the same one.
+def merged(routes: Collection[Route]) -> Route:
+    """The one route for a prefix that several advertisements generate.
 
     Their communities are united, as operators of MetalLB know it; of the other attributes the best for the
     router count: the highest LOCAL_PREF, the lowest MED. The result depends on the set alone, not on its order.
     """
-    by_prefix: dict[IpNetwork, list[RouteAttributes]] = {}
-    for route in routes:
-        by_prefix.setdefault(route.prefix, []).append(route.attributes)
-    for prefix, several in by_prefix.items():
-        yield Route(prefix, several[0] if len(several) == 1 else _united(several))
+    first = next(iter(routes))
+    if len(routes) == 1:
+        return first
+    return Route(first.prefix, _united([route.attributes for route in routes]))
 
 
 def _united(several: list[RouteAttributes]) -> RouteAttributes:

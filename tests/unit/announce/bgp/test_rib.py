@@ -104,7 +104,7 @@ def test_ipv6_prefixes_travel_in_multiprotocol_attributes() -> None:
     )
 
     announced = drained(rib)
-    rib.replace(())
+    rib.replace(frozenset())
     withdrawn = drained(rib)
 
     nlri = Prefixes.of([ip_network("2001:db8:1::/64")], Afi.IPV6)
@@ -186,7 +186,7 @@ def test_a_route_that_goes_while_it_is_refreshed_is_withdrawn() -> None:
     drained(rib)
 
     rib.refresh(IPV4_UNICAST)
-    rib.replace(())
+    rib.replace(frozenset())
 
     assert drained(rib) == [Update(withdrawn=Prefixes.of([ip_network("198.51.100.1/32")]))]
 
@@ -206,7 +206,7 @@ def test_several_advertisements_of_a_prefix_are_merged() -> None:
     one = RouteAttributes(local_pref=100, med=7, communities=((64496, 2),))
     other = RouteAttributes(local_pref=200, communities=((64496, 1),), large_communities=((1, 2, 3),))
 
-    [route] = merged({Route(prefix, one), Route(prefix, other)})
+    route = merged({Route(prefix, one), Route(prefix, other)})
 
     assert route == Route(
         prefix,
@@ -223,6 +223,6 @@ def test_too_many_communities_are_refused_and_cut_when_merged() -> None:
     prefix = ip_network("198.51.100.0/24")
     halves = [RouteAttributes(communities=tuple((high, value) for value in range(400))) for high in (1, 2)]
 
-    [route] = merged(Route(prefix, half) for half in halves)
+    route = merged([Route(prefix, half) for half in halves])
 
     assert len(route.attributes.communities) == 512
