@@ -37,4 +37,7 @@ def host_of(octets: bytes) -> str:
 @lru_cache(maxsize=4096)
 def octets_of(host: str) -> bytes:
     """The shortest octets of a numeric address; ValueError when it is a name."""
-    return ip_address(host).packed
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.packed
+    return address.packed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from membership.address import Endpoint, octets_of
+from membership.address import Endpoint, host_of, octets_of
 from membership.errors import InvalidConfig
 from membership.wire.codec import META_OCTETS_MAX, NAME_OCTETS_MAX
 
@@ -189,7 +189,7 @@ class Config:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.address, self.port)
+        return Endpoint(host_of(self.octets), self.port)
 
     @property
     def octets(self) -> bytes:

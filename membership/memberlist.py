@@ -137,7 +137,7 @@ class Memberlist:
 
     def _end(self, now: float) -> list[Effect]:
         effects = self._outbox.drain(now)
-        if self._is_leaving and not self._outbox.is_queued(self._config.name):
+        if self._is_leaving and self._is_farewell_said():
             self._is_leaving = False
             effects.append(LeaveCompleted())
         deadlines = (
@@ -192,6 +192,11 @@ class Memberlist:
         self._rejoiner.stop()
         self._rules.leave(now)
         self._is_leaving = True
+
+    def _is_farewell_said(self) -> bool:
+        return not self._outbox.is_queued(self._config.name) or not any(
+            record.is_member for record in self._table
+        )
 
     # Packets
 

@@ -80,7 +80,8 @@ class Outbox:
         """End the step: send what is urgent, and hand over all effects."""
         if self._urgency:
             self._flush()
-        if not self._queue:
+        if not self._queue or len(self._table) == 1:
+            # Alone, there is nobody to tell; whoever comes learns all from the exchange of tables.
             self._next_gossip = None
         elif self._next_gossip is None:
             self._next_gossip = now + self._profile.gossip_interval

@@ -31,6 +31,8 @@ class Rejoiner:
         self._seeds: dict[Endpoint, None] = {}
         self._remembered: dict[Endpoint, None] = {}
         self._asked: dict[int, Endpoint] = {}
+        self._turn: list[Endpoint] = []
+        """Who is still to be asked before anyone is asked again."""
         self._next: float | None = None
 
     def start(self, now: float) -> None:
@@ -52,8 +54,12 @@ class Rejoiner:
         self._next = now + self._jittered()
         self._asked.clear()
         self._reap(now)
-        if candidates := self._candidates():
-            self._ask(self._rng.choice(candidates))
+        candidates = self._candidates()
+        self._turn = [endpoint for endpoint in self._turn if endpoint in candidates]
+        if not self._turn:
+            self._turn = self._rng.sample(list(candidates), len(candidates))
+        if self._turn:
+            self._ask(self._turn.pop())
 
     def hear_ack(self, sequence: int) -> Endpoint | None:
         """Who answered, if this is about one of our questions."""
@@ -73,11 +79,12 @@ class Rejoiner:
         # No name: whoever is at this address now will do.
         self._outbox.send(endpoint, ping(self._config, sequence, ""))
 
-    def _candidates(self) -> list[Endpoint]:
+    def _candidates(self) -> dict[Endpoint, None]:
         present = {record.endpoint for record in self._table if record.is_member}
         lost = dict.fromkeys(record.endpoint for record in self._table if record.state == State.DEAD)
         self._remembered = {endpoint: None for endpoint in self._remembered if endpoint not in present}
-        return [endpoint for endpoint in lost | self._seeds | self._remembered if endpoint not in present]
+        everyone = lost | self._seeds | self._remembered
+        return {endpoint: None for endpoint in everyone if endpoint not in present}
 
     def _jittered(self) -> float:
         """So that the two halves of a ring do not ask in step."""

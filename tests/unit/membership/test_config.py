@@ -65,3 +65,12 @@ def test_memberlists_profiles_are_memberlists() -> None:
         (5.0, 3.0, 0.5, 60.0, 30.0, 60.0),
         (1.0, 0.2, 0.1, 15.0, 1.0, 15.0),
     ]
+
+
+def test_an_address_has_one_form() -> None:
+    """Others compare octets, so every way to write an address must give the same."""
+    mapped = Config(name="node-a", address="::ffff:192.0.2.1")
+    long = Config(name="node-a", address="2001:0DB8:0::1")
+
+    assert (mapped.octets, mapped.endpoint.host) == (bytes((192, 0, 2, 1)), "192.0.2.1")
+    assert (len(long.octets), str(long.endpoint)) == (16, "[2001:db8::1]:7946")

@@ -237,3 +237,15 @@ def test_leaves_for_good() -> None:
     assert {message for _, message in sent(later)} == {Dead(1, "node-a", "node-a")}
     assert play.names() == ["node-b"]
     assert play.memberlist.next_deadline() is None
+
+
+def test_leaving_alone_is_soon_done() -> None:
+    """There is nobody to say goodbye to, or nobody any more; and a lone member has nothing to do."""
+    alone = Playbook()
+    assert alone.at(3.0, MetaChanged(b"x")) == []
+    assert alone.at(3.0, LeaveRequested()) == [LeaveCompleted()]
+    assert alone.memberlist.next_deadline() is None
+
+    abandoned = Playbook("node-b")
+    abandoned.hear(3.0, Dead(1, "node-b", "node-b"))
+    assert told(abandoned.at(3.0, LeaveRequested()), LeaveCompleted) == [LeaveCompleted()]

@@ -183,3 +183,21 @@ def test_a_foreign_address_says_what_to_do() -> None:
             await Heard(Endpoint("192.0.2.1", 17_946)).transport.start()
 
     asyncio.run(main())
+
+
+def test_speaks_ipv6_too() -> None:
+    """Packets and streams, to itself."""
+    bind = Endpoint("::1", 17_946)
+
+    async def main() -> None:
+        heard = Heard(bind)
+        await heard.transport.start()
+        try:
+            heard.transport.perform(SendPacket(bind, b"hello"))
+            assert await heard.until(1) == [PacketReceived(bind, b"hello")]
+            heard.transport.perform(OpenStream(1, bind, b"request", timeout=1.0))
+            assert (await heard.until(3))[2] == StreamReceived(-1, b"request")
+        finally:
+            await heard.transport.stop()
+
+    asyncio.run(main())
