@@ -35,11 +35,11 @@ from announce.bgp.events import (
     Started,
     StopRequested,
 )
-from announce.bgp.fsm import State
 from announce.bgp.messages import Notification
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family
 from announce.bgp.peer import Peer, PeerStatus
 from announce.bgp.routes import Route, RouteAttributes
+from announce.bgp.states import State
 
 __all__ = [
     "Peer",

@@ -16,9 +16,6 @@ Established for a while.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
-from typing import TypeAlias
 
 from announce.bgp.config import IpAddress, PeerConfig
 from announce.bgp.effects import (
@@ -60,58 +57,15 @@ from announce.bgp.messages import (
     encode,
 )
 from announce.bgp.negotiation import check_open, negotiated, own_open, router_id
-from announce.bgp.nlri import Family
-
-
-class State(StrEnum):
-    IDLE = "Idle"
-    CONNECT = "Connect"
-    ACTIVE = "Active"
-    OPEN_SENT = "OpenSent"
-    OPEN_CONFIRM = "OpenConfirm"
-    ESTABLISHED = "Established"
-
-
-class Timer(Enum):
-    CONNECT_RETRY = auto()
-    """ConnectRetryTimer in Active, IdleHoldTimer in Idle: the next attempt."""
-    CONNECT = auto()
-    OPEN = auto()
-    HOLD = auto()
-    KEEPALIVE = auto()
-    SEND_HOLD = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class ManualStop:
-    """End the session now (RFC 4271 section 8.1.2, Event 2)."""
-
-    communication: str
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateReceived:
-    """The peer has sent routes, in Established."""
-
-    update: Update
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRefreshRequested:
-    """The peer wants the routes of a family once more (RFC 2918)."""
-
-    family: Family
-
-
-FsmEvent: TypeAlias = Started | ManualStop | ConnectionEvent
-FsmEffect: TypeAlias = (
-    Connect
-    | Send
-    | CloseConnection
-    | SessionEstablished
-    | SessionEnded
-    | UpdateReceived
-    | RouteRefreshRequested
+from announce.bgp.pacing import Backoff, jittered
+from announce.bgp.states import (
+    FsmEffect,
+    FsmEvent,
+    ManualStop,
+    RouteRefreshRequested,
+    State,
+    Timer,
+    UpdateReceived,
 )
 
 _WITH_SESSION = (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED)
@@ -138,7 +92,7 @@ class Fsm:
         self._open: Open | None = None
         self._session: SessionEstablished | None = None
         self._octets_unsent = 0
-        self._failures = 0
+        self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
         self.messages_received = 0
         self.messages_sent = 0
 
@@ -352,16 +306,13 @@ class Fsm:
         """OpenSent, OpenConfirm or Established -> Idle."""
         if close:
             self._effects.append(CloseConnection(self._connection))
-        if self._state is State.ESTABLISHED and now - self._since >= self._config.stable_after:
-            self._failures = 0
         self._finish(State.IDLE, reason, now)
 
     def _finish(self, state: State, reason: EndReason, now: float) -> None:
         """Wait for the next attempt."""
-        waits = self._config.connect_retry
-        wait = self._jittered(waits[min(self._failures, len(waits) - 1)])
-        self._failures += 1
-        self._effects.append(SessionEnded(reason, self._state is State.ESTABLISHED, retry_in=wait))
+        was_established = self._state is State.ESTABLISHED
+        wait = self._backoff.wait_after(now - self._since if was_established else 0.0)
+        self._effects.append(SessionEnded(reason, was_established, retry_in=wait))
         self._forget_session()
         self._timers = {Timer.CONNECT_RETRY: now + wait}
         self._become(state, now)
@@ -392,11 +343,8 @@ class Fsm:
     def _start_keepalive_timer(self, now: float) -> None:
         assert self._session is not None
         third = self._session.hold_time / 3
-        self._timers[Timer.KEEPALIVE] = now + self._jittered(min(self._config.keepalive_time or third, third))
-
-    def _jittered(self, interval: float) -> float:
-        """Shorten by up to a quarter, so that peers do not march in step (RFC 4271 section 10)."""
-        return interval * self._rng.uniform(0.75, 1.0)
+        interval = min(self._config.keepalive_time or third, third)
+        self._timers[Timer.KEEPALIVE] = now + jittered(interval, self._rng)
 
     def _taken(self) -> list[FsmEffect]:
         effects, self._effects = self._effects, []

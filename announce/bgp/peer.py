@@ -27,10 +27,11 @@ from announce.bgp.effects import (
     Stopped,
 )
 from announce.bgp.events import Event, RoutesChanged, StopRequested
-from announce.bgp.fsm import Fsm, FsmEffect, ManualStop, RouteRefreshRequested, State, UpdateReceived
+from announce.bgp.fsm import Fsm
 from announce.bgp.messages import Update
 from announce.bgp.rib import AdjRibOut, Outbound
 from announce.bgp.routes import Route
+from announce.bgp.states import FsmEffect, ManualStop, RouteRefreshRequested, State, UpdateReceived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

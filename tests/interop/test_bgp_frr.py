@@ -27,7 +27,7 @@ CONFIG = PeerConfig(
 )
 
 
-def bgpd(*, asn: int = ROUTER_ASN, node_asn: int = NODE_ASN, extra: str = "") -> str:
+def bgpd(*, asn: int = ROUTER_ASN, node_asn: int = NODE_ASN, node: str = NODE, extra: str = "") -> str:
     """One neighbour, which must come to us; `extra` are more lines about it."""
     return f"""\
 router bgp {asn}
@@ -35,15 +35,15 @@ router bgp {asn}
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
  bgp log-neighbor-changes
- neighbor {NODE} remote-as {node_asn}
- neighbor {NODE} passive
+ neighbor {node} remote-as {node_asn}
+ neighbor {node} passive
  {extra}
  address-family ipv4 unicast
   network 203.0.113.0/24
-  neighbor {NODE} activate
+  neighbor {node} activate
  exit-address-family
  address-family ipv6 unicast
-  neighbor {NODE} activate
+  neighbor {node} activate
  exit-address-family
 no bgp network import-check
 """
@@ -95,7 +95,7 @@ def established(live: LivePeer) -> None:
 def table(frr: Frr, family: str = "ipv4") -> dict[str, dict[str, Any]]:
     """The router's paths learned from the node, by prefix."""
     found = frr.vtysh_json(f"show bgp {family} unicast json").get("routes", {})
-    return {prefix: paths[0] for prefix, paths in found.items() if paths[0].get("peerId") == NODE}
+    return {prefix: paths[0] for prefix, paths in found.items() if paths[0].get("peerId") in (NODE, NODE_V6)}
 
 
 def wait_for_table(frr: Frr, prefixes: set[str], family: str = "ipv4") -> dict[str, dict[str, Any]]:
@@ -239,6 +239,22 @@ def test_ipv6_routes_travel_over_an_ipv4_session(link: Link) -> None:
         assert [hop["ip"] for hop in arrived["2001:db8:1::/64"]["nexthops"]] == [NODE_V6]
 
 
+def test_a_session_over_ipv6_carries_ipv6_routes(link: Link) -> None:
+    """With the node itself as next hop, and a router ID made of its name."""
+    frr = link.router(bgpd(node=NODE_V6))
+    config = replace(CONFIG, peer_address=IPv6Address(ROUTER_V6), node_name="node1")
+
+    with live_peer(link.node, config) as live:
+        live.feed(RoutesChanged(routes("2001:db8:1::/64", "198.51.100.1/32")))
+        established(live)
+        arrived = wait_for_table(frr, {"2001:db8:1::/64"}, "ipv6")
+        neighbour = frr.vtysh_json(f"show bgp neighbors {NODE_V6} json")[NODE_V6]
+
+        assert arrived["2001:db8:1::/64"]["nexthops"][0]["ip"] == NODE_V6
+        assert neighbour["remoteRouterId"] == "64.37.239.133"
+        assert live.status.waiting_count == 1
+
+
 def test_route_refresh_and_thousands_of_prefixes(link: Link) -> None:
     """Packed into few messages, and told again when the router clears its table."""
     frr = link.router(bgpd())
@@ -254,7 +270,7 @@ def test_route_refresh_and_thousands_of_prefixes(link: Link) -> None:
         frr.vtysh(f"clear bgp ipv4 unicast {NODE} soft in")
         live.wait_for("the refresh", lambda status: status.updates_sent > updates)
 
-        assert updates <= 5000 * 5 // 4000 + 1 + 2
+        assert updates <= 10, "some 800 prefixes fit in a message, and two families have an End-of-RIB"
         assert set(table(frr)) == prefixes
 
 

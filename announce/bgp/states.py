@@ -1,0 +1,64 @@
+"""States, timers, and what goes in and out of the finite state machine (`fsm`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import TypeAlias
+
+from announce.bgp.effects import CloseConnection, Connect, Send, SessionEnded, SessionEstablished
+from announce.bgp.events import ConnectionEvent, Started
+from announce.bgp.messages import Update
+from announce.bgp.nlri import Family
+
+
+class State(StrEnum):
+    IDLE = "Idle"
+    CONNECT = "Connect"
+    ACTIVE = "Active"
+    OPEN_SENT = "OpenSent"
+    OPEN_CONFIRM = "OpenConfirm"
+    ESTABLISHED = "Established"
+
+
+class Timer(Enum):
+    CONNECT_RETRY = auto()
+    """ConnectRetryTimer in Active, IdleHoldTimer in Idle: the next attempt."""
+    CONNECT = auto()
+    OPEN = auto()
+    HOLD = auto()
+    KEEPALIVE = auto()
+    SEND_HOLD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ManualStop:
+    """End the session now (RFC 4271 section 8.1.2, Event 2)."""
+
+    communication: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReceived:
+    """The peer has sent routes, in Established."""
+
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRefreshRequested:
+    """The peer wants the routes of a family once more (RFC 2918)."""
+
+    family: Family
+
+
+FsmEvent: TypeAlias = Started | ManualStop | ConnectionEvent
+FsmEffect: TypeAlias = (
+    Connect
+    | Send
+    | CloseConnection
+    | SessionEstablished
+    | SessionEnded
+    | UpdateReceived
+    | RouteRefreshRequested
+)
