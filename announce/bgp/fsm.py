@@ -4,12 +4,13 @@
   or the end of the wait, opens a TCP connection: *Connect*.
 - *Connect*: once the connection is there, OPEN is sent: *OpenSent*. If it fails or takes too long: *Active*.
 - *Active*: waiting for the ConnectRetryTimer, then *Connect*. (Here an inbound connection will be taken.)
-- *OpenSent*: an acceptable OPEN of the peer is answered by KEEPALIVE: *OpenConfirm*.
+- *OpenSent*: an acceptable OPEN of the peer is answered by KEEPALIVE: *OpenConfirm*. If the connection ends:
+  *Active*.
 - *OpenConfirm*: the peer's KEEPALIVE: *Established*.
 - *Established*: every message restarts the HoldTimer; routes flow.
 
-From the last three every fault leads to *Idle*: one of the peer by way of a NOTIFICATION to it, one of the
-connection without. The waits grow with each failure in a row and begin anew only after a session that was
+From the last three every other fault leads to *Idle*: one of the peer by way of a NOTIFICATION to it, one of
+the connection without. The waits grow with each failure in a row and begin anew only after a session that was
 Established for a while.
 """
 
@@ -176,9 +177,10 @@ class Fsm:
                 self._receive(data, now)
             case State.OPEN_SENT | State.OPEN_CONFIRM | State.ESTABLISHED, BytesSent(_, octets):
                 self._account_sent(octets, now)
-            case State.OPEN_SENT | State.OPEN_CONFIRM | State.ESTABLISHED, ConnectionClosed(_, reason):
-                text = f"the peer closed the connection: {reason}"
-                self._end(EndReason(EndKind.CONNECTION_CLOSED, text), now, close=False)
+            case State.OPEN_SENT, ConnectionClosed(_, reason):
+                self._finish(State.ACTIVE, _closed(reason), now)
+            case State.OPEN_CONFIRM | State.ESTABLISHED, ConnectionClosed(_, reason):
+                self._finish(State.IDLE, _closed(reason), now)
             case _:
                 pass  # Left over from before the state changed; the property test walks all pairs.
 
@@ -218,7 +220,7 @@ class Fsm:
                 reason = EndReason(
                     EndKind.NOTIFICATION_RECEIVED, _received_text(message, self._config), message
                 )
-                self._end(reason, now, close=True)
+                self._end(reason, now)
             case State.OPEN_SENT, Open():
                 self._accept_open(message, now)
             case State.OPEN_CONFIRM, Keepalive():
@@ -300,12 +302,11 @@ class Fsm:
         """OpenSent, OpenConfirm or Established -> Idle, telling the peer why."""
         assert reason.notification is not None
         self._effects.append(self.send(encode(reason.notification), now))
-        self._end(reason, now, close=True)
+        self._end(reason, now)
 
-    def _end(self, reason: EndReason, now: float, *, close: bool) -> None:
-        """OpenSent, OpenConfirm or Established -> Idle."""
-        if close:
-            self._effects.append(CloseConnection(self._connection))
+    def _end(self, reason: EndReason, now: float) -> None:
+        """OpenSent, OpenConfirm or Established -> Idle, closing the connection."""
+        self._effects.append(CloseConnection(self._connection))
         self._finish(State.IDLE, reason, now)
 
     def _finish(self, state: State, reason: EndReason, now: float) -> None:
@@ -349,6 +350,10 @@ class Fsm:
     def _taken(self) -> list[FsmEffect]:
         effects, self._effects = self._effects, []
         return effects
+
+
+def _closed(reason: str) -> EndReason:
+    return EndReason(EndKind.CONNECTION_CLOSED, f"the peer closed the connection: {reason}")
 
 
 def _received_text(notification: Notification, config: PeerConfig) -> str:

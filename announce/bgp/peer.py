@@ -19,6 +19,7 @@ from announce.bgp.effects import (
     CloseConnection,
     Connect,
     Effect,
+    EndKind,
     EndReason,
     RoutesReceived,
     Send,
@@ -29,6 +30,7 @@ from announce.bgp.effects import (
 from announce.bgp.events import Event, RoutesChanged, StopRequested
 from announce.bgp.fsm import Fsm
 from announce.bgp.messages import Update
+from announce.bgp.nlri import Family
 from announce.bgp.rib import AdjRibOut, Outbound
 from announce.bgp.routes import Route
 from announce.bgp.states import FsmEffect, ManualStop, RouteRefreshRequested, State, UpdateReceived
@@ -146,12 +148,13 @@ class Peer:
         """Act on what concerns the routes; hand on what concerns the world."""
         effects: list[Effect] = []
         heard: list[Update] = []
+        to_refresh: set[Family] = set()
         for effect in fsm_effects:
             match effect:
                 case UpdateReceived(update):
                     heard.append(update)
                 case RouteRefreshRequested(family):
-                    self._rib.refresh(family)
+                    to_refresh.add(family)
                 case SessionEstablished():
                     self._sessions_established += 1
                     self._rib.begin(self._outbound(effect))
@@ -163,6 +166,9 @@ class Peer:
                     effects.append(effect)
                 case _:
                     assert_never(effect)
+        # Once for all requests that came together: a peer may send hundreds of them in one segment.
+        for family in to_refresh:
+            self._rib.refresh(family)
         return effects + self._count(heard)
 
     def _outbound(self, session: SessionEstablished) -> Outbound:
@@ -178,7 +184,7 @@ class Peer:
     def _note_end(self, reason: EndReason, *, was_established: bool) -> None:
         self._last_end = reason
         self._rib.end()
-        if was_established and self._stopping is None:
+        if was_established and reason.kind is not EndKind.STOPPED:
             self._sessions_lost += 1
 
     def _count(self, heard: list[Update]) -> list[Effect]:

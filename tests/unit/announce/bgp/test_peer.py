@@ -295,6 +295,26 @@ def test_a_failed_attempt_is_reported_and_repeated() -> None:
     assert repeated == [replace(CONNECT, connection=2)]
 
 
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [([], State.ACTIVE), ([router_open()], State.IDLE), ([router_open(), Keepalive()], State.IDLE)],
+    ids=["OpenSent", "OpenConfirm", "Established"],
+)
+def test_the_end_of_the_connection_in_each_state(messages: list[Message], expected: State) -> None:
+    """RFC 4271 section 8.2.2, Event 18: only OpenSent goes back to Active. None of them closes once more."""
+    play = open_sent()
+    play.hears(1.0, *messages)
+    was_established = play.peer.state is State.ESTABLISHED
+
+    effects = play.at(2.0, ConnectionClosed(1, "Connection reset by peer"))
+
+    text = "the peer closed the connection: Connection reset by peer"
+    assert effects == [
+        SessionEnded(EndReason(EndKind.CONNECTION_CLOSED, text), was_established, retry_in=1.0)
+    ]
+    assert play.peer.state is expected
+
+
 def test_an_attempt_without_an_answer_is_given_up() -> None:
     """The connection that comes after all, too late, is not ours any more."""
     play = idle(password="secret")
@@ -459,9 +479,11 @@ def test_route_refresh_is_answered_with_all_routes() -> None:
     play = established("198.51.100.1/32")
 
     effects = play.hears(1.0, RouteRefresh(IPV4_UNICAST))
+    flood = play.hears(1.0, *([RouteRefresh(IPV4_UNICAST)] * 100))
     bracket = play.hears(1.0, RouteRefresh(IPV4_UNICAST, subtype=1))
 
     assert sent(effects) == [update("198.51.100.1/32")]
+    assert sent(flood) == [update("198.51.100.1/32")]
     assert bracket == []
 
 
@@ -521,6 +543,7 @@ def test_without_routes_there_is_nothing_to_wait_for() -> None:
 
     assert effects[-1] == Stopped()
     assert sent(effects) == [Notification.shutdown()]
+    assert play.peer.status().sessions_lost == 0
 
 
 def test_a_stop_is_bounded_even_if_the_peer_takes_nothing() -> None:
