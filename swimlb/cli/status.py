@@ -34,9 +34,10 @@ async def _ask(socket: Path) -> dict[str, Any]:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=5.0)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.UnixConnector(str(socket)), timeout=timeout
-    ) as session, session.get("http://localhost/v1/status") as response:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), timeout=timeout) as session,
+        session.get("http://localhost/v1/status") as response,
+    ):
         return await response.json()
 
 

@@ -33,6 +33,7 @@ from swimlb.speaker.effects import (
     AnnounceAgain,
     ConflictNoticed,
     Effect,
+    HandOver,
     JoinRing,
     LeaveRing,
     OwnerChanged,
@@ -263,13 +264,10 @@ class Speaker:
         wanted = self._plan.announced_by(self._config.node)
         effects: list[Effect] = []
         for address, interfaces in wanted.items():
-            if self._announced.get(address, ()) != interfaces:
+            is_taken_back = self._handing_over.pop(address, None) is not None
+            if is_taken_back or self._announced.get(address, ()) != interfaces:
                 self._announced[address] = interfaces
                 effects.append(Announce(address, interfaces))
-            elif address in self._handing_over:
-                # The successor may have announced already.
-                effects.append(AnnounceAgain(address))
-            self._handing_over.pop(address, None)
         for address in [address for address in self._announced if address not in wanted]:
             effects += self._let_go(address, now)
         return effects
@@ -280,8 +278,10 @@ class Speaker:
         is_taken_over = heard is not None and now - heard <= self._config.claim_memory
         if duty is None or duty.owner is None or is_taken_over:
             return self._free(address)
-        self._handing_over.setdefault(address, now + self._config.handover_max)
-        return []
+        if address in self._handing_over:
+            return []
+        self._handing_over[address] = now + self._config.handover_max
+        return [HandOver(address)]
 
     def _free(self, address: IpAddress) -> list[Effect]:
         del self._announced[address]

@@ -37,6 +37,13 @@ class AnnounceAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Answer for the address on, but announce it no more: another node is about to. Announce takes it back."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Withdraw:
     """Do not answer for the address any more."""
 
@@ -103,19 +110,7 @@ class Stopped:
     """Nothing is held any more: the process may end."""
 
 
-Effect: TypeAlias = (
-    AddLocalAddress
-    | RemoveLocalAddress
-    | Announce
-    | AnnounceAgain
-    | Withdraw
-    | StartPeer
-    | StopPeer
-    | Advertise
-    | JoinRing
-    | PublishMeta
-    | LeaveRing
-    | OwnerChanged
-    | ConflictNoticed
-    | Stopped
-)
+LanEffect: TypeAlias = AddLocalAddress | RemoveLocalAddress | Announce | AnnounceAgain | HandOver | Withdraw
+PeerEffect: TypeAlias = StartPeer | StopPeer | Advertise
+RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
+Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | OwnerChanged | ConflictNoticed | Stopped

@@ -53,15 +53,14 @@ class Lan:
         if self._local is not None:
             self._local.close()
 
-    def perform(
-        self,
-        effect: fx.Announce | fx.AnnounceAgain | fx.Withdraw | fx.AddLocalAddress | fx.RemoveLocalAddress,
-    ) -> None:
+    def perform(self, effect: fx.LanEffect) -> None:
         match effect:
             case fx.Announce(address, interfaces):
                 self._driver.feed(l2.AnnounceRequested(address, interfaces))
             case fx.AnnounceAgain(address):
                 self._driver.feed(l2.ReannounceRequested(address))
+            case fx.HandOver(address):
+                self._driver.feed(l2.HandOverRequested(address))
             case fx.Withdraw(address):
                 self._driver.feed(l2.WithdrawRequested(address))
             case fx.AddLocalAddress(address):

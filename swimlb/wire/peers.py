@@ -54,7 +54,7 @@ class Peers:
         self._sessions: dict[str, _Session] = {}
         self._stopping: dict[str, _Session] = {}
 
-    def perform(self, effect: fx.StartPeer | fx.StopPeer | fx.Advertise) -> None:
+    def perform(self, effect: fx.PeerEffect) -> None:
         match effect:
             case fx.StartPeer(peer):
                 self._start(peer)

@@ -112,6 +112,7 @@ class Wire:
             case (
                 fx.Announce()
                 | fx.AnnounceAgain()
+                | fx.HandOver()
                 | fx.Withdraw()
                 | fx.AddLocalAddress()
                 | fx.RemoveLocalAddress()

@@ -53,7 +53,7 @@ class Ring:
             self._driver.close()
         await self._transport.stop()
 
-    def perform(self, effect: fx.JoinRing | fx.PublishMeta | fx.LeaveRing) -> None:
+    def perform(self, effect: fx.RingEffect) -> None:
         match effect:
             case fx.PublishMeta(meta):
                 self._config = replace(self._config, meta=meta)

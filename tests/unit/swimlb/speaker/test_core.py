@@ -16,6 +16,7 @@ from swimlb.speaker.effects import (
     AnnounceAgain,
     ConflictNoticed,
     Effect,
+    HandOver,
     JoinRing,
     LeaveRing,
     OwnerChanged,
@@ -125,7 +126,7 @@ def test_answers_on_until_it_hears_its_successor() -> None:
     """Make before break."""
     speaker = running("node-b", "node-a")
 
-    assert without_owners(speaker.step(MemberPresent("node-c", HERE), 1.0)) == []
+    assert without_owners(speaker.step(MemberPresent("node-c", HERE), 1.0)) == [HandOver(VIP)]
     assert speaker.announced == {VIP}
     assert speaker.step(CLAIM, 1.1) == [Withdraw(VIP)]
 
@@ -151,13 +152,13 @@ def test_lets_go_at_once_when_it_has_heard_the_better_owner_already() -> None:
 
 
 def test_keeps_an_address_whose_successor_died_during_the_handover() -> None:
-    """And says so again, because the successor may have announced."""
+    """And announces it anew, because the successor may have announced."""
     speaker = running("node-b", "node-a")
     speaker.step(MemberPresent("node-c", HERE), 1.0)
 
     effects = speaker.step(MemberGone("node-c"), 1.5)
 
-    assert without_owners(effects) == [AnnounceAgain(VIP)]
+    assert without_owners(effects) == [Announce(VIP, None)]
     assert speaker.advance(5.0) == []
     assert speaker.announced == {VIP}
 
@@ -214,7 +215,7 @@ def test_gives_an_address_up_when_its_health_check_fails_and_takes_it_back() -> 
 
     assert without_owners(first) == [PublishMeta(unready.encode()), JoinRing()]
     assert without_owners(good) == [PublishMeta(HERE), Announce(VIP, None)]
-    assert without_owners(bad) == [PublishMeta(unready.encode())]
+    assert without_owners(bad) == [PublishMeta(unready.encode()), HandOver(VIP)]
     # Its endpoint is gone, but until the successor answers somebody should.
     assert without_owners(speaker.step(CLAIM, 2.1)) == [Withdraw(VIP)]
 
@@ -240,7 +241,11 @@ def test_stops_as_a_planned_move() -> None:
     speaker = running("node-c", "node-a", "node-b", is_data_path_local=True)
     speaker.step(InventoryChanged((TO_ROUTERS, ROUTER)), 0.5)
 
-    assert without_owners(speaker.step(StopRequested(), 1.0)) == [PublishMeta(LEAVING), StopPeer("router")]
+    assert without_owners(speaker.step(StopRequested(), 1.0)) == [
+        PublishMeta(LEAVING),
+        HandOver(VIP),
+        StopPeer("router"),
+    ]
     assert speaker.step(CLAIM, 1.1) == [Withdraw(VIP)]
     assert speaker.step(PeerStopped("router"), 1.4) == [LeaveRing()]
     assert speaker.step(RingLeft(), 1.5) == []
