@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_network
+from typing import TypeAlias
 
 from announce.bgp.routes import Route, RouteAttributes, merged
 from swimlb.model import (
@@ -33,6 +34,8 @@ from swimlb.model import (
 )
 from swimlb.speaker.election import succession
 from swimlb.speaker.inventory import Inventory
+
+_RoutesByPrefix: TypeAlias = dict[IpNetwork, list[Route]]
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -101,8 +104,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         duties: dict[IpAddress, Duty] = {}
-        routes: dict[str, list[Route]] = {
-            name: []
+        routes: dict[str, _RoutesByPrefix] = {
+            name: {}
             for name, peer in self._inventory.bgp_peers.items()
             if any_matches(peer.node_selectors, self._inventory.labels_of(self._this_node))
         }
@@ -114,7 +117,7 @@ class _Planner:
                 self._route(allocation, routes)
         return Plan(
             duties,
-            {name: frozenset(merged(of_peer)) for name, of_peer in routes.items()},
+            {name: frozenset(map(merged, of_peer.values())) for name, of_peer in routes.items()},
             tuple(Withheld(service, by, reason) for (service, by), reason in sorted(self._withheld.items())),
         )
 
@@ -196,7 +199,7 @@ class _Planner:
 
     # BGP
 
-    def _route(self, allocation: Allocation, routes: dict[str, list[Route]]) -> None:
+    def _route(self, allocation: Allocation, routes: dict[str, _RoutesByPrefix]) -> None:
         """Add the routes of one Service, or say why there are none."""
         of_pool = [
             advertisement
@@ -222,7 +225,7 @@ class _Planner:
             self._withhold(allocation, "bgp", refusal)
             return
         for peer, route in wanted:
-            routes[peer].append(route)
+            routes[peer].setdefault(route.prefix, []).append(route)
 
     def _bgp_refusal(
         self,
