@@ -90,8 +90,8 @@ class Fsm:
         self._connection = 0
         self._framer = Framer()
         self._local_address: IpAddress | None = None
-        self._open: Open | None = None
         self._session: SessionEstablished | None = None
+        """What OPEN settled; in force from OpenConfirm on."""
         self._octets_unsent = 0
         self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
         self.messages_received = 0
@@ -108,14 +108,13 @@ class Fsm:
 
     @property
     def session(self) -> SessionEstablished | None:
-        return self._session
+        """None unless Established."""
+        return self._session if self._state is State.ESTABLISHED else None
 
     @property
     def room(self) -> int:
         """Octets of UPDATEs that may be sent now."""
-        if self._state is not State.ESTABLISHED:
-            return 0
-        return max(0, self._config.send_octets_max - self._octets_unsent)
+        return max(0, self._config.send_octets_max - self._octets_unsent) if self.session else 0
 
     def next_deadline(self) -> float | None:
         return min(self._timers.values(), default=None)
@@ -204,7 +203,7 @@ class Fsm:
         try:
             for kind, body in self._framer.feed(data):
                 self.messages_received += 1
-                is_four_octet_as = self._open is not None and self._open.is_four_octet_as
+                is_four_octet_as = self._session is not None and self._session.is_four_octet_as
                 self._hear(decode_message(kind, body, four_octet_as=is_four_octet_as), now)
                 if self._state not in _WITH_SESSION or connection != self._connection:
                     return
@@ -239,20 +238,18 @@ class Fsm:
         """OpenSent -> OpenConfirm."""
         assert self._local_address is not None
         check_open(message, self._config, router_id(self._config, self._local_address))
-        self._open = message
+        self._session = negotiated(self._config, message, self._local_address)
         self._become(State.OPEN_CONFIRM, now)
         self._effects.append(self.send(encode(Keepalive()), now))
-
-    def _establish(self, now: float) -> None:
-        """OpenConfirm -> Established."""
-        assert self._open is not None
-        assert self._local_address is not None
-        self._session = negotiated(self._config, self._open, self._local_address)
-        del self._timers[Timer.OPEN]
-        self._become(State.ESTABLISHED, now)
         if self._session.hold_time:
             self._start_hold_timer(now)
             self._start_keepalive_timer(now)
+
+    def _establish(self, now: float) -> None:
+        """OpenConfirm -> Established."""
+        assert self._session is not None
+        del self._timers[Timer.OPEN]
+        self._become(State.ESTABLISHED, now)
         self._effects.append(self._session)
 
     def _manual_stop(self, communication: str, now: float) -> None:
@@ -291,7 +288,7 @@ class Fsm:
             case Timer.KEEPALIVE:
                 self._start_keepalive_timer(now)
                 # To a peer that has stopped to read, a KEEPALIVE says no more than what is queued before it.
-                if self.room:
+                if self._octets_unsent < self._config.send_octets_max:
                     self._effects.append(self.send(encode(Keepalive()), now))
 
     def _refuse_timer(self, kind: EndKind, subcode: Subcode, text: str, now: float) -> None:
@@ -326,7 +323,6 @@ class Fsm:
 
     def _forget_session(self) -> None:
         self._framer = Framer()
-        self._open = None
         self._session = None
         self._local_address = None
         self._octets_unsent = 0

@@ -398,6 +398,18 @@ def test_keepalives_go_out_every_third_of_the_hold_time() -> None:
     assert times == [3.0, 6.0]
 
 
+def test_keepalives_go_out_before_the_peer_has_sent_its_first() -> None:
+    """RFC 4271: the KeepaliveTimer runs in OpenConfirm already, or a slow peer's HoldTimer would expire."""
+    play = open_sent()
+    play.hears(0.0, router_open(hold_time=3))
+
+    effects = play.until(1.0)
+
+    assert play.peer.state is State.OPEN_CONFIRM
+    assert play.peer.status().session is None
+    assert sent(effects) == [Keepalive()]
+
+
 def test_a_silent_peer_is_dead_after_the_hold_time() -> None:
     """And is told so, in case it only seems dead."""
     play = established(remote=router_open(hold_time=9))
