@@ -30,6 +30,7 @@ from swimlb.config.probing import Workloads
 from swimlb.config.ranges import RangeIndex
 from swimlb.config.report import Place
 from swimlb.model import (
+    BgpAdvertisement,
     BgpPeer,
     Community,
     Configuration,
@@ -58,10 +59,14 @@ def link(candidates: Candidates) -> Linked:
     pools = _values(candidates.admit(DeclaredPool, Pools(namespaces).link))
     profiles = {profile.name for profile in _values(candidates.admit(BfdProfile, _as_is))}
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
-    peers = candidates.admit(DeclaredPeer, lambda peer, place: link_peer(peer, place, profiles, secrets))
+    peers = candidates.admit(
+        DeclaredPeer, lambda peer, place: link_peer(peer, place, profiles, secrets), outlives=BgpPeer
+    )
     advertising = Advertising(pools, {one.ref.name for one in peers}, aliases.meanings)
     l2_advertisements = _values(candidates.admit(L2Advertisement, advertising.link_l2))
-    bgp_advertisements = _values(candidates.admit(DeclaredBgpAdvertisement, advertising.link_bgp))
+    bgp_advertisements = _values(
+        candidates.admit(DeclaredBgpAdvertisement, advertising.link_bgp, outlives=BgpAdvertisement)
+    )
     warn_of_unused_peers(peers, bgp_advertisements)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from swimlb.config.document import Ref
@@ -35,13 +35,19 @@ class Candidates:
         """Objects of which an older version was admitted."""
         return {ref for ref, version in self.admitted.items() if version.is_last_good}
 
-    def admit(self, cls: type[R], check: Callable[[R, Place], M]) -> list[Admitted[M]]:
-        """All objects of a kind, by name. `check` reports what is wrong and gives what the object means."""
+    def admit(
+        self, cls: type[R], check: Callable[[R, Place], M], *, outlives: type[M] | None = None
+    ) -> list[Admitted[M]]:
+        """All objects of a kind, by name. `check` reports what is wrong and gives what the object means.
+
+        With `outlives`, the type of the meaning, an object of which no version fits in any more goes on meaning
+        what it did: deleting what it refers to must not take it out of force.
+        """
         results: list[Admitted[M]] = []
         for ref in sorted(
             ref for ref, versions in self.versions.items() if isinstance(versions[0].record, cls)
         ):
-            result = self._admit_one(ref, cls, check)
+            result = self._admit_one(ref, cls, check) or self._outlive(ref, outlives)
             if result is not None:
                 results.append(result)
         return results
@@ -56,6 +62,13 @@ class Candidates:
             except Unreadable:
                 continue
             if not version.report.has_errors:
-                self.admitted[ref] = version
+                self.admitted[ref] = replace(version, meaning=value)
                 return Admitted(ref, value, place)
         return None
+
+    def _outlive(self, ref: Ref, meaning: type[M] | None) -> Admitted[M] | None:
+        version = self.versions[ref][-1]
+        if meaning is None or not isinstance(version.meaning, meaning):
+            return None
+        self.admitted[ref] = version
+        return Admitted(ref, version.meaning, version.report.place)

@@ -28,6 +28,8 @@ class Version:
     report: Report
     is_last_good: bool = False
     """A version from before: it comes into force only when the newest one cannot."""
+    meaning: object = None
+    """What the record meant together with the objects it refers to, when it was admitted."""
 
 
 @dataclass(slots=True)

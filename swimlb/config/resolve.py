@@ -19,6 +19,7 @@ class Kept:
     """The version of an object that is in force, and where it came from."""
 
     record: object
+    meaning: object
     file: str | None
     line: int | None
 
@@ -69,7 +70,7 @@ def resolve(
 
 def _kept(version: Version) -> Kept:
     document = version.report.document
-    return Kept(version.record, document.file, document.line)
+    return Kept(version.record, version.meaning, document.file, document.line)
 
 
 def _unreadable(problems: Sequence[Problem]) -> frozenset[str]:
@@ -92,6 +93,7 @@ def _versions(
                 kept.record,
                 Report(str(ref), Document(None, kept.file, kept.line), ref.namespace),
                 is_last_good=True,
+                meaning=kept.meaning,
             )
             versions[ref] = (*versions.get(ref, ()), old)
     return versions

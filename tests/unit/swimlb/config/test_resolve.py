@@ -104,6 +104,26 @@ def test_a_service_that_is_no_longer_ours_is_let_go() -> None:
     assert after.configuration.services == ()
 
 
+def test_deleting_what_an_object_refers_to_leaves_it_in_force() -> None:
+    """The mistake is reported, but what is announced goes on as it was."""
+    names = ours("Community", "names", {"communities": [{"name": "named", "value": "64496:1"}]})
+    advertisement = ours("BGPAdvertisement", "out", {"communities": ["named"]})
+    before = resolved(names, advertisement)
+
+    after = resolve(documents(advertisement), before)
+    again = resolve(documents(advertisement), after)
+
+    assert told(after.problems) == [
+        (
+            "error",
+            "BGPAdvertisement/metallb-system/out",
+            "spec.communities[0]",
+            'no Community object defines "named"',
+        )
+    ]
+    assert after.configuration == again.configuration == before.configuration
+
+
 def test_of_two_pools_that_overlap_the_first_by_name_is_in_force() -> None:
     """In whatever order they stand in the file; the message names both."""
     result = resolved(pool("b", "192.0.2.0/24"), pool("a", "192.0.2.255-198.51.100.0"))
