@@ -54,7 +54,8 @@ def read_text(text: str, file: str) -> Manifests:
             node = cast("yaml.Node", loader.get_node())
             try:
                 documents.extend(_documents(loader, node, file))
-            except (yaml.YAMLError, ValueError) as error:
+            # Of an explicit tag on the wrong value PyYAML's constructors raise whatever they stumble over.
+            except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
                 problems.append(_problem(file, error, int(node.start_mark.line) + 1))
             if len(documents) > DOCUMENTS_MAX:
                 raise yaml.YAMLError(f"has more than {DOCUMENTS_MAX} documents")
