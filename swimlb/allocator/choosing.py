@@ -49,6 +49,8 @@ def _from_pools(service: Service, lists: Sequence[Sequence[PoolSpace]], *, is_au
 
 def _requested(service: Service, space: Space) -> Choice:
     addresses = service.requested_addresses
+    if len({family_of(address) for address in addresses}) != len(addresses):
+        raise Refused(f"requested loadBalancer IP(s) {quoted(addresses)} has the same family twice")
     if {family_of(address) for address in addresses} != set(service.families):
         raise Refused(
             f"requested loadBalancer IP(s) {quoted(addresses)} does not match the ipFamily of the service "

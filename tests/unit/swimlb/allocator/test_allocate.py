@@ -98,6 +98,10 @@ POOLS = [CHEAP, GOLD, TEAM, ALL, DUAL]
         ),
         (dual("x", PREFER, requested_addresses="2001:db8::1,192.0.2.33"), "2001:db8::1 192.0.2.33"),
         (
+            service("x", requested_addresses="192.0.2.1,192.0.2.2"),
+            'requested loadBalancer IP(s) ["192.0.2.1" "192.0.2.2"] has the same family twice',
+        ),
+        (
             service("x", requested_addresses="198.51.100.1"),
             '["198.51.100.1"] is not allowed in config: no pool contains 198.51.100.1',
         ),
