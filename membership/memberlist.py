@@ -136,6 +136,7 @@ class Memberlist:
         self._outbox.tell(RunningLate(lateness))
 
     def _end(self, now: float) -> list[Effect]:
+        self._prober.look(now)
         effects = self._outbox.drain(now)
         if self._is_leaving and self._is_farewell_said():
             self._is_leaving = False

@@ -84,7 +84,6 @@ class Table:
         self._by_name = {local.name: local}
         self._order: list[Record] = []
         self._cursor = 0
-        self._wanted: dict[str, Record] = {}
         self._counts = [0] * len(State)
         self._counts[local.state] += 1
 
@@ -122,13 +121,8 @@ class Table:
             del self._by_name[record.name]
             self._counts[record.state] -= 1
             self._order.remove(record)
-            self._wanted.pop(record.name, None)
         self._cursor = min(self._cursor, len(self._order))
         return gone
-
-    def look_at(self, record: Record) -> None:
-        """Probe this one next: somebody has accused it, and a second opinion should not wait its turn."""
-        self._wanted[record.name] = record
 
     def next_to_probe(self) -> Record | None:
         """The next member in turn, or None when there is nobody else.
@@ -136,20 +130,11 @@ class Table:
         The order is random but stays the same from round to round, unlike memberlist's. The longest gap
         between two probes of a member is then n - 1 intervals and not 2n - 3.
         """
-        while self._wanted:
-            record = self._wanted.pop(next(iter(self._wanted)))
-            if record.is_member:
-                return record
         for _ in range(len(self._order)):
             self._cursor = (self._cursor + 1) % len(self._order)
             if (record := self._order[self._cursor]).is_member:
                 return record
         return None
-
-    @property
-    def is_round_complete(self) -> bool:
-        """The probe order has just been started again from the top."""
-        return self._cursor == 0
 
     def pick(self, count: int, is_eligible: Callable[[Record], bool]) -> list[Record]:
         """Up to `count` others by chance. In a large table a candidate may be missed, but not the time."""

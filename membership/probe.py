@@ -2,6 +2,9 @@
 
 One probe: a ping; without an ack after `probe_timeout` a second ping, requests to helpers, and a TCP ping;
 without any answer until the end of the interval (longer, if we doubt ourselves) the member is accused.
+
+Members are probed in turn, one after the other. When somebody else accuses a member, we may look for
+ourselves besides, and at once: a death is known the sooner, and a false alarm is not confirmed.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from membership.rules import Rules
 from membership.streams import Streams, TcpPing
 from membership.wire.messages import IndirectPing, Suspect, encode
 
+_LOOKS_MAX = 32
+"""Second opinions under way at a time; the turn comes to everybody anyway."""
 _PROTOCOL_WITH_TCP_PING = 3
 _PROTOCOL_WITH_NACK = 4
 
@@ -29,13 +34,14 @@ class _Probe:
     sequence: int
     escalates_at: float
     fails_at: float
+    is_look: bool
     has_escalated: bool = False
     nacks_expected: int = 0
     nacks: int = 0
 
 
 class Prober:
-    """Runs one probe after the other, once started."""
+    """Runs one probe after the other, once started, and second opinions beside them."""
 
     def __init__(
         self,
@@ -57,22 +63,36 @@ class Prober:
         self._rng = rng
         self._next_tick: float | None = None
         self._tick_waits = False
-        self._probe: _Probe | None = None
+        self._probes: dict[int, _Probe] = {}
 
     def start(self, now: float) -> None:
         """The first probe is due within an interval, by chance, so that members do not march in step."""
         self._next_tick = now + self._rng.uniform(0, self._profile.probe_interval)
 
     def stop(self) -> None:
-        self._next_tick = self._probe = None
+        self._next_tick = None
+        self._tick_waits = False
+        self._probes.clear()
+
+    def look(self, now: float) -> None:
+        """Look for ourselves at those whom others accuse."""
+        if self._next_tick is None:
+            return
+        watched = {probe.record.name for probe in self._probes.values()}
+        for record in self._rules.take_wanted():
+            if record.name not in watched and len(self._probes) <= _LOOKS_MAX:
+                self._begin(record, now, is_look=True)
 
     def next_deadline(self) -> float | None:
-        if (probe := self._probe) is None or self._next_tick is None:
-            return self._next_tick
-        return min(self._next_tick, probe.fails_at if probe.has_escalated else probe.escalates_at)
+        if self._next_tick is None:
+            return None
+        due = [
+            probe.fails_at if probe.has_escalated else probe.escalates_at for probe in self._probes.values()
+        ]
+        return min([self._next_tick, *due])
 
     def advance(self, now: float) -> None:
-        if (probe := self._probe) is not None:
+        for probe in list(self._probes.values()):
             if now >= probe.fails_at:
                 self._fail(probe, now)
             elif now >= probe.escalates_at and not probe.has_escalated:
@@ -84,40 +104,43 @@ class Prober:
 
     def delay(self, lateness: float) -> None:
         """We slept: give the answers time to be read before they are missed."""
-        if self._probe is not None:
-            self._probe.escalates_at += lateness
-            self._probe.fails_at += lateness
+        for probe in self._probes.values():
+            probe.escalates_at += lateness
+            probe.fails_at += lateness
 
     def hear_ack(self, sequence: int, now: float) -> bool:
-        """Direct, relayed or by TCP; False if it is not about the current probe."""
-        if self._probe is None or self._probe.sequence != sequence:
+        """Direct, relayed or by TCP; False if it is not about a probe."""
+        if (probe := self._probes.pop(sequence, None)) is None:
             return False
-        self._probe = None
-        self._awareness.adjust(-1)
-        self._start_waiting(now)
+        if not probe.is_look:
+            self._awareness.adjust(-1)
+            self._start_waiting(now)
         return True
 
     def hear_nack(self, sequence: int) -> None:
-        if self._probe is not None and self._probe.sequence == sequence:
-            self._probe.nacks += 1
+        if (probe := self._probes.get(sequence)) is not None:
+            probe.nacks += 1
 
     def hear_unsendable(self, target: Endpoint, now: float) -> None:
         """No use in waiting for an ack to a ping that was not sent: ask the helpers now."""
-        probe = self._probe
-        if probe is not None and not probe.has_escalated and probe.record.endpoint == target:
-            self._escalate(probe, now)
+        for probe in list(self._probes.values()):
+            if not probe.has_escalated and probe.record.endpoint == target:
+                self._escalate(probe, now)
 
     def _start_waiting(self, now: float) -> None:
-        """One probe at a time, and at most one more waits."""
-        if self._probe is None and self._tick_waits:
-            self._tick_waits = False
-            if (record := self._table.next_to_probe()) is not None:
-                self._begin(record, now)
+        """One probe in turn at a time, and at most one more waits."""
+        if not self._tick_waits or any(not probe.is_look for probe in self._probes.values()):
+            return
+        self._tick_waits = False
+        if (record := self._table.next_to_probe()) is not None:
+            self._begin(record, now, is_look=False)
 
-    def _begin(self, record: Record, now: float) -> None:
+    def _begin(self, record: Record, now: float, *, is_look: bool) -> None:
         interval = self._awareness.scale(self._profile.probe_interval)
         sequence = self._outbox.next_sequence()
-        self._probe = _Probe(record, sequence, now + self._profile.probe_timeout, now + interval)
+        self._probes[sequence] = _Probe(
+            record, sequence, now + self._profile.probe_timeout, now + interval, is_look
+        )
         question = ping(self._config, sequence, record.name)
         if record.state == State.SUSPECT:
             # So that it can refute at once.
@@ -157,7 +180,8 @@ class Prober:
         )
 
     def _fail(self, probe: _Probe, now: float) -> None:
-        self._probe = None
-        # A helper that says nothing hints that the fault is ours; one that says nack, that it is not.
-        self._awareness.adjust(probe.nacks_expected - probe.nacks if probe.nacks_expected else 1)
+        del self._probes[probe.sequence]
+        if not probe.is_look:
+            # A helper that says nothing hints that the fault is ours; one that says nack, that it is not.
+            self._awareness.adjust(probe.nacks_expected - probe.nacks if probe.nacks_expected else 1)
         self._rules.accuse(probe.record, now)

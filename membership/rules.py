@@ -50,6 +50,7 @@ class Rules:
         self._outbox = outbox
         self._rng = rng
         self._suspicions: dict[str, Suspicion] = {}
+        self._wanted: dict[str, Record] = {}
         self.refutations = 0
 
     @property
@@ -118,6 +119,11 @@ class Rules:
             versions[at] <= ours[at + 2] <= versions[at + 1] and ours[at] <= versions[at + 2] <= ours[at + 1]
             for at in (0, 3)
         )
+
+    def take_wanted(self) -> list[Record]:
+        """Whom others have accused since the last time, and who needs a second opinion."""
+        wanted, self._wanted = self._wanted, {}
+        return [record for record in wanted.values() if record.state == State.SUSPECT]
 
     # Our own doing
 
@@ -238,7 +244,7 @@ class Rules:
         if message.accuser != self._local.name:
             looking = _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
             if self._rng.random() < looking:
-                self._table.look_at(record)
+                self._wanted[record.name] = record
 
     def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
         if suspicion.confirm(message.accuser):

@@ -39,17 +39,6 @@ def test_the_dead_are_not_probed() -> None:
     assert members.next_to_probe() is None
 
 
-def test_a_suspect_is_looked_at_next() -> None:
-    """Before the one whose turn it is."""
-    members = table(9)
-    accused = members.get("node-5")
-    assert accused is not None
-
-    members.look_at(accused)
-
-    assert members.next_to_probe() is accused
-
-
 def test_forgets_who_was_dead_for_long() -> None:
     """Never the living, and the counts stay right."""
     members = table(3)

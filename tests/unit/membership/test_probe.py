@@ -113,6 +113,24 @@ def test_no_answer_is_an_accusation() -> None:
     assert scene.play.memberlist.health == 0
 
 
+def test_an_accusation_by_another_is_looked_into() -> None:
+    """At once and beside the probe that is under way; no answer confirms it, and is not our fault."""
+    scene = Scene("node-b", "node-c", "node-d")
+    due, target, ping = scene.next_probe()
+    accused = "node-c" if ping.node != "node-c" else "node-d"
+    place = endpoint(3) if accused == "node-c" else endpoint(4)
+
+    effects = scene.play.hear(due + 0.01, Suspect(1, accused, "node-b"))
+    ((looked_at, look),) = messages(effects, Ping)
+    scene.play.hear(due + 0.02, Ack(ping.sequence), source=target)
+    later = scene.play.run_until(due + 0.011 + INTERVAL)
+
+    assert isinstance(look, Ping)
+    assert (looked_at, look.node) == (place, accused)
+    assert (looked_at, Suspect(1, accused, "node-a")) in sent(later)
+    assert scene.play.memberlist.health == 0
+
+
 def test_a_silent_helper_makes_us_doubt_ourselves() -> None:
     """One that sends no nack either: perhaps it is our link that is broken."""
     scene = Scene("node-b", "node-c")
