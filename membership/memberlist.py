@@ -3,7 +3,7 @@
 This class joins the parts: it takes events apart, hands each message to the part that knows what to do,
 and gives back what the parts want done. The ideas are in the parts: `rules` (what a message does to the
 table), `probe` (finding failures), `suspicion`, `awareness`, `relay` (probing for others), `outbox` and
-`broadcast` (gossip), `pushpull` (whole tables, joining), `rejoin` (healing).
+`broadcast` (gossip), `pushpull` (whole tables, joining), `service` (streams), `rejoin` (healing).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from membership.effects import (
     LeaveCompleted,
     PacketDropped,
     RunningLate,
-    SendStream,
     UserMessageReceived,
 )
 from membership.errors import DecodeError
@@ -29,9 +28,10 @@ from membership.outbox import Outbox
 from membership.probe import Prober
 from membership.pushpull import PushPuller
 from membership.rejoin import Rejoiner
-from membership.relay import Relays, reply_endpoint
+from membership.relay import Relays, expect_our_name, reply_endpoint
 from membership.rules import Rules
-from membership.streams import Accepted, Exchange, Stream, Streams, TcpPing
+from membership.service import StreamService
+from membership.streams import Streams
 from membership.wire.codec import META_OCTETS_MAX
 from membership.wire.messages import (
     Ack,
@@ -43,10 +43,8 @@ from membership.wire.messages import (
     Ping,
     Suspect,
     User,
-    encode,
 )
 from membership.wire.packet import decode_packet
-from membership.wire.stream import Err, PushPull, StreamMessage, encode_err
 
 _LATENESS_TOLERATED = 0.5
 """Of the probe timeout: being run later than that is our own fault, and not that of those who seem silent."""
@@ -72,12 +70,11 @@ class Memberlist:
         self._awareness = Awareness(profile.awareness_max_multiplier)
         self._outbox = Outbox(profile, self._table)
         self._rules = Rules(config, self._table, self._awareness, self._outbox, rng)
-        self._streams = Streams(self._outbox)
+        streams = Streams(self._outbox)
         self._relays = Relays(config, self._outbox)
-        self._prober = Prober(
-            config, self._table, self._rules, self._awareness, self._outbox, self._streams, rng
-        )
-        self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, self._streams, rng)
+        self._prober = Prober(config, self._table, self._rules, self._awareness, self._outbox, streams, rng)
+        self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
+        self._service = StreamService(config, streams, self._prober, self._push_puller, self._outbox)
         self._rejoiner = Rejoiner(config, self._table, self._outbox, rng)
         self._is_leaving = False
         self._due: float | None = None
@@ -159,13 +156,13 @@ class Memberlist:
             case ev.PacketUnsendable():
                 self._prober.hear_unsendable(event.target, now)
             case ev.StreamAccepted():
-                self._accept(event)
+                self._service.accept(event)
             case ev.StreamReceived():
-                self._receive_stream(event, now)
+                self._service.receive(event, now)
             case ev.StreamEnded():
-                self._end_stream(event.stream, "closed-without-answer")
+                self._service.end(event.stream, "closed-without-answer")
             case ev.StreamFailed():
-                self._end_stream(event.stream, event.reason)
+                self._service.end(event.stream, event.reason)
             case ev.Started():
                 self._start(now)
             case ev.JoinRequested():
@@ -213,7 +210,7 @@ class Memberlist:
     def _receive_message(self, message: Message, source: Endpoint, now: float) -> None:
         match message:
             case Ping():
-                self._expect_our_name(message)
+                expect_our_name(self._config, message)
                 target = reply_endpoint(message.source_address, message.source_port, source)
                 self._outbox.send(target, Ack(message.sequence))
             case Ack():
@@ -233,76 +230,8 @@ class Memberlist:
             case _:
                 assert_never(message)
 
-    def _expect_our_name(self, ping: Ping) -> None:
-        if ping.node not in ("", self._config.name):
-            raise DecodeError("ping-for-another-name")
-
     def _hear_ack(self, sequence: int, now: float) -> None:
         if self._prober.hear_ack(sequence, now) or self._relays.hear_ack(sequence):
             return
         if (endpoint := self._rejoiner.hear_ack(sequence)) is not None:
             self._push_puller.exchange(endpoint, is_join=True)
-
-    # Streams
-
-    def _accept(self, event: ev.StreamAccepted) -> None:
-        try:
-            self._streams.accept(event.stream, event.source)
-        except DecodeError as error:
-            self._outbox.tell(PacketDropped(event.source, error.reason))
-
-    def _receive_stream(self, event: ev.StreamReceived, now: float) -> None:
-        if (stream := self._streams.get(event.stream)) is None:
-            return
-        try:
-            message = self._streams.receive(stream, event.data)
-            if message is not None:
-                self._receive_stream_message(stream, message, now)
-                self._streams.close(stream)
-        except DecodeError as error:
-            self._refuse_stream(stream, error.reason)
-
-    def _receive_stream_message(self, stream: Stream, message: StreamMessage, now: float) -> None:
-        match stream.purpose:
-            case Exchange():
-                self._push_puller.complete(stream, stream.purpose, message, now)
-            case TcpPing():
-                if isinstance(message, Ack) and message.sequence == stream.purpose.sequence:
-                    self._prober.hear_ack(message.sequence, now)
-            case Accepted():
-                self._serve(stream, message, now)
-
-    def _serve(self, stream: Stream, message: StreamMessage, now: float) -> None:
-        match message:
-            case PushPull():
-                self._push_puller.serve(stream, message, now)
-            case Ping():
-                self._expect_our_name(message)
-                self._outbox.tell(SendStream(stream.number, encode(Ack(message.sequence))))
-            case User():
-                self._outbox.tell(UserMessageReceived(stream.remote, message.payload))
-            case Ack() | Err():
-                raise DecodeError("unexpected-type")
-
-    def _refuse_stream(self, stream: Stream, reason: str) -> None:
-        self._outbox.tell(PacketDropped(stream.remote, reason))
-        match stream.purpose:
-            case Exchange():
-                self._push_puller.fail(stream, stream.purpose, reason)
-            case Accepted():
-                if reason == "encrypted":
-                    # What memberlist's operators know to look for.
-                    text = encode_err("Remote state is encrypted and encryption is not configured")
-                    self._outbox.tell(SendStream(stream.number, text))
-            case TcpPing():
-                pass
-        self._streams.close(stream)
-
-    def _end_stream(self, number: int, reason: str) -> None:
-        """No complete message will come any more."""
-        if (stream := self._streams.get(number)) is not None:
-            self._streams.close(stream)
-            if isinstance(stream.purpose, Exchange):
-                self._push_puller.fail(stream, stream.purpose, reason)
-            elif isinstance(stream.purpose, Accepted):
-                self._outbox.tell(PacketDropped(stream.remote, "stream-incomplete"))

@@ -76,3 +76,9 @@ def ping(config: Config, sequence: int, node: str) -> Ping:
 def reply_endpoint(octets: bytes, port: int, source: Endpoint) -> Endpoint:
     """Where an answer goes: to the address in the message if it has one, else to where the packet came from."""
     return Endpoint(host_of(octets), port) if is_address(octets) and port else source
+
+
+def expect_our_name(config: Config, ping: Ping) -> None:
+    """Who asks for somebody else gets no answer: DecodeError."""
+    if ping.node not in ("", config.name):
+        raise DecodeError("ping-for-another-name")

@@ -29,7 +29,7 @@ from membership.effects import (
 from membership.errors import DecodeError
 from membership.members import Record, State, Table
 from membership.outbox import Outbox, Urgency
-from membership.suspicion import Suspicion, suspicion_bounds
+from membership.suspicion import Suspicion, Suspicions
 from membership.wire.codec import U32_MAX
 from membership.wire.messages import Alive, Dead, Suspect, encode
 
@@ -49,7 +49,7 @@ class Rules:
         self._awareness = awareness
         self._outbox = outbox
         self._rng = rng
-        self._suspicions: dict[str, Suspicion] = {}
+        self._suspicions = Suspicions(config.profile, table)
         self._wanted: dict[str, Record] = {}
         self.refutations = 0
 
@@ -94,7 +94,7 @@ class Rules:
         if record is self._local:
             self._refute(message.incarnation, message.accuser)
             return
-        suspicion = self._suspicions.pop(record.name, None)
+        suspicion = self._suspicions.end(record.name)
         has_left = message.accuser == message.node
         record.incarnation = message.incarnation
         self._become(record, State.LEFT if has_left else State.DEAD, now)
@@ -149,15 +149,10 @@ class Rules:
     # Time
 
     def next_deadline(self) -> float | None:
-        if not self._suspicions:
-            return None
-        return min(
-            min(suspicion.deadline, suspicion.next_reminder or suspicion.deadline)
-            for suspicion in self._suspicions.values()
-        )
+        return self._suspicions.next_deadline()
 
     def advance(self, now: float) -> None:
-        for name, suspicion in list(self._suspicions.items()):
+        for name, suspicion in self._suspicions.items():
             record = self._table.get(name)
             assert record is not None
             if now >= suspicion.deadline:
@@ -166,8 +161,7 @@ class Rules:
                 self._remind(record, suspicion, now)
 
     def delay(self, lateness: float) -> None:
-        for suspicion in self._suspicions.values():
-            suspicion.delay(lateness)
+        self._suspicions.delay(lateness)
 
     # Alive
 
@@ -204,7 +198,7 @@ class Rules:
         before = record.member()
         record.octets, record.port, record.meta = message.address, port, message.meta
         record.incarnation, record.versions = message.incarnation, message.versions
-        self._suspicions.pop(record.name, None)
+        self._suspicions.end(record.name)
         self._become(record, State.ALIVE, now)
         after = record.member()
         has_changed = (before.address, before.port, before.meta) != (after.address, after.port, after.meta)
@@ -236,8 +230,7 @@ class Rules:
 
     def _start_suspicion(self, record: Record, message: Suspect, now: float) -> None:
         record.incarnation = message.incarnation
-        bounds = suspicion_bounds(self._profile, len(self._table))
-        suspicion = self._suspicions[record.name] = Suspicion(message.accuser, now, *bounds)
+        suspicion = self._suspicions.start(record.name, message.accuser, now)
         self._become(record, State.SUSPECT, now)
         self._outbox.tell(MemberSuspected(record.name, record.incarnation, message.accuser))
         self._spread_accusation(record, suspicion, message, now)
@@ -249,7 +242,7 @@ class Rules:
     def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
         if suspicion.confirm(message.accuser):
             record.incarnation = message.incarnation
-            self._expect_confirmers(record.name, suspicion)
+            self._suspicions.reconsider()
             self._spread_accusation(record, suspicion, message, now)
 
     def _spread_accusation(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
@@ -265,16 +258,7 @@ class Rules:
 
     def _become(self, record: Record, state: State, now: float) -> None:
         self._table.set_state(record, state, now)
-        for name, suspicion in self._suspicions.items():
-            self._expect_confirmers(name, suspicion)
-
-    def _expect_confirmers(self, name: str, suspicion: Suspicion) -> None:
-        """k of Lifeguard, but only as many as can still accuse: the dead do not confirm each other's death."""
-        can_accuse = self._table.count(State.ALIVE)
-        for accuser in suspicion.accusers:
-            record = self._table.get(accuser)
-            can_accuse += record is None or record.state != State.ALIVE
-        suspicion.expect(min(self._profile.suspicion_mult - 2, can_accuse - 1))
+        self._suspicions.reconsider()
 
     # Ourselves
 

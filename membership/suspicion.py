@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import floor, log, log10
 
 from membership.config import Profile
+from membership.members import State, Table
 
 
 def suspicion_bounds(profile: Profile, member_count: int) -> tuple[float, float]:
@@ -52,3 +53,52 @@ class Suspicion:
         """We slept: what the suspect had to say for itself may still lie in the socket."""
         self._delay += lateness
         self.deadline += lateness
+
+
+class Suspicions:
+    """All running ones, by the name of the suspect."""
+
+    def __init__(self, profile: Profile, table: Table) -> None:
+        self._profile = profile
+        self._table = table
+        self._running: dict[str, Suspicion] = {}
+
+    def get(self, name: str) -> Suspicion | None:
+        return self._running.get(name)
+
+    def items(self) -> list[tuple[str, Suspicion]]:
+        return list(self._running.items())
+
+    def start(self, name: str, accuser: str, now: float) -> Suspicion:
+        """The caller marks the suspect as such, and then lets all be reconsidered."""
+        bounds = suspicion_bounds(self._profile, len(self._table))
+        suspicion = self._running[name] = Suspicion(accuser, now, *bounds)
+        return suspicion
+
+    def end(self, name: str) -> Suspicion | None:
+        return self._running.pop(name, None)
+
+    def clear(self) -> None:
+        self._running.clear()
+
+    def reconsider(self) -> None:
+        """Who can accuse has changed: the dead do not confirm each other's death, so they are not waited for.
+
+        k is Lifeguard's, but only as far as there are members that live and have not accused yet.
+        """
+        for suspicion in self._running.values():
+            can_accuse = self._table.count(State.ALIVE)
+            for accuser in suspicion.accusers:
+                record = self._table.get(accuser)
+                can_accuse += record is None or record.state != State.ALIVE
+            suspicion.expect(min(self._profile.suspicion_mult - 2, can_accuse - 1))
+
+    def next_deadline(self) -> float | None:
+        return min(
+            (min(one.deadline, one.next_reminder or one.deadline) for one in self._running.values()),
+            default=None,
+        )
+
+    def delay(self, lateness: float) -> None:
+        for suspicion in self._running.values():
+            suspicion.delay(lateness)
