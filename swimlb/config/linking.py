@@ -35,6 +35,7 @@ from swimlb.model import (
     Community,
     Configuration,
     Endpoints,
+    IpAddress,
     L2Advertisement,
     Node,
     Pool,
@@ -59,9 +60,8 @@ def link(candidates: Candidates) -> Linked:
     pools = _values(candidates.admit(DeclaredPool, Pools(namespaces).link))
     profiles = {profile.name for profile in _values(candidates.admit(BfdProfile, _as_is))}
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
-    peers = candidates.admit(
-        DeclaredPeer, lambda peer, place: link_peer(peer, place, profiles, secrets), outlives=BgpPeer
-    )
+    nodes = _values(candidates.admit(Node, _as_is))
+    peers = candidates.admit(DeclaredPeer, Peers(nodes, profiles, secrets).link, outlives=BgpPeer)
     advertising = Advertising(pools, {one.ref.name for one in peers}, aliases.meanings)
     l2_advertisements = _values(candidates.admit(L2Advertisement, advertising.link_l2))
     bgp_advertisements = _values(
@@ -77,7 +77,7 @@ def link(candidates: Candidates) -> Linked:
             l2_advertisements=l2_advertisements,
             bgp_advertisements=bgp_advertisements,
             bgp_peers=_values(peers),
-            nodes=_values(candidates.admit(Node, _as_is)),
+            nodes=nodes,
             services=services,
             endpoints=merge_slices(_values(candidates.admit(EndpointSlice, _as_is))),
         ),
@@ -157,41 +157,71 @@ class Pools:
         return replace(declared.pool, service_allocation=replace(allocation, namespaces=namespaces))
 
 
-def link_peer(
-    declared: DeclaredPeer, place: Place, profiles: set[str], secrets: Mapping[tuple[str, str], Secret]
-) -> BgpPeer:
-    """Find the BFD profile and the password."""
-    spec, peer = place.at("spec"), declared.peer
-    if declared.bfd_profile is not None:
-        profile = spec.at("bfdProfile")
-        if declared.bfd_profile not in profiles:
-            profile.error(
-                f"peer {peer.name} referencing non existing bfd profile {declared.bfd_profile}",
+@dataclass(slots=True)
+class Peers:
+    """Finds what peers refer to; a node can hold only one session with a router's address and port."""
+
+    nodes: tuple[Node, ...]
+    profiles: set[str]
+    secrets: Mapping[tuple[str, str], Secret]
+    _linked: dict[tuple[IpAddress, int], list[BgpPeer]] = field(
+        default_factory=dict[tuple[IpAddress, int], list[BgpPeer]]
+    )
+
+    def link(self, declared: DeclaredPeer, place: Place) -> BgpPeer:
+        spec, peer = place.at("spec"), declared.peer
+        if declared.bfd_profile is not None:
+            self._find_profile(declared.bfd_profile, peer.name, spec.at("bfdProfile"))
+        if declared.password_secret is not None:
+            peer = replace(peer, password=self._password(declared.password_secret, spec.at("passwordSecret")))
+        same_router = self._linked.setdefault((peer.peer_address, peer.peer_port), [])
+        twin = next((other for other in same_router if self._share_a_node(peer, other)), None)
+        if twin is not None:
+            spec.at("peerAddress").error(
+                f"BGPPeer {twin.name} has {peer.peer_address} port {peer.peer_port} already, on some of the same nodes",
+                "Remove one of the two, or give them nodeSelectors that select different nodes.",
+            )
+        if not place.report.has_errors:
+            same_router.append(peer)
+        return peer
+
+    def _find_profile(self, name: str, peer: str, place: Place) -> None:
+        if name in self.profiles:
+            place.warning("BFD is not supported yet and has no effect", "The session works without it.")
+        else:
+            place.error(
+                f"peer {peer} referencing non existing bfd profile {name}",
                 "Create the BFDProfile, or remove the reference.",
             )
-        else:
-            profile.warning("BFD is not supported yet and has no effect", "The session works without it.")
-    if declared.password_secret is None:
-        return peer
-    secret = secrets.get((place.report.namespace, declared.password_secret))
-    reference = spec.at("passwordSecret")
-    if secret is None:
-        reference.warning(
-            f"there is no Secret {declared.password_secret}, so the session goes without a password",
-            "Create it in the same namespace, of type kubernetes.io/basic-auth.",
+
+    def _password(self, name: str, place: Place) -> str | None:
+        secret = self.secrets.get((place.report.namespace, name))
+        if secret is None:
+            place.warning(
+                f"there is no Secret {name}, so the session goes without a password",
+                f"Create it in the same namespace, of type {BASIC_AUTH}.",
+            )
+            return None
+        if secret.type != BASIC_AUTH:
+            place.error(
+                f'secret type mismatch on "{name}", type "{BASIC_AUTH}" is expected',
+                f"Create the Secret with type {BASIC_AUTH}.",
+            )
+        elif not secret.password:
+            place.error(
+                f'password not specified in the secret "{name}"', "Give the Secret the key `password`."
+            )
+        return secret.password
+
+    def _share_a_node(self, one: BgpPeer, other: BgpPeer) -> bool:
+        """Where Nodes are not known, only selectors that surely select the same are judged."""
+        if not one.node_selectors or not other.node_selectors or one.node_selectors == other.node_selectors:
+            return True
+        return any(
+            any_matches(one.node_selectors, dict(node.labels))
+            and any_matches(other.node_selectors, dict(node.labels))
+            for node in self.nodes
         )
-        return peer
-    if secret.type != BASIC_AUTH:
-        reference.error(
-            f'secret type mismatch on "{declared.password_secret}", type "{BASIC_AUTH}" is expected',
-            f"Create the Secret with type {BASIC_AUTH}.",
-        )
-    elif not secret.password:
-        reference.error(
-            f'password not specified in the secret "{declared.password_secret}"',
-            "Give the Secret the key `password`.",
-        )
-    return replace(peer, password=secret.password)
 
 
 def merge_slices(slices: Iterable[EndpointSlice]) -> tuple[Endpoints, ...]:

@@ -313,7 +313,7 @@ def test_advertisements_must_agree_on_the_preference(other: dict[str, object], e
         pool("gold", "192.0.2.0/24"),
         pool("silver", "198.51.100.0/24"),
         peer("first"),
-        peer("second"),
+        peer("second", peerAddress="192.0.2.253"),
         ours("BGPAdvertisement", "a", {"localPref": 100, "ipAddressPools": ["gold"], "peers": ["first"]}),
         ours("BGPAdvertisement", "b", {"ipAddressPools": ["gold"], "peers": ["first"], **other}),
     )
@@ -349,13 +349,43 @@ def test_a_missing_password_is_a_warning_and_a_missing_bfd_profile_an_error() ->
     result = resolved(
         ours("BGPAdvertisement", "out", {}),
         peer("a", passwordSecret={"name": "gone"}),
-        peer("b", bfdProfile="gone"),
+        peer("b", bfdProfile="gone", peerAddress="192.0.2.253"),
     )
 
     assert [(problem.severity.value, problem.object, problem.field) for problem in result.problems] == [
         ("warning", "BGPPeer/metallb-system/a", "spec.passwordSecret"),
         ("error", "BGPPeer/metallb-system/b", "spec.bfdProfile"),
     ]
+
+
+_RACKS = [{"nodeSelectors": [{"matchLabels": {"rack": rack}}]} for rack in "12"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "errors"),
+    [
+        ({}, {}, 1),
+        ({}, {"peerPort": 1179}, 0),
+        ({}, {"peerAddress": "192.0.2.253"}, 0),
+        (_RACKS[0], _RACKS[1], 0),
+        (_RACKS[0], _RACKS[0], 1),
+        (_RACKS[0], {"nodeSelectors": [{"matchLabels": {"zone": "a"}}]}, 1),
+    ],
+)
+def test_a_node_has_one_session_with_a_router(
+    first: dict[str, object], second: dict[str, object], errors: int
+) -> None:
+    """The router would take the second one for a collision, and close one after the other."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-a", "labels": {"rack": "1", "zone": "a"}},
+    }
+
+    result = resolved(node, ours("BGPAdvertisement", "out", {}), peer("a", **first), peer("b", **second))
+
+    assert [problem.object for problem in result.problems] == ["BGPPeer/metallb-system/b"] * errors
+    assert all("BGPPeer a has 192.0.2.254 port 179 already" in problem.message for problem in result.problems)
 
 
 def test_objects_without_a_file_are_read_too() -> None:
