@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from swimlb.config.report import Mistake
-from swimlb.config.schema import U16_MAX, U32_MAX, shorten
+from swimlb.config.schema import shorten
+from swimlb.config.types import U16_MAX, U32_MAX
 from swimlb.model import Community
 
 _HINT = "Write 65535:65282, or large:64496:1:2 for a large community."

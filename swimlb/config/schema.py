@@ -10,24 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar, cast, dataclass_transform
+from typing import Any, Protocol, TypeVar, cast, dataclass_transform
 
-from swimlb.config.report import Mistake, Place, Unreadable
-from swimlb.model import Labels
+from swimlb.config.report import Place, Unreadable
 
 T = TypeVar("T")
 D = TypeVar("D")
-S = TypeVar("S")
-E = TypeVar("E", bound=StrEnum)
 T_co = TypeVar("T_co", covariant=True)
-
-U16_MAX = 2**16 - 1
-U32_MAX = 2**32 - 1
 
 
 class Type(Protocol[T_co]):
@@ -138,155 +130,3 @@ def describe(value: object) -> str:
 
 def shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    def read(self, value: object, place: Place) -> str:
-        if not isinstance(value, str):
-            raise place.refuse(f"must be text, but is {describe(value)}", "Put quotes around the value.")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class SecretText:
-    """Text that no message repeats, also when it is wrong: messages end up in logs."""
-
-    def read(self, value: object, place: Place) -> str:
-        if not isinstance(value, str):
-            raise place.refuse("must be text", "Put quotes around the value.")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Boolean:
-    def read(self, value: object, place: Place) -> bool:
-        if not isinstance(value, bool):
-            raise place.refuse(
-                f"must be true or false, but is {describe(value)}", "Write true or false without quotes."
-            )
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Integer:
-    low: int
-    high: int
-
-    def read(self, value: object, place: Place) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise place.refuse(
-                f"must be a whole number, but is {describe(value)}", f"{self._hint} Use no quotes."
-            )
-        if not self.low <= value <= self.high:
-            raise place.refuse(
-                f"is {shorten(str(value))}, must be from {self.low} to {self.high}", self._hint
-            )
-        return value
-
-    @property
-    def _hint(self) -> str:
-        return f"Choose a number from {self.low} to {self.high}."
-
-
-@dataclass(frozen=True, slots=True)
-class Choice(Generic[E]):
-    """One of the values of an enumeration."""
-
-    of: type[E]
-
-    def read(self, value: object, place: Place) -> E:
-        names = ", ".join(member.value for member in self.of)
-        text = Text().read(value, place)
-        if text not in names.split(", "):
-            raise place.refuse(f"{shorten(text)!r} is not one of {names}", f"Choose one of {names}.")
-        return self.of(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed(Generic[T]):
-    """Text with a syntax of its own; the parser raises Mistake."""
-
-    parse: Callable[[str], T]
-
-    def read(self, value: object, place: Place) -> T:
-        try:
-            return self.parse(Text().read(value, place))
-        except Mistake as mistake:
-            raise place.refuse(mistake.message, mistake.hint) from None
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf(Generic[T]):
-    """A list; entries that are wrong are reported and left out."""
-
-    item: Type[T]
-    is_set: bool = False
-    """True: the same entry twice is an error."""
-
-    def read(self, value: object, place: Place) -> tuple[T, ...]:
-        items: list[T] = []
-        places: dict[T, int] = {}
-        for index, entry in enumerate(read_list(value, place)):
-            try:
-                item = self.item.read(entry, place / index)
-            except Unreadable:
-                continue
-            if self.is_set and places.setdefault(item, index) != index:
-                (place / index).error(
-                    f"duplicate definition of entry {places[item]}", "Remove one of the two."
-                )
-            else:
-                items.append(item)
-        return tuple(items)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelMap:
-    """A map of text to text, such as labels and annotations."""
-
-    item: Type[str] = Text()
-
-    def read(self, value: object, place: Place) -> Labels:
-        pairs: list[tuple[str, str]] = []
-        for key, entry in read_mapping(value, place).items():
-            try:
-                pairs.append((key, self.item.read(entry, place / key)))
-            except Unreadable:
-                continue
-        return tuple(sorted(pairs))
-
-
-@dataclass(frozen=True, slots=True)
-class Nested(Generic[T]):
-    """A mapping that is a record of its own."""
-
-    of: type[T]
-
-    def read(self, value: object, place: Place) -> T:
-        return read_record(self.of, value, place)
-
-
-@dataclass(frozen=True, slots=True)
-class Converted(Generic[S, T]):
-    """Read as one type, then turned into another; the function may report and raise Unreadable."""
-
-    source: Type[S]
-    convert: Callable[[S, Place], T]
-
-    def read(self, value: object, place: Place) -> T:
-        return self.convert(self.source.read(value, place), place)
-
-
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_duration(text: str) -> float:
-    """Go's duration syntax, not negative, in seconds."""
-    if text == "0":
-        return 0.0
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text or len(text) > 64:
-        raise Mistake(f"{shorten(text)!r} is not a duration", "Write it like 90s, 1m30s or 500ms.")
-    return sum(float(number) * _UNIT[unit] for number, unit in parts)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from swimlb.config.report import Place
-from swimlb.config.schema import Choice, Converted, LabelMap, ListOf, Nested, Text, at, record
+from swimlb.config.schema import at, record
+from swimlb.config.types import Choice, Converted, LabelMap, ListOf, Nested, Text
 from swimlb.model import Labels, LabelSelector, Operator, Requirement
 
 

@@ -8,7 +8,8 @@ import binascii
 from swimlb.config.declared import EndpointSlice, Namespace, Secret
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.report import Place
-from swimlb.config.schema import Boolean, LabelMap, ListOf, Nested, SecretText, Text, at, record
+from swimlb.config.schema import at, record
+from swimlb.config.types import Boolean, LabelMap, ListOf, Nested, SecretText, Text
 from swimlb.model import Labels, Node
 
 BASIC_AUTH = "kubernetes.io/basic-auth"

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from swimlb.config.document import Document, Ref, mapping_of
 from swimlb.config.report import Place
-from swimlb.config.schema import Converted, LabelMap, Text, at, read_record, record
+from swimlb.config.schema import at, read_record, record
+from swimlb.config.types import Converted, LabelMap, Text
 from swimlb.model import Labels
 
 T = TypeVar("T")

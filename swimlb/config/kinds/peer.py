@@ -10,7 +10,9 @@ from swimlb.config.declared import BfdProfile, CommunityAliases, DeclaredPeer
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.ranges import parse_address
 from swimlb.config.report import Mistake, Place
-from swimlb.config.schema import (
+from swimlb.config.schema import at, record
+from swimlb.config.selectors import SELECTORS
+from swimlb.config.types import (
     U32_MAX,
     Boolean,
     Integer,
@@ -19,11 +21,8 @@ from swimlb.config.schema import (
     Parsed,
     SecretText,
     Text,
-    at,
     parse_duration,
-    record,
 )
-from swimlb.config.selectors import SELECTORS
 from swimlb.model import BgpPeer, Community, IpAddress, LabelSelector
 
 _ASN = Integer(0, U32_MAX)

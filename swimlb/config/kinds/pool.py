@@ -7,8 +7,9 @@ from swimlb.config.declared import DeclaredBgpAdvertisement, DeclaredPool
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.ranges import overlap, parse_pool_entry
 from swimlb.config.report import Place
-from swimlb.config.schema import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text, at, record
+from swimlb.config.schema import at, record
 from swimlb.config.selectors import NAMES, SELECTOR, SELECTORS
+from swimlb.config.types import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text
 from swimlb.model import (
     AddressRange,
     BgpAdvertisement,

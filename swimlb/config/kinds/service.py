@@ -9,19 +9,8 @@ from swimlb.config.health import ANNOTATION, INTERVAL_ANNOTATION, parse_health_c
 from swimlb.config.kinds.common import Kind, Metadata, Object, Scope
 from swimlb.config.ranges import parse_address, parse_addresses
 from swimlb.config.report import Mistake, Place
-from swimlb.config.schema import (
-    Choice,
-    Integer,
-    LabelMap,
-    ListOf,
-    Nested,
-    Parsed,
-    Text,
-    at,
-    describe,
-    parse_duration,
-    record,
-)
+from swimlb.config.schema import at, describe, record
+from swimlb.config.types import Choice, Integer, LabelMap, ListOf, Nested, Parsed, Text, parse_duration
 from swimlb.model import (
     FamilyPolicy,
     HealthCheck,

@@ -12,7 +12,8 @@ from swimlb.config.declared import Workload
 from swimlb.config.document import mapping_of
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.report import Place
-from swimlb.config.schema import Integer, LabelMap, ListOf, Nested, Text, at, describe, read_record, record
+from swimlb.config.schema import at, describe, read_record, record
+from swimlb.config.types import Integer, LabelMap, ListOf, Nested, Text
 from swimlb.model import HealthCheck, Labels, ProbeKind
 
 _SECONDS = Integer(1, 2**31 - 1)

@@ -5,17 +5,8 @@ import pytest
 from swimlb.config import Mistake
 from swimlb.config.document import Document
 from swimlb.config.report import Report, Unreadable
-from swimlb.config.schema import (
-    Boolean,
-    Integer,
-    ListOf,
-    Nested,
-    Text,
-    at,
-    parse_duration,
-    read_record,
-    record,
-)
+from swimlb.config.schema import at, read_record, record
+from swimlb.config.types import Boolean, Integer, ListOf, Nested, Text, parse_duration
 
 
 @record()
