@@ -93,8 +93,11 @@ class Profile:
         for name in ("indirect_checks", "gossip_to_the_dead_time", "dead_node_reclaim_time"):
             if getattr(self, name) < 0:
                 raise InvalidConfig(name, "choose 0 or more")
-        if not 512 <= self.packet_octets_max <= 65_507:
-            raise InvalidConfig("packet_octets_max", "choose a value from 512 to 65507, the largest datagram")
+        # The longest single message, of a long name and a full meta, must fit.
+        if not 1200 <= self.packet_octets_max <= 65_507:
+            raise InvalidConfig(
+                "packet_octets_max", "choose a value from 1200 to 65507, the largest datagram"
+            )
 
 
 def normal() -> Profile:

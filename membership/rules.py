@@ -36,6 +36,8 @@ from membership.wire.messages import Alive, Dead, Suspect, encode
 _SECOND_OPINIONS = 6
 """About how many members look for themselves when they hear of a suspicion, whatever the size of the ring."""
 
+_INCARNATION_BELIEVED_MAX = U32_MAX - 0xFFFF
+
 
 class Rules:
     """The only place that adds members and changes what is known of them."""
@@ -68,7 +70,9 @@ class Rules:
         port = message.port or self._config.port
         if record is None:
             self._discover(message, port, now)
-        elif (record.octets, record.port) == (message.address, port):
+            return
+        self._expect_refutable(record, message.incarnation)
+        if (record.octets, record.port) == (message.address, port):
             self._hear_alive(record, message, port, now)
         elif record is not self._local and self._may_move(record, now):
             self._adopt(record, message, port, now)
@@ -219,8 +223,7 @@ class Rules:
     # Suspicion
 
     def _is_stale(self, record: Record, message: Suspect | Dead, source: Endpoint | None) -> bool:
-        if message.incarnation == U32_MAX:
-            raise DecodeError("incarnation-exhausted")
+        self._expect_refutable(record, message.incarnation)
         if message.incarnation >= record.incarnation:
             return record is self._local and record.state == State.LEFT
         if record is self._local and source is not None and record.state == State.ALIVE:
@@ -261,6 +264,11 @@ class Rules:
         self._suspicions.reconsider()
 
     # Ourselves
+
+    def _expect_refutable(self, record: Record, incarnation: int) -> None:
+        """Nobody has honestly reached the end of the numbers, and there we could not go one higher."""
+        if record is self._local and incarnation > _INCARNATION_BELIEVED_MAX:
+            raise DecodeError("incarnation-exhausted")
 
     def _refute(self, incarnation: int, accuser: str) -> None:
         self.refutations += 1

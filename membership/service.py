@@ -44,6 +44,15 @@ class StreamService:
         except DecodeError as error:
             self._refuse(stream, error.reason)
 
+    def end(self, number: int, reason: str) -> None:
+        """No complete message will come any more."""
+        if (stream := self._streams.get(number)) is not None:
+            self._streams.close(stream)
+            if isinstance(stream.purpose, Exchange):
+                self._push_puller.fail(stream, stream.purpose, reason)
+            elif isinstance(stream.purpose, Accepted):
+                self._outbox.tell(PacketDropped(stream.remote, "stream-incomplete"))
+
     def _take(self, stream: Stream, message: StreamMessage, now: float) -> None:
         match stream.purpose:
             case Exchange():
@@ -79,12 +88,3 @@ class StreamService:
             case TcpPing():
                 pass
         self._streams.close(stream)
-
-    def end(self, number: int, reason: str) -> None:
-        """No complete message will come any more."""
-        if (stream := self._streams.get(number)) is not None:
-            self._streams.close(stream)
-            if isinstance(stream.purpose, Exchange):
-                self._push_puller.fail(stream, stream.purpose, reason)
-            elif isinstance(stream.purpose, Accepted):
-                self._outbox.tell(PacketDropped(stream.remote, "stream-incomplete"))

@@ -81,13 +81,20 @@ def test_tells_a_late_accuser_again() -> None:
     assert sent(effects) == [(endpoint(3), alive("node-a", incarnation=2))]
 
 
-def test_an_incarnation_that_cannot_be_topped_is_refused() -> None:
-    """It is forged: nobody could refute it."""
+@pytest.mark.parametrize(
+    "message",
+    [
+        Dead(2**32 - 1, "node-a", "node-b"),
+        Suspect(2**32 - 2, "node-a", "node-b"),
+        alive("node-a", 2**32 - 1, meta=b"x"),
+    ],
+)
+def test_an_incarnation_that_cannot_be_topped_is_refused(message: Alive | Suspect | Dead) -> None:
+    """It is forged: nobody comes that far, and we could not refute it."""
     play = Playbook("node-b")
 
-    effects = play.hear(3.0, Dead(2**32 - 1, "node-a", "node-b"))
-
-    assert effects == [PacketDropped(endpoint(2), "incarnation-exhausted")]
+    assert play.hear(3.0, message) == [PacketDropped(endpoint(2), "incarnation-exhausted")]
+    assert play.memberlist.local.incarnation == 1
 
 
 def test_a_suspect_is_still_a_member_until_its_time_is_up() -> None:
