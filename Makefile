@@ -16,7 +16,8 @@ DEMO_PACKAGES := python3-venv iproute2 nftables frr
 TEST_PACKAGES := $(DEMO_PACKAGES) serf procps
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+# RUNLEVEL=1 keeps packages from starting their daemons: serf would take the gossip port of this machine.
+APT := RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .PHONY: help
 help: ## Show what there is

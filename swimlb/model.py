@@ -145,7 +145,9 @@ class ServiceAllocation:
     service_selectors: tuple[LabelSelector, ...] = ()
 
     def admits(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        return (self.namespaces is None or namespace in self.namespaces) and any_matches(self.service_selectors, labels)
+        return (self.namespaces is None or namespace in self.namespaces) and any_matches(
+            self.service_selectors, labels
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
