@@ -25,7 +25,7 @@ def is_address(octets: bytes) -> bool:
     return len(octets) in (4, 16)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def host_of(octets: bytes) -> str:
     """The numeric text of 4 or 16 octets."""
     if len(octets) == 4:

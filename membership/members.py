@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from random import Random
 
@@ -35,9 +35,9 @@ class Member:
     state: State
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Record:
-    """One row of the table. Its state is written by `Table.set_state` only."""
+    """One row of the table. `Table.set_state` alone writes its state, `Table.move` its address."""
 
     name: str
     octets: bytes
@@ -49,10 +49,12 @@ class Record:
     state: State
     changed_at: float
     """When the state last changed."""
+    endpoint: Endpoint = field(init=False)
+    position: int = field(init=False, default=-1)
+    """Where the record stands in its table's order of probing."""
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(host_of(self.octets), self.port)
+    def __post_init__(self) -> None:
+        self.endpoint = Endpoint(host_of(self.octets), self.port)
 
     @property
     def is_member(self) -> bool:
@@ -76,7 +78,11 @@ class Record:
 
 
 class Table:
-    """All known members, this one included, by name and in the order of probing."""
+    """All known members, this one included, by name and in the order of probing.
+
+    Nothing here that happens often costs more in a ring of thousands: there is an index for every question
+    that is asked at each tick.
+    """
 
     def __init__(self, local: Record, rng: Random) -> None:
         self.local = local
@@ -86,6 +92,9 @@ class Table:
         self._cursor = 0
         self._counts = [0] * len(State)
         self._counts[local.state] += 1
+        self._gone: dict[str, Record] = {}
+        """The dead and those that have left, the longest gone first."""
+        self._members_at: dict[Endpoint, int] = {local.endpoint: 1}
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -99,30 +108,47 @@ class Table:
     def count(self, state: State) -> int:
         return self._counts[state]
 
+    def gone(self) -> Iterator[Record]:
+        """The dead and those that have left, the longest gone first."""
+        return iter(self._gone.values())
+
+    def has_member_at(self, endpoint: Endpoint) -> bool:
+        return endpoint in self._members_at
+
     def add(self, record: Record) -> None:
         """Take a new member at a random position of the probe order (SWIM section 4.3)."""
         assert record.name not in self._by_name
         self._by_name[record.name] = record
-        self._counts[record.state] += 1
-        position = self._rng.randint(0, len(self._order))
+        self._index(record)
         self._order.append(record)
-        self._order[position], self._order[-1] = self._order[-1], self._order[position]
+        record.position = len(self._order) - 1
+        self._swap(record, self._order[self._rng.randint(0, record.position)])
 
     def set_state(self, record: Record, state: State, now: float) -> None:
         if record.state != state:
-            self._counts[record.state] -= 1
-            self._counts[state] += 1
+            self._unindex(record)
             record.state, record.changed_at = state, now
+            self._index(record)
+
+    def move(self, record: Record, octets: bytes, port: int) -> None:
+        """The member is at another address now."""
+        self._unindex(record)
+        record.octets, record.port = octets, port
+        record.endpoint = Endpoint(host_of(octets), port)
+        self._index(record)
 
     def forget_before(self, moment: float) -> list[Record]:
         """Drop and return those dead or gone since before `moment`."""
-        gone = [record for record in self._order if not record.is_member and record.changed_at < moment]
-        for record in gone:
-            del self._by_name[record.name]
-            self._counts[record.state] -= 1
-            self._order.remove(record)
+        forgotten: list[Record] = []
+        for record in self._gone.values():
+            if record.changed_at >= moment:
+                break
+            forgotten.append(record)
+        for record in forgotten:
+            self._unindex(record)
+            self._drop(record)
         self._cursor = min(self._cursor, len(self._order))
-        return gone
+        return forgotten
 
     def next_to_probe(self) -> Record | None:
         """The next member in turn, or None when there is nobody else.
@@ -149,3 +175,31 @@ class Table:
                 if len(picked) == count:
                     break
         return list(picked.values())
+
+    def _index(self, record: Record) -> None:
+        self._counts[record.state] += 1
+        if record.is_member:
+            self._members_at[record.endpoint] = self._members_at.get(record.endpoint, 0) + 1
+        elif record is not self.local:
+            self._gone[record.name] = record
+
+    def _unindex(self, record: Record) -> None:
+        self._counts[record.state] -= 1
+        if record.is_member:
+            self._members_at[record.endpoint] -= 1
+            if not self._members_at[record.endpoint]:
+                del self._members_at[record.endpoint]
+        else:
+            self._gone.pop(record.name, None)
+
+    def _swap(self, one: Record, other: Record) -> None:
+        one.position, other.position = other.position, one.position
+        self._order[one.position], self._order[other.position] = one, other
+
+    def _drop(self, record: Record) -> None:
+        """The last of the order takes its place: its turn may come once more, or once less, in this round."""
+        del self._by_name[record.name]
+        last = self._order.pop()
+        if last is not record:
+            self._order[record.position] = last
+            last.position = record.position

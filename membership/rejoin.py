@@ -54,10 +54,11 @@ class Rejoiner:
         self._next = now + self._jittered()
         self._asked.clear()
         self._reap(now)
-        candidates = self._candidates()
-        self._turn = [endpoint for endpoint in self._turn if endpoint in candidates]
+        while self._turn and self._table.has_member_at(self._turn[-1]):
+            self._turn.pop()
         if not self._turn:
-            self._turn = self._rng.sample(list(candidates), len(candidates))
+            candidates = list(self._candidates())
+            self._turn = self._rng.sample(candidates, len(candidates))
         if self._turn:
             self._ask(self._turn.pop())
 
@@ -80,11 +81,11 @@ class Rejoiner:
         self._outbox.send(endpoint, ping(self._config, sequence, ""))
 
     def _candidates(self) -> dict[Endpoint, None]:
-        present = {record.endpoint for record in self._table if record.is_member}
-        lost = dict.fromkeys(record.endpoint for record in self._table if record.state == State.DEAD)
-        self._remembered = {endpoint: None for endpoint in self._remembered if endpoint not in present}
+        is_present = self._table.has_member_at
+        self._remembered = {endpoint: None for endpoint in self._remembered if not is_present(endpoint)}
+        lost = dict.fromkeys(record.endpoint for record in self._table.gone() if record.state == State.DEAD)
         everyone = lost | self._seeds | self._remembered
-        return {endpoint: None for endpoint in everyone if endpoint not in present}
+        return {endpoint: None for endpoint in everyone if not is_present(endpoint)}
 
     def _jittered(self) -> float:
         """So that the two halves of a ring do not ask in step."""

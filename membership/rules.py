@@ -200,8 +200,9 @@ class Rules:
 
     def _adopt(self, record: Record, message: Alive, port: int, now: float) -> None:
         before = record.member()
-        record.octets, record.port, record.meta = message.address, port, message.meta
-        record.incarnation, record.versions = message.incarnation, message.versions
+        if (record.octets, record.port) != (message.address, port):
+            self._table.move(record, message.address, port)
+        record.incarnation, record.meta, record.versions = message.incarnation, message.meta, message.versions
         self._suspicions.end(record.name)
         self._become(record, State.ALIVE, now)
         after = record.member()

@@ -52,6 +52,35 @@ def test_forgets_who_was_dead_for_long() -> None:
     assert [members.count(state) for state in State] == [2, 0, 1, 0]
 
 
+def test_knows_where_members_are() -> None:
+    """Also after a move; two members at one address both count, and the dead are at none."""
+    members = table(2)
+    first, second = list(members)[1:]
+    here, there = first.endpoint, second.endpoint
+
+    members.move(first, second.octets, second.port)
+    assert not members.has_member_at(here)
+    members.set_state(second, State.DEAD, 1.0)
+    assert members.has_member_at(there)
+    members.set_state(first, State.LEFT, 2.0)
+    assert not members.has_member_at(there)
+    assert [record.name for record in members.gone()] == [second.name, first.name]
+
+
+def test_every_member_stays_in_the_probe_order_when_some_are_forgotten() -> None:
+    """Whoever takes the place of a forgotten one is asked as before."""
+    members = table(30)
+    for number in (3, 29, 30, 14):
+        found = members.get(f"node-{number}")
+        assert found is not None
+        members.set_state(found, State.DEAD, 1.0)
+
+    members.forget_before(2.0)
+
+    probed = {found.name for _ in range(26) if (found := members.next_to_probe()) is not None}
+    assert probed == {record.name for record in members} - {"node-0"}
+
+
 def test_picks_by_chance_among_the_eligible() -> None:
     """In small tables none is missed; in large ones the time is bounded."""
     small, large = table(5), table(250)
