@@ -11,7 +11,7 @@ import click
 
 from swimlb.lab.errors import LabError
 from swimlb.lab.examples import find_examples
-from swimlb.lab.sandbox import Sandbox, ending_signals_raise
+from swimlb.lab.sandbox import BASE, Sandbox, ending_signals_raise
 from swimlb.runtime import clock
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ class Stage(Protocol):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory of manifests. Default: the examples that come with swimlb.",
 )
+@click.option("--base", default=BASE, type=click.Path(path_type=Path), envvar="SWIMLB_LAB_BASE", hidden=True)
 @click.option(
     "--keep", is_flag=True, help="Leave the lab running afterwards (`swimlb lab status --name demo`)."
 )
-def demo(report: Path, timeline: Path | None, manifests: Path | None, keep: bool) -> None:
+def demo(report: Path, timeline: Path | None, manifests: Path | None, base: Path, keep: bool) -> None:
     """Build a cluster, a router and clients in network namespaces, break things, and measure.
 
     Takes about a minute and needs root. Exit status 0 only if every step held its bound.
@@ -66,7 +67,7 @@ def demo(report: Path, timeline: Path | None, manifests: Path | None, keep: bool
     from swimlb.lab.topology import walkthrough
 
     try:
-        with ending_signals_raise(), Sandbox.create(NAME) as sandbox:
+        with ending_signals_raise(), Sandbox.create(NAME, base) as sandbox:
             lab = Lab(sandbox, walkthrough(), manifests or find_examples(NAME))
             stage = _choose_stage(lab)
             try:

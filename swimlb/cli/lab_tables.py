@@ -26,8 +26,8 @@ def lab_tables(lab: Lab) -> list[Table]:
     tables = [_members(lab, statuses)]
     if known:
         tables += [_services(known[0]), _addresses(lab, known), _sessions(lab, known), _routes(lab, known)]
-        tables += [_problems(known)] if any(one.problems for one in known) else []
-    return tables
+        tables += [_problems(known)]
+    return [table for table in tables if table.row_count]
 
 
 def facts_table(story: Story) -> Table:

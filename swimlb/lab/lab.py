@@ -117,12 +117,17 @@ class Lab:
         return identity
 
     def start_backend(self, node: str) -> None:
-        """Start the node's workload, on the ports of the manifests' Services."""
+        """Start the node's workload, on the ports that the manifests' Services have now."""
+        if self.is_backend_running(node):
+            raise LabError(f"the workload of {node} is already running")
         ports = [part for port in service_ports(self.manifests) for part in ("--port", str(port))]
         if ports:
             self.sandbox.start_module(
                 _backend(node), "swimlb.lab.backend", "--name", node, *ports, namespace=node
             )
+
+    def is_backend_running(self, node: str) -> bool:
+        return self.sandbox.process(_backend(node)) is not None
 
     def stop_backend(self, node: str) -> None:
         """End the node's workload: its speaker should find no ready endpoint there any more."""

@@ -40,20 +40,29 @@ def sandbox() -> Iterator[Sandbox]:
         yield created
 
 
-@pytest.fixture(scope="module")
-def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the walkthrough's `nginx.yaml`, `layer2.yaml` and `bgp.yaml`, free to be edited."""
-    directory = tmp_path_factory.mktemp("manifests")
-    for name in ("nginx.yaml", "layer2.yaml", "bgp.yaml"):
+def copy_manifests(directory: Path, *names: str) -> Path:
+    """Copy some of the walkthrough's manifests, unchanged, to where they may be edited."""
+    for name in names:
         shutil.copy(WALKTHROUGH / name, directory)
     return directory
 
 
+def start_lab(sandbox: Sandbox, manifests: Path) -> Lab:
+    """The walkthrough's three nodes on these manifests, joined and at rest."""
+    lab = Lab(sandbox, walkthrough(), manifests)
+    lab.build()
+    lab.wait_until_joined()
+    lab.wait_until_settled()
+    return lab
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifests of the module's lab, free to be edited: one Service, by default on the LAN."""
+    return copy_manifests(tmp_path_factory.mktemp("manifests"), "nginx.yaml", "layer2.yaml")
+
+
 @pytest.fixture(scope="module")
 def lab(sandbox: Sandbox, manifests: Path) -> Lab:
-    """The walkthrough's three nodes, joined and at rest, on the module's manifests."""
-    built = Lab(sandbox, walkthrough(), manifests)
-    built.build()
-    built.wait_until_joined()
-    built.wait_until_settled()
-    return built
+    """The module's lab. A test that breaks something mends it."""
+    return start_lab(sandbox, manifests)
