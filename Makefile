@@ -13,7 +13,10 @@ STAMPS := .setup
 
 # Debian 12 pins the versions of these.
 DEMO_PACKAGES := python3-venv iproute2 nftables frr
-TEST_PACKAGES := $(DEMO_PACKAGES) serf procps
+TEST_PACKAGES := $(DEMO_PACKAGES) serf procps golang-go golang-github-hashicorp-memberlist-dev
+
+GO ?= go
+DEBIAN_GO := $(firstword $(wildcard /usr/lib/go-1.19/bin/go) go)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # RUNLEVEL=1 keeps packages from starting their daemons: serf would take the gossip port of this machine.
@@ -64,6 +67,19 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The current release and MetalLB's come from the Go module proxy; Debian's is built from Debian's sources, by Debian's Go.
+.PHONY: go-peers
+go-peers: $(STAMPS)/go-peers/stamp ## Build the members of Go's memberlist that tests and benchmarks talk to
+
+$(STAMPS)/go-peers/stamp: $(wildcard tests/interop/go-peer/*) | $(STAMPS)/test-packages
+	@echo "Building members of Go's memberlist: 0.7.0, 0.5.1, 0.2.2"
+	@mkdir -p $(@D)
+	@$(GO) -C tests/interop/go-peer build -trimpath -o $(abspath $(@D))/memberlist-0.7.0 .
+	@$(GO) -C tests/interop/go-peer build -modfile=metallb.mod -trimpath -o $(abspath $(@D))/memberlist-0.5.1 .
+	@cd tests/interop/go-peer && GO111MODULE=off GOPATH=/usr/share/gocode \
+		$(DEBIAN_GO) build -tags memberlist022 -trimpath -o $(abspath $(@D))/memberlist-0.2.2 .
+	@touch $@
+
 # Running
 
 .PHONY: demo
@@ -86,7 +102,7 @@ format: setup-dev ## Bring the code into its form
 	@$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: check ## Everything: check, simulation, real daemons, network namespaces
+test: check go-peers ## Everything: check, simulation, real daemons, network namespaces
 	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
 
 .PHONY: lock
