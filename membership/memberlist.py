@@ -76,6 +76,7 @@ class Memberlist:
         self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
         self._service = StreamService(config, streams, self._prober, self._push_puller, self._outbox)
         self._rejoiner = Rejoiner(config, self._table, self._outbox, rng)
+        self._timed = (self._prober, self._rules, self._relays, self._push_puller, self._rejoiner)
         self._is_leaving = False
         self._due: float | None = None
 
@@ -138,16 +139,16 @@ class Memberlist:
         if self._is_leaving and self._is_farewell_said():
             self._is_leaving = False
             effects.append(LeaveCompleted())
-        deadlines = (
-            self._rules.next_deadline(),
-            self._prober.next_deadline(),
-            self._relays.next_deadline(),
-            self._push_puller.next_deadline(),
-            self._rejoiner.next_deadline(),
-            self._outbox.gossip_due(),
-        )
-        self._due = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        self._due = self._earliest_deadline()
         return effects
+
+    def _earliest_deadline(self) -> float | None:
+        earliest = self._outbox.gossip_due()
+        for part in self._timed:
+            due = part.next_deadline()
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
 
     def _handle(self, event: ev.Event, now: float) -> None:
         match event:

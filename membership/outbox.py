@@ -56,7 +56,13 @@ class Outbox:
 
     def send(self, target: Endpoint, message: Message) -> None:
         """Send a message, and what news fits beside it."""
-        encoded = encode(message)
+        self.send_encoded(target, encode(message))
+
+    def send_encoded(self, target: Endpoint, encoded: bytes) -> None:
+        """The same for a message whose bytes are ready."""
+        if not self._queue:
+            self._effects.append(SendPacket(target, encoded))
+            return
         used = len(encoded) + PART_OVERHEAD_OCTETS + COMPOUND_OVERHEAD_OCTETS
         self._send(target, [encoded, *self._take(self._profile.packet_octets_max - used)])
 

@@ -20,7 +20,8 @@ from membership.outbox import Outbox
 from membership.relay import ping
 from membership.rules import Rules
 from membership.streams import Streams, TcpPing
-from membership.wire.messages import IndirectPing, Suspect, encode
+from membership.wire.messages import IndirectPing, Suspect
+from membership.wire.ping import PingForm
 
 _LOOKS_MAX = 32
 """Second opinions under way at a time; the turn comes to everybody anyway."""
@@ -61,6 +62,7 @@ class Prober:
         self._outbox = outbox
         self._streams = streams
         self._rng = rng
+        self._pings = PingForm(config.octets, config.port, config.name)
         self._next_tick: float | None = None
         self._tick_waits = False
         self._probes: dict[int, _Probe] = {}
@@ -78,14 +80,18 @@ class Prober:
         """Look for ourselves at those whom others accuse."""
         if self._next_tick is None:
             return
+        if not (wanted := self._rules.take_wanted()):
+            return
         watched = {probe.record.name for probe in self._probes.values()}
-        for record in self._rules.take_wanted():
+        for record in wanted:
             if record.name not in watched and len(self._probes) <= _LOOKS_MAX:
                 self._begin(record, now, is_look=True)
 
     def next_deadline(self) -> float | None:
         if self._next_tick is None:
             return None
+        if not self._probes:
+            return self._next_tick
         due = [
             probe.fails_at if probe.has_escalated else probe.escalates_at for probe in self._probes.values()
         ]
@@ -141,19 +147,18 @@ class Prober:
         self._probes[sequence] = _Probe(
             record, sequence, now + self._profile.probe_timeout, now + interval, is_look
         )
-        question = ping(self._config, sequence, record.name)
         if record.state == State.SUSPECT:
             # So that it can refute at once.
             accusation = Suspect(record.incarnation, record.name, self._config.name)
-            self._outbox.send_alone(record, question, accusation)
+            self._outbox.send_alone(record, ping(self._config, sequence, record.name), accusation)
         else:
-            self._outbox.send(record.endpoint, question)
+            self._outbox.send_encoded(record.endpoint, self._pings.encode(sequence, record.name))
 
     def _escalate(self, probe: _Probe, now: float) -> None:
         probe.has_escalated = True
         record = probe.record
-        question = ping(self._config, probe.sequence, record.name)
-        self._outbox.send(record.endpoint, question)
+        question = self._pings.encode(probe.sequence, record.name)
+        self._outbox.send_encoded(record.endpoint, question)
         helpers = self._table.pick(
             self._profile.indirect_checks,
             lambda helper: helper.state == State.ALIVE and helper is not record,
@@ -164,7 +169,7 @@ class Prober:
             self._outbox.send(helper.endpoint, self._request(probe, wants_nack))
         if not self._profile.disable_tcp_pings and record.protocol_max >= _PROTOCOL_WITH_TCP_PING:
             timeout = max(probe.fails_at - now, self._profile.probe_timeout)
-            self._streams.open(record.endpoint, encode(question), TcpPing(probe.sequence), timeout)
+            self._streams.open(record.endpoint, question, TcpPing(probe.sequence), timeout)
 
     def _request(self, probe: _Probe, wants_nack: bool) -> IndirectPing:
         record, config = probe.record, self._config

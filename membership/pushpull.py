@@ -62,19 +62,21 @@ class PushPuller:
         self._last_join = 0
 
     def start(self, now: float) -> None:
-        self._next = now + self._rng.uniform(0, self._profile.push_pull_interval)
+        self._next = now + self._rng.uniform(0, self._interval())
 
     def stop(self) -> None:
         self._next = None
         self._repeats.clear()
 
     def next_deadline(self) -> float | None:
+        if not self._repeats:
+            return self._next
         due = [repeat.due for repeat in self._repeats]
         return min(due if self._next is None else [*due, self._next], default=None)
 
     def advance(self, now: float) -> None:
         if self._next is not None and now >= self._next:
-            self._next = now + self._profile.push_pull_interval * _scale(len(self._table))
+            self._next = now + self._interval()
             for record in self._table.pick(1, lambda record: record.state == State.ALIVE):
                 self.exchange(record.endpoint, is_join=False)
         for repeat in [repeat for repeat in self._repeats if now >= repeat.due]:
@@ -140,6 +142,9 @@ class PushPuller:
         if not join.running:
             del self._joins[number]
             self._outbox.tell(JoinCompleted(tuple(join.contacted), tuple(join.failures)))
+
+    def _interval(self) -> float:
+        return self._profile.push_pull_interval * _scale(len(self._table))
 
     def _table_message(self, *, is_join: bool) -> bytes:
         return encode_push_pull([record.node_state() for record in self._table], is_join=is_join)

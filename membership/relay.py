@@ -56,7 +56,9 @@ class Relays:
         return True
 
     def next_deadline(self) -> float | None:
-        return min((relay.nack_at or relay.expires_at for relay in self._relays.values()), default=None)
+        if not self._relays:
+            return None
+        return min(relay.nack_at or relay.expires_at for relay in self._relays.values())
 
     def advance(self, now: float) -> None:
         for sequence, relay in list(self._relays.items()):

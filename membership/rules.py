@@ -126,6 +126,8 @@ class Rules:
 
     def take_wanted(self) -> list[Record]:
         """Whom others have accused since the last time, and who needs a second opinion."""
+        if not self._wanted:
+            return []
         wanted, self._wanted = self._wanted, {}
         return [record for record in wanted.values() if record.state == State.SUSPECT]
 

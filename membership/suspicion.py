@@ -94,10 +94,9 @@ class Suspicions:
             suspicion.expect(min(self._profile.suspicion_mult - 2, can_accuse - 1))
 
     def next_deadline(self) -> float | None:
-        return min(
-            (min(one.deadline, one.next_reminder or one.deadline) for one in self._running.values()),
-            default=None,
-        )
+        if not self._running:
+            return None
+        return min(min(one.deadline, one.next_reminder or one.deadline) for one in self._running.values())
 
     def delay(self, lateness: float) -> None:
         for suspicion in self._running.values():

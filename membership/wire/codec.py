@@ -25,8 +25,8 @@ VSN_OCTETS_MAX = 16
 _packer = msgpack.Packer(use_bin_type=False)
 
 
-def pack(fields: Mapping[str, object]) -> bytes:
-    """Encode a struct. The caller writes the keys in ascending order, as Go does."""
+def pack(fields: Mapping[str, object] | str | int) -> bytes:
+    """Encode a struct, or one value. The caller writes the keys in ascending order, as Go does."""
     return _packer.pack(fields)
 
 

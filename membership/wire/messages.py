@@ -117,6 +117,8 @@ _INDIRECT_PING = (
     *(b"SourceAddr", b"SourcePort", b"SourceNode"),
 )
 _ACK = (b"SeqNo", b"Payload")
+_ACK_WITHOUT_PAYLOAD = b"\x02" + pack({"Payload": None, "SeqNo": 0})[:-1]
+"""All but the number: half of what a ring sends are acks."""
 _NACK = (b"SeqNo",)
 _ACCUSATION = (b"Incarnation", b"Node", b"From")
 _ALIVE = (b"Incarnation", b"Node", b"Addr", b"Port", b"Meta", b"Vsn")
@@ -134,7 +136,9 @@ def encode(message: Message) -> bytes:
                 | {"Target": message.target}
             )
         case Ack():
-            return b"\x02" + pack({"Payload": message.payload or None, "SeqNo": message.sequence})
+            if not message.payload:
+                return _ACK_WITHOUT_PAYLOAD + pack(message.sequence)
+            return b"\x02" + pack({"Payload": message.payload, "SeqNo": message.sequence})
         case Suspect():
             return b"\x03" + _pack_accusation(message)
         case Alive():

@@ -25,10 +25,17 @@ _NESTING_MAX = 8
 _CRC_HEADER_OCTETS = 5
 _COMPRESS = (b"Algo", b"Buf")
 _ALGO_LZW = 0
+_WRAPPERS = frozenset((MessageType.HAS_CRC, MessageType.COMPRESS, MessageType.COMPOUND))
 
 
 def decode_packet(data: bytes) -> list[Message | DecodeError]:
     """Every message of a packet in its order; a part that is broken spoils no other, so errors are values."""
+    if data and data[0] not in _WRAPPERS:
+        # Most packets are a bare ping or ack.
+        try:
+            return [decode(data)]
+        except DecodeError as error:
+            return [error]
     if len(data) >= _CRC_HEADER_OCTETS and data[0] == MessageType.HAS_CRC:
         if int.from_bytes(data[1:5], "big") != zlib.crc32(data[5:]):
             return [DecodeError("crc-mismatch")]
