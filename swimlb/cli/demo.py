@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 import click
 
+from swimlb.lab.endings import ending_signals_raise
 from swimlb.lab.errors import LabError
 from swimlb.lab.examples import find_examples
-from swimlb.lab.sandbox import BASE, Sandbox, ending_signals_raise
+from swimlb.lab.sandbox import BASE, Sandbox
 from swimlb.runtime import clock
 
 if TYPE_CHECKING:
-    from swimlb.lab.demo import Said
     from swimlb.lab.lab import Lab
     from swimlb.lab.story import Story
+    from swimlb.lab.telling import Said
 
 NAME = "demo"
 
@@ -83,6 +84,10 @@ def demo(report: Path, timeline: Path | None, manifests: Path | None, base: Path
     if timeline is not None:
         write_timeline(story, timeline)
     click.echo(f"The timeline is drawn in {report}.")
+    if keep:
+        click.echo(
+            f"The lab is still up: `swimlb lab status --name {NAME}`, `swimlb lab down --name {NAME}`."
+        )
     sys.exit(0 if story.has_held else 1)
 
 
@@ -94,7 +99,7 @@ class PlainStage:
 
     def tell(self, said: Said) -> None:
         from swimlb.cli.lab_tables import status_tables
-        from swimlb.lab.demo import LabShown, Measured, Noted, StepBegan
+        from swimlb.lab.telling import LabShown, Measured, Noted, StepBegan
 
         match said:
             case StepBegan(number, title):
@@ -133,7 +138,7 @@ class TerminalStage:
         from rich.markup import escape
 
         from swimlb.cli.lab_tables import lab_tables
-        from swimlb.lab.demo import LabShown, Measured, Noted, StepBegan
+        from swimlb.lab.telling import LabShown, Measured, Noted, StepBegan
 
         match said:
             case StepBegan(number, title):

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from swimlb.lab import faults, namespaces
+from swimlb.lab.endings import ending_signals_raise
 from swimlb.lab.errors import LabError
 from swimlb.lab.examples import find_examples
 from swimlb.lab.lab import Lab
-from swimlb.lab.sandbox import BASE, Sandbox, ending_signals_raise
+from swimlb.lab.sandbox import BASE, Sandbox
 from swimlb.lab.topology import OUTSIDE, walkthrough
 
 DEFAULT_NAME = "default"

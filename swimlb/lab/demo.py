@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from swimlb.lab.errors import LabError
 from swimlb.lab.lab import Lab
@@ -21,6 +19,7 @@ from swimlb.lab.measure import longest_outage
 from swimlb.lab.observers import ProbeRun, Referee, RouteSampler
 from swimlb.lab.scene import Scene, find_scene
 from swimlb.lab.story import Closeup, Fact, Marker, Story, Track
+from swimlb.lab.telling import LabShown, Measured, Noted, Said, StepBegan
 from swimlb.lab.topology import OUTSIDE
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
@@ -31,39 +30,13 @@ MOVE_LOSS_MAX = 0.020
 NEXT_HOP_REMOVAL_MAX = 6.0
 """The router's hold time of 3 s, and what it takes for its route to change."""
 
-BASELINE = 1.5
-"""How long to probe before anything is done, so that the timeline shows the rest too."""
-SETTLED = 2.0
-"""How long to look for a second MAC once the address has moved."""
+CALM = 2.0
+"""How long to probe while nothing is done, so that the timeline shows the rest before and after each change."""
+SETTLED_AFTER = 0.1
+"""A takeover is several announcements, a few milliseconds apart: later ones tell who has the address."""
 TAKEOVER_TIMEOUT = 15.0
 ECMP_REQUESTS = 30
 HTTP_OK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class StepBegan:
-    number: int
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """Something happened that is worth a line."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LabShown:
-    """The moment to show the lab's tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    fact: Fact
-
-
-Said: TypeAlias = StepBegan | Noted | LabShown | Measured
 
 
 class Play:
@@ -150,11 +123,11 @@ class Play:
             "all, each node some",
             holds=answers.total() == ECMP_REQUESTS and set(answers) == set(self.story.nodes),
         )
-        pause(BASELINE)
 
     def _cut(self, scene: Scene, probes: ProbeRun, referee: Referee) -> None:
         owner = self._owner(scene.first)
         self._begin(3, f"cut the link of {owner}, which owns {scene.first}")
+        self._await_calm(probes, owner)
         cut = self._mark(f"link of {owner} cut")
         self._lab.cut(owner)
         taken_by = wait_until(
@@ -175,9 +148,8 @@ class Play:
             holds=outage.duration < CUT_OUTAGE_MAX,
         )
         self._await_next_hop_removed(scene, owner, cut)
-        pause(max(0.0, outage.ended + SETTLED - clock.monotonic()))
-        # The new owner announces itself for a moment longer than it takes the first client to find it.
-        claimants = referee.claimants(scene.first, outage.ended + 0.1)
+        pause(CALM)
+        claimants = referee.claimants(scene.first, outage.ended + SETTLED_AFTER)
         names = [self.story.macs.get(mac, mac) for mac in claimants]
         self._judge(
             f"MACs that claim {scene.first} by ARP since then",
@@ -209,12 +181,13 @@ class Play:
         self._lab.wait_until_joined()
         self._lab.wait_until_settled()
         self._inform(f"{owner} is back in everything after", f"{clock.monotonic() - healed:.1f} s")
-        pause(1.0)
+        pause(CALM)
         self._inform(f"longest loss of probes as {scene.first} moves back", _loss(probes, healed))
 
     def _move(self, scene: Scene, probes: ProbeRun) -> None:
         owner = self._owner(scene.second)
         self._begin(4, f"stop the speaker of {owner}, which owns {scene.second} (SIGTERM)")
+        self._await_calm(probes, owner)
         stopped = self._mark(f"SIGTERM to {owner}")
         self._lab.stop(owner)
         self._inform("the speaker has ended after", f"{clock.monotonic() - stopped:.1f} s")
@@ -224,7 +197,7 @@ class Play:
             what=f"another node to answer for {scene.second}",
             seen=lambda: f"{probes.answering() or 'nobody'} answers",
         )
-        pause(0.5)
+        pause(CALM)
         longest = longest_outage(probes.since(stopped).probes)
         lost_for = 0.0 if longest is None else longest.lost_for
         moved = next(
@@ -246,8 +219,17 @@ class Play:
         self._lab.wait_until_joined()
         self._lab.wait_until_settled()
         self._inform(f"{owner} is back in everything after", f"{clock.monotonic() - restarted:.1f} s")
-        pause(1.0)
+        pause(CALM)
         self._inform(f"longest loss of probes as {scene.second} moves back", _loss(probes, restarted))
+
+    def _await_calm(self, probes: ProbeRun, owner: str) -> None:
+        """Until the owner has answered every probe for a while: what comes then is due to what we do."""
+        wait_until(
+            lambda: probes.answering(CALM) == owner,
+            timeout=TAKEOVER_TIMEOUT,
+            what=f"{owner} to answer the client",
+            seen=lambda: f"{probes.answering() or 'nobody'} answers",
+        )
 
     def _collect(self, runs: dict[str, ProbeRun], referee: Referee, router: RouteSampler) -> None:
         claims = referee.claims()

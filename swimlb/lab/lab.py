@@ -27,6 +27,7 @@ SETTLE_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 """A speaker that is told to stop hands its addresses over first, which takes a few seconds at most."""
 KILL_TIMEOUT = 5.0
+LAST_WORDS_MAX = 300
 
 
 class Lab:
@@ -201,8 +202,9 @@ class Lab:
 
         def seen() -> str:
             return "; ".join(
-                f"{name} "
-                + ("does not answer" if one is None else f"sees {', '.join(sorted(one.alive_members()))}")
+                f"{name} does not answer ({self._last_words(name)})"
+                if one is None
+                else f"{name} sees {', '.join(sorted(one.alive_members())) or f'nobody ({self._last_words(name)})'}"
                 for name, one in self.statuses().items()
             )
 
@@ -217,27 +219,36 @@ class Lab:
 
     def wait_until_settled(self, *nodes: str, timeout: float = SETTLE_TIMEOUT) -> None:
         """Until the speakers of these nodes (default: all) and the router are of one mind, and know Services."""
+        must_have_services = bool(service_ports(self.manifests))
+
+        def unsettled() -> list[str]:
+            return self.unsettled(*nodes, must_have_services=must_have_services)
+
         wait_until(
-            lambda: not self.unsettled(*nodes),
+            lambda: not unsettled(),
             timeout=timeout,
             what="the lab to come to rest",
-            seen=lambda: "; ".join(self.unsettled(*nodes)) or "it did, too late",
+            seen=lambda: "; ".join(unsettled()) or "it did, too late",
         )
 
-    def unsettled(self, *nodes: str) -> list[str]:
+    def unsettled(self, *nodes: str, must_have_services: bool = True) -> list[str]:
         """What keeps the lab from being at rest, one sentence each."""
         names = nodes or tuple(node.name for node in self.network.nodes)
         statuses = {name: self.status(name) for name in names}
         addresses = {node.name: node.address for node in self.network.nodes}
-        return disagreements(
-            statuses, must_have_services=bool(service_ports(self.manifests))
-        ) or route_disagreements(statuses, addresses, self.router.next_hops)
+        return disagreements(statuses, must_have_services=must_have_services) or route_disagreements(
+            statuses, addresses, self.router.next_hops
+        )
 
     def _require_running(self, node: str) -> None:
         if self.sandbox.process(_speaker(node)) is None:
-            log = self.log(node)
-            last_words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            raise LabError(f"the speaker of {node} has ended: {' '.join(last_words) or 'it said nothing'}")
+            raise LabError(f"the speaker of {node} has ended: {self._last_words(node)}")
+
+    def _last_words(self, node: str) -> str:
+        """The end of the speaker's log, which goes with the lab: for messages that outlive it."""
+        log = self.log(node)
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return lines[-1][:LAST_WORDS_MAX] if lines else "it said nothing"
 
     def _apply_faults(self) -> None:
         settings = self.sandbox.ledger.settings

@@ -20,10 +20,11 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from swimlb.lab import namespaces
+from swimlb.lab.endings import undisturbed
 from swimlb.lab.errors import LabError
 from swimlb.lab.ledger import Ledger
 from swimlb.lab.processes import ProcessId, await_exit, identify, kill, myself
@@ -38,8 +39,6 @@ REAP_TIMEOUT = 1.0
 
 SWEEPS_MAX = 10
 """How often to look for processes that were born while their parents were being killed."""
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Sandbox:
@@ -180,7 +179,7 @@ class Sandbox:
 
         What could not be removed stays in the ledger for another attempt, and is a `LabError`.
         """
-        with _undisturbed():
+        with undisturbed():
             complaints = [*self._end_processes(), *self._delete_namespaces(), *self._delete_directories()]
             if complaints:
                 raise LabError(
@@ -249,46 +248,6 @@ def remove_stale(base: Path = BASE) -> tuple[str, ...]:
             Sandbox(ledger).close()
             removed.append(ledger.name)
     return tuple(removed)
-
-
-@contextmanager
-def ending_signals_raise() -> Generator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP unwinds the block as an exception, so that `with` blocks clean up.
-
-    Those that follow are ignored until the block is left: a user who is impatient, or a terminal that closes,
-    must not interrupt the cleaning up, which is bounded.
-    """
-
-    def leave(signum: int, _frame: FrameType | None) -> None:
-        for ending in _ENDING:
-            signal.signal(ending, _ignore)
-        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
-
-    before = {signum: signal.signal(signum, leave) for signum in _ENDING}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
-@contextmanager
-def _undisturbed() -> Generator[None]:
-    """Let nobody interrupt a teardown: it is bounded, and half of one is what it is there to prevent."""
-    try:
-        # A handler, not SIG_IGN: commands started in here would inherit that.
-        before = {signum: signal.signal(signum, _ignore) for signum in _ENDING}
-    except ValueError:
-        before = {}  # Not the main thread, which alone gets interrupted.
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
-def _ignore(_signum: int, _frame: FrameType | None) -> None:
-    pass
 
 
 @contextmanager

@@ -34,10 +34,10 @@ def find_scene(lab: Lab) -> Scene:
 def choose_scene(status: SpeakerStatus, ports: Mapping[str, tuple[int, ...]]) -> Scene:
     """The scene in one speaker's view of a lab at rest."""
     port_of = {
-        address: ports[one.name][0]
+        address: ports[one.key][0]
         for one in status.services
         for address in one.addresses
-        if one.name in ports
+        if ports.get(one.key)
     }
     layer2 = [one for one in status.l2 if one.address in port_of]
     if not layer2:

@@ -41,6 +41,10 @@ class Service:
     pool: str | None = None
     reason: str | None = None
 
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Layer2:

@@ -1,39 +1,28 @@
-"""Which ports the stand-in workload has to serve, read from the manifests."""
+"""Which ports the stand-in workload has to serve, read from the manifests as the speakers read them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
-import yaml
+from swimlb.config import resolve
+from swimlb.model import Service
+from swimlb.sources import read_paths
 
 
 def service_ports(manifests: Path) -> tuple[int, ...]:
-    """The ports of all Services, ascending. What is not readable is the speaker's to report."""
-    return tuple(sorted({port for ports in ports_by_service(manifests).values() for port in ports}))
+    """Every port that a Service has, or that its health check asks at, ascending."""
+    ports: set[int] = set()
+    for service in _services(manifests):
+        ports |= {one.port for one in service.ports}
+        ports |= {service.health_check.port} if service.health_check is not None else set()
+    return tuple(sorted(ports))
 
 
 def ports_by_service(manifests: Path) -> dict[str, tuple[int, ...]]:
-    """The ports of each Service, by its name, in the order written."""
-    return {
-        document["metadata"]["name"]: ports
-        for path in sorted(manifests.glob("*.y*ml"))
-        for document in _documents(path)
-        if document.get("kind") == "Service" and (ports := _ports(document))
-    }
+    """The ports of each Service (`namespace/name`), in the order written."""
+    return {service.key: tuple(one.port for one in service.ports) for service in _services(manifests)}
 
 
-def _documents(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        documents: list[object] = list(yaml.safe_load_all(path.read_text()))
-    except (OSError, ValueError, yaml.YAMLError):
-        return
-    yield from (cast(dict[str, Any], document) for document in documents if isinstance(document, dict))
-
-
-def _ports(service: dict[str, Any]) -> tuple[int, ...]:
-    try:
-        return tuple(entry["port"] for entry in service["spec"]["ports"] if type(entry["port"]) is int)
-    except (KeyError, TypeError):
-        return ()
+def _services(manifests: Path) -> tuple[Service, ...]:
+    # What is wrong with the manifests is the speakers' to report.
+    return resolve(read_paths([manifests]).documents).configuration.services

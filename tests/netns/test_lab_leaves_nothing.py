@@ -25,7 +25,8 @@ STUBBORN = (
 RUN = """
 import sys, time
 from pathlib import Path
-from swimlb.lab.sandbox import Sandbox, ending_signals_raise
+from swimlb.lab.endings import ending_signals_raise
+from swimlb.lab.sandbox import Sandbox
 
 name, base, stubborn, ending = sys.argv[1:]
 with ending_signals_raise(), Sandbox.create(name, Path(base)) as sandbox:

@@ -10,7 +10,7 @@ from swimlb.lab.errors import LabError
 from swimlb.lab.scene import Scene, choose_scene
 from swimlb.lab.status import BgpSession, Layer2, Processes, Service, SpeakerStatus
 
-PORTS = {"web": (8080, 8443), "mail": (25,), "shop": (80,)}
+PORTS = {"default/web": (8080, 8443), "default/mail": (25,), "default/shop": (80,)}
 STATUS = SpeakerStatus(
     "node-a",
     Processes(1, 2, 3),
