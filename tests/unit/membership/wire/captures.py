@@ -21,10 +21,21 @@ from membership.wire.messages import (
     encode,
 )
 from membership.wire.packet import compound, compress
-from membership.wire.stream import NodeState, PushPull, StreamMessage, encode_push_pull, encode_user
+from membership.wire.stream import (
+    NodeState,
+    PushPull,
+    StreamMessage,
+    _pack_node,
+    encode_push_pull,
+    encode_user,
+)
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "memberlist"
 CAPTURES = ("ml051-plain", "ml051-nocompress", "mixed-022-051", "serf-plain")
+WRAPPED_CAPTURES = ("ml022-encv0", "ml051-label", "ml051-label-aes128", "ml051-metallb-key", "serf-encrypted")
+"""Those with a key, a label or both."""
+FULL_CAPTURES = ("serf-plain-full", "serf-encrypted-full")
+"""Every packet of a run, without explanations."""
 
 
 def load(name: str) -> Any:
@@ -96,7 +107,12 @@ def rebuild(tree: Any) -> bytes:
         case "compound":
             return compound([rebuild(part) for part in tree["parts"]])
         case _:
-            return encode(message(tree))
+            return _with_empty_meta(encode(message(tree)), tree.get("fields", {}))
+
+
+def _with_empty_meta(encoded: bytes, row: Any) -> bytes:
+    """Go has two kinds of no bytes, and a delegate may give the other one; we always send nil."""
+    return encoded.replace(b"\xa4Meta\xc0", b"\xa4Meta\xa0") if row.get("Meta") == "" else encoded
 
 
 def stream_message(tree: Any) -> StreamMessage:
@@ -129,7 +145,11 @@ def rebuild_any(tree: Any) -> bytes:
         case "pushPull":
             decoded = stream_message(tree)
             assert isinstance(decoded, PushPull)
-            return encode_push_pull(decoded.nodes, is_join=decoded.is_join, user_state=decoded.user_state)
+            encoded = encode_push_pull(decoded.nodes, is_join=decoded.is_join, user_state=decoded.user_state)
+            for state, row in zip(decoded.nodes, tree["nodes"], strict=True):
+                packed = _pack_node(state)
+                encoded = encoded.replace(packed, _with_empty_meta(packed, row))
+            return encoded
         case "user" if "header" in tree:
             return encode_user(octets(tree["body"]))
         case _:
