@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from membership.address import Endpoint
 from membership.config import Config, Profile, lan, local, normal, wan
+from membership.depths import QueueDepths
 from membership.effects import (
     AccusationRefuted,
     CloseStream,
@@ -55,6 +56,7 @@ __all__ = [
     "Endpoint",
     "Member",
     "State",
+    "QueueDepths",
     "Event",
     "Started",
     "PacketReceived",

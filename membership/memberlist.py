@@ -8,6 +8,7 @@ table), `probe` (finding failures), `suspicion`, `awareness`, `relay` (probing f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import assert_never
 
@@ -15,6 +16,7 @@ from membership import events as ev
 from membership.address import Endpoint
 from membership.awareness import Awareness
 from membership.config import Config
+from membership.depths import QueueDepths
 from membership.effects import (
     Effect,
     LeaveCompleted,
@@ -53,7 +55,10 @@ _LATENESS_TOLERATED = 0.5
 class Memberlist:
     """Does no I/O and reads no clock: see `membership.net.Transport` for what performs its effects."""
 
-    def __init__(self, config: Config, rng: Random) -> None:
+    def __init__(
+        self, config: Config, rng: Random, make_table: Callable[[Record, Random], Table] = Table
+    ) -> None:
+        """`make_table` gets our own row and our chance. Only simulations need another than the empty table."""
         self._config = config
         profile = config.profile
         local = Record(
@@ -66,11 +71,11 @@ class Memberlist:
             State.ALIVE,
             changed_at=0.0,
         )
-        self._table = Table(local, rng)
+        self._table = make_table(local, rng)
         self._awareness = Awareness(profile.awareness_max_multiplier)
         self._outbox = Outbox(profile, self._table)
         self._rules = Rules(config, self._table, self._awareness, self._outbox, rng)
-        streams = Streams(self._outbox)
+        streams = self._streams = Streams(self._outbox)
         self._relays = Relays(config, self._outbox)
         self._prober = Prober(config, self._table, self._rules, self._awareness, self._outbox, streams, rng)
         self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
@@ -101,6 +106,18 @@ class Memberlist:
     def known(self) -> tuple[Member, ...]:
         """All of the table by name: also the dead, and those that have left, until they are forgotten."""
         return tuple(record.member() for record in sorted(self._table, key=lambda record: record.name))
+
+    def depths(self) -> QueueDepths:
+        """How much of what is waiting. All of it has limits, and is little unless something is wrong."""
+        return QueueDepths(
+            table=len(self._table),
+            broadcasts=self._outbox.queued_count,
+            suspicions=self._rules.suspicion_count,
+            probes=len(self._prober),
+            relays=len(self._relays),
+            streams=len(self._streams),
+            reconnects=self._rejoiner.candidate_count,
+        )
 
     # The machine
 

@@ -54,6 +54,10 @@ class Outbox:
     def is_queued(self, name: str) -> bool:
         return name in self._queue
 
+    @property
+    def queued_count(self) -> int:
+        return len(self._queue)
+
     def send(self, target: Endpoint, message: Message) -> None:
         """Send a message, and what news fits beside it."""
         self.send_encoded(target, encode(message))

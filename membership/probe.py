@@ -67,6 +67,10 @@ class Prober:
         self._tick_waits = False
         self._probes: dict[int, _Probe] = {}
 
+    def __len__(self) -> int:
+        """Probes under way."""
+        return len(self._probes)
+
     def start(self, now: float) -> None:
         """The first probe is due within an interval, by chance, so that members do not march in step."""
         self._next_tick = now + self._rng.uniform(0, self._profile.probe_interval)

@@ -45,6 +45,11 @@ class Rejoiner:
         self._seeds |= dict.fromkeys(seeds)
         _drop_oldest(self._seeds, _SEEDS_MAX)
 
+    @property
+    def candidate_count(self) -> int:
+        """Addresses that somebody may have to be found at again, at the most."""
+        return len(self._seeds) + len(self._remembered) + len(self._turn)
+
     def next_deadline(self) -> float | None:
         return self._next
 

@@ -32,6 +32,9 @@ class Relays:
         self._outbox = outbox
         self._relays: dict[int, _Relay] = {}
 
+    def __len__(self) -> int:
+        return len(self._relays)
+
     def request(self, message: IndirectPing, source: Endpoint, now: float) -> None:
         if not is_address(message.target):
             raise DecodeError("bad-address")

@@ -59,6 +59,10 @@ class Rules:
     def _local(self) -> Record:
         return self._table.local
 
+    @property
+    def suspicion_count(self) -> int:
+        return len(self._suspicions)
+
     # Messages of others
 
     def alive(self, message: Alive, now: float) -> None:

@@ -61,6 +61,9 @@ class Streams:
         self._accepted_count = 0
         self._octets = 0
 
+    def __len__(self) -> int:
+        return len(self._streams)
+
     def open(self, target: Endpoint, payload: bytes, purpose: Purpose, timeout: float) -> None:
         self._last_opened += 1
         self._streams[self._last_opened] = Stream(self._last_opened, target, purpose, StreamDecoder())

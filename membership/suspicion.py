@@ -63,6 +63,9 @@ class Suspicions:
         self._table = table
         self._running: dict[str, Suspicion] = {}
 
+    def __len__(self) -> int:
+        return len(self._running)
+
     def get(self, name: str) -> Suspicion | None:
         return self._running.get(name)
 
