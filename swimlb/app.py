@@ -1,6 +1,6 @@
 """The composition root: the only place where the real things are built and put together.
 
-`supervise` is what `swimlb speaker` runs; `python -m swimlb.app wire|watch ...` is what the supervisor starts.
+`swimlb speaker` becomes the supervisor (`run_speaker`), which starts `python -m swimlb.app wire|watch ...`.
 Imports stand inside the functions, because each process pays, in memory and in time to start, for what it imports.
 """
 
@@ -10,10 +10,19 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from swimlb.runtime.errors import StartRefused
 from swimlb.runtime.supervisor import EX_CONFIG, Process
 from swimlb.settings import Settings
+
+_PYTHON = (sys.executable, "-P", "-m")
+"""-P: modules come from the installation, never from the directory that root happens to stand in."""
+
+
+def run_speaker(settings: Settings) -> NoReturn:
+    """Turn this process into the supervisor of this node's speaker, rid of all that reading a command line needs."""
+    os.execv(sys.executable, [*_PYTHON, "swimlb.app", "supervise", settings.to_json()])
 
 
 def supervise(settings: Settings) -> int:
@@ -24,7 +33,7 @@ def supervise(settings: Settings) -> int:
     arguments = settings.to_json()
 
     def command(process: Process, link_fd: int) -> list[str]:
-        return [sys.executable, "-m", "swimlb.app", process, arguments, str(link_fd), str(os.getpid())]
+        return [*_PYTHON, "swimlb.app", process, arguments, str(link_fd), str(os.getpid())]
 
     return supervise_processes(command)
 
@@ -104,12 +113,14 @@ def run_watch(settings: Settings, link_fd: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Entry of the two children: process, settings, link, supervisor."""
+    """Entry of the three processes: which one, the settings, and for the children the link and the supervisor."""
     from swimlb.runtime.processes import become_child
 
-    process, settings_json, link_fd, supervisor_pid = arguments
+    process, settings = arguments[0], Settings.from_json(arguments[1])
+    if process == "supervise":
+        return supervise(settings)
+    link_fd, supervisor_pid = arguments[2:]
     become_child(int(supervisor_pid))
-    settings = Settings.from_json(settings_json)
     body = run_wire if process == Process.WIRE else run_watch
     refusals: list[str] = []
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -71,4 +70,4 @@ def speaker(
         )
     except InvalidSettings as error:
         raise click.ClickException(str(error)) from error
-    sys.exit(app.supervise(settings))
+    app.run_speaker(settings)

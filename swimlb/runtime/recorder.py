@@ -14,6 +14,9 @@ from typing import NamedTuple
 TURNS_MAX = 4096
 """About a minute of a busy speaker; the oldest turn makes room for the newest."""
 
+OCTETS_MAX = 4 << 20
+"""Of the packets in these turns: a router that sends a full table must not fill the memory with it."""
+
 
 class Turn(NamedTuple):
     now: float
@@ -26,13 +29,22 @@ class Turn(NamedTuple):
 class Recorder:
     """A ring buffer of turns."""
 
-    def __init__(self, turns_max: int = TURNS_MAX) -> None:
-        self._turns: deque[Turn] = deque(maxlen=turns_max)
+    def __init__(self, turns_max: int = TURNS_MAX, octets_max: int = OCTETS_MAX) -> None:
+        self._turns_max = turns_max
+        self._octets_max = octets_max
+        self._turns: deque[Turn] = deque()
+        self._octets = 0
 
     def record(self, now: float, machine: str, event: object, effects: Sequence[object]) -> None:
         # A deadline that moved nothing says nothing; without this, idle timers would push out the news.
-        if event is not None or effects:
-            self._turns.append(Turn(now, machine, event, effects))
+        if event is None and not effects:
+            return
+        self._turns.append(turn := Turn(now, machine, event, effects))
+        self._octets += _octets(turn)
+        while len(self._turns) > self._turns_max or (
+            self._octets > self._octets_max and len(self._turns) > 1
+        ):
+            self._octets -= _octets(self._turns.popleft())
 
     def turns(self) -> tuple[Turn, ...]:
         """Oldest first."""
@@ -50,3 +62,16 @@ class Recorder:
                 out.write(f"{turn.now:.6f} {turn.machine} {turn.event!r}\n")
                 out.writelines(f"    -> {effect!r}\n" for effect in turn.effects)
         partial.replace(path)
+
+
+def _octets(turn: Turn) -> int:
+    return sum(map(_octets_of, turn.effects), _octets_of(turn.event))
+
+
+def _octets_of(item: object) -> int:
+    """What an event or effect carries of the wire; all of them name it in one of these ways."""
+    for name in ("payload", "data", "frame"):
+        carried = getattr(item, name, None)
+        if isinstance(carried, bytes):
+            return len(carried)
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from announce.bgp import BytesReceived
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder, Turn
 
@@ -97,3 +98,13 @@ def test_the_recorder_keeps_the_last_turns_and_writes_them(tmp_path: Path) -> No
         "2.000000 m 'second'\n    -> 'effect'\n4.000000 m None\n    -> 'late'\n"
     )
     assert (tmp_path / "flight").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_recorder_keeps_a_bounded_amount_of_what_crossed_the_wire() -> None:
+    """A router that sends a full table pushes out its own past, not the memory of the process."""
+    recorder = Recorder(octets_max=1000)
+
+    for number in range(10):
+        recorder.record(float(number), "bgp", BytesReceived(1, bytes(400)), [])
+
+    assert [turn.now for turn in recorder.turns()] == [8.0, 9.0]
