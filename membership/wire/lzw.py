@@ -62,32 +62,28 @@ def compress(data: bytes) -> bytes:
     """Compress `data` into the very bytes that Go's encoder makes of it."""
     writer = _BitWriter()
     writer.write(CLEAR)
-    table: dict[bytes, int] = {}
-    prefix = b""
-    for literal in _iterate(data):
-        longer = prefix + literal
-        if len(longer) == 1 or longer in table:
-            prefix = longer
+    # By prefix code and next octet in one number, which is what makes this loop quick.
+    table: dict[int, int] = {}
+    octets = iter(data)
+    prefix = next(octets, None)
+    if prefix is None:
+        writer.write(END)
+        return writer.finish()
+    for octet in octets:
+        longer = prefix << 8 | octet
+        if (code := table.get(longer)) is not None:
+            prefix = code
             continue
-        writer.write(_code(table, prefix))
+        writer.write(prefix)
         if (number := writer.count()) is None:
             table.clear()
         else:
             table[longer] = number
-        prefix = literal
-    if prefix:
-        writer.write(_code(table, prefix))
-        writer.count()
+        prefix = octet
+    writer.write(prefix)
+    writer.count()
     writer.write(END)
     return writer.finish()
-
-
-def _iterate(data: bytes) -> tuple[bytes, ...]:
-    return tuple(_LITERALS[value] for value in data)
-
-
-def _code(table: dict[bytes, int], prefix: bytes) -> int:
-    return prefix[0] if len(prefix) == 1 else table[prefix]
 
 
 class _BitWriter:
