@@ -1,0 +1,161 @@
+"""Ours in one ring with what is out there: three releases of Go's memberlist, MetalLB's way of using it, and serf.
+
+Each ring lives on loopback addresses of its own, so all of them live at the same time; the tests only collect
+what became of theirs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from swimlb.lab.waiting import pause, wait_until
+from tests.interop.ring_peers import GO_PEERS, GoPeer, LinePeer, OurPeer, RingPeer, SerfPeer
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(not (GO_PEERS / "stamp").exists(), reason="needs `make go-peers`"),
+    pytest.mark.skipif(shutil.which("serf") is None, reason="needs Debian's serf"),
+]
+
+SERF = "2,5,5"
+"""serf's delegate versions, which everybody in a ring with a serf agent has to have."""
+_VERDICT_WITHIN = 40.0
+"""memberlist takes up to 24 s when accusers are lost; the usual is 6 to 9 s."""
+_NEWS_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Who the others in the ring are, and what all of them are told."""
+
+    others: tuple[str, ...]
+    """Releases of Go's memberlist, or `serf`."""
+    ours: tuple[str, ...] = ()
+    go: tuple[str, ...] = ()
+    serf: tuple[str, ...] = ()
+    quiet: float = 5.0
+    """For how long everybody has to be content with everybody."""
+
+    def members(self, subnet: int, directory: Path) -> tuple[list[RingPeer], list[OurPeer]]:
+        """Theirs and ours."""
+        theirs = [
+            self._other(release, f"other-{letter}", f"127.0.{subnet}.{number}", directory)
+            for number, (letter, release) in enumerate(zip("abc", self.others, strict=False), 1)
+        ]
+        ours = [
+            OurPeer(f"node-{letter}", f"127.0.{subnet}.{number}", directory, *self.ours)
+            for letter, number in (("a", 11), ("b", 12))
+        ]
+        return theirs, ours
+
+    def _other(self, release: str, name: str, address: str, directory: Path) -> RingPeer:
+        if release == "serf":
+            return SerfPeer(name, address, directory, *self.serf)
+        return GoPeer(release, name, address, directory, *self.go)
+
+
+KINDS = {
+    "current": Kind(others=("0.7.0", "0.7.0"), quiet=60.0),
+    "metallb": Kind(others=("0.5.1", "0.5.1"), go=("-bare",)),
+    "debian": Kind(others=("0.2.2", "0.2.2")),
+    "serf": Kind(others=("serf", "serf"), ours=("--delegate-versions", SERF)),
+    "mixed": Kind(
+        others=("0.2.2", "0.7.0", "serf"),
+        ours=("--delegate-versions", SERF),
+        go=("-delegate-versions", SERF),
+        quiet=60.0,
+    ),
+}
+
+
+def everybody_sees(watchers: Sequence[RingPeer], names: set[str], within: float, what: str) -> None:
+    for watcher in watchers:
+        wait_until(
+            lambda watcher=watcher: watcher.names() == names,
+            timeout=within,
+            what=f"{watcher.name} to see {what}",
+            seen=lambda watcher=watcher: (sorted(watcher.names()), watcher.log.read_text()[-3000:]),
+            interval=0.2,
+        )
+
+
+def nobody_complains(members: Sequence[RingPeer], duration: float) -> None:
+    """Nobody is suspected, refutes, or gets what it cannot read."""
+    for member in members:
+        member.forget_complaints()
+    pause(duration)
+    assert {member.name: member.complaints() for member in members} == {member.name: [] for member in members}
+
+
+def meta_arrives(sender: LinePeer, receivers: Sequence[RingPeer], meta: bytes) -> None:
+    sender.do(f"meta {meta.hex()}")
+    for receiver in receivers:
+        if isinstance(receiver, LinePeer):
+            wait_until(
+                lambda receiver=receiver: receiver.metas().get(sender.name) == meta,
+                timeout=_NEWS_WITHIN,
+                what=f"{receiver.name} to hear the meta of {sender.name}",
+                seen=receiver.metas,
+                interval=0.2,
+            )
+
+
+def play(kind: Kind, subnet: int, directory: Path) -> None:
+    """Joins in both directions, peace, news, deaths, returns and goodbyes of every kind."""
+    others, (node_a, node_b) = kind.members(subnet, directory)
+    other_a = others[0]
+    members = [*others, node_a, node_b]
+    names = {member.name for member in members}
+    with ExitStack() as stack:
+        for member in members:
+            stack.enter_context(member).start()
+
+        node_a.join(other_a.seed)
+        for member in (*others[1:], node_b):
+            member.join(node_a.seed)
+        everybody_sees(members, names, _NEWS_WITHIN, "all after the joins")
+        nobody_complains(members, kind.quiet)
+
+        meta_arrives(node_a, members, b"of node-a")
+        if isinstance(other_a, LinePeer) and "-bare" not in kind.go:
+            meta_arrives(other_a, members, b"of other-a")
+
+        for victim in (*others[1:], node_b):
+            survivors = [member for member in members if member is not victim]
+            victim.kill()
+            everybody_sees(survivors, names - {victim.name}, _VERDICT_WITHIN, f"the death of {victim.name}")
+            # It begins at incarnation 1 again, which the ring holds dead; nobody has forgotten it yet.
+            victim.start()
+            victim.join(other_a.seed)
+            everybody_sees(members, names, _NEWS_WITHIN, f"the return of {victim.name}")
+
+        for member in (*others[1:], node_b):
+            member.leave()
+            members.remove(member)
+            everybody_sees(members, {left.name for left in members}, _NEWS_WITHIN, f"{member.name} leave")
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[dict[str, Future[None]]]:
+    """The scenes of all tests that were asked for, each in a thread."""
+    wanted = [name for name in KINDS if any(f"[{name}]" in item.name for item in request.session.items)]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        yield {
+            name: pool.submit(play, KINDS[name], subnet, tmp_path_factory.mktemp(name))
+            for subnet, name in enumerate(wanted, 51)
+        }
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_ring_of_both_kinds(name: str, outcomes: dict[str, Future[None]]) -> None:
+    """Both kinds list all, notice deaths and goodbyes of each, and take back those who return."""
+    outcomes[name].result()
