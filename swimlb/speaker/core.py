@@ -140,6 +140,8 @@ class Speaker:
         return frozenset(self._announced)
 
     def step(self, event: Event, now: float) -> list[Effect]:
+        if self._phase is Phase.STOPPED:
+            return []
         match event:
             case InventoryChanged(put, removed):
                 return self._learn(put, removed, now)

@@ -1,0 +1,181 @@
+"""The speaker's core under any events in any order: what it orders and what it holds never part."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from swimlb.model import (
+    AddressRange,
+    Allocation,
+    BgpAdvertisement,
+    BgpPeer,
+    HealthCheck,
+    IpAddress,
+    L2Advertisement,
+    Pool,
+    ProbeKind,
+    Readiness,
+    Service,
+)
+from swimlb.speaker import effects as fx
+from swimlb.speaker.core import Config, Phase, Speaker
+from swimlb.speaker.events import (
+    ClaimHeard,
+    Event,
+    InventoryChanged,
+    MemberGone,
+    MemberPresent,
+    PeerStopped,
+    RingJoined,
+    RingLeft,
+    StopRequested,
+)
+from swimlb.speaker.inventory import Record, key_of
+from swimlb.speaker.presence import Presence
+
+ADDRESSES = [ip_address("192.0.2.10"), ip_address("192.0.2.11"), ip_address("2001:db8::10")]
+CHECK = HealthCheck(kind=ProbeKind.TCP, port=80)
+RECORDS: list[Record] = [
+    Pool(name="pool", ranges=(AddressRange(ip_address("192.0.2.0"), ip_address("192.0.2.255")),)),
+    L2Advertisement(name="lan"),
+    L2Advertisement(name="lan", interfaces=("eth1",)),
+    BgpAdvertisement(name="routers"),
+    BgpPeer(name="router", my_asn=64496, peer_asn=64497, peer_address=ip_address("198.51.100.1")),
+    BgpPeer(name="router", my_asn=64496, peer_asn=64498, peer_address=ip_address("198.51.100.1")),
+    Readiness(service="default/a", is_ready=True),
+    Readiness(service="default/a", is_ready=False),
+    *(
+        Allocation(
+            service=Service(namespace="default", name=name, health_check=check),
+            addresses=addresses,
+            pool="pool",
+        )
+        for name, check in (("a", CHECK), ("b", None))
+        for addresses in ((ADDRESSES[0],), (ADDRESSES[1], ADDRESSES[2]), (ADDRESSES[0], ADDRESSES[2]))
+    ),
+]
+OTHERS = st.sampled_from(["node-b", "node-c", "node-d"])
+
+
+class Play(RuleBasedStateMachine):
+    """Performs effects on a model of the world: which addresses are held, which sessions run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaker = Speaker(Config(node="node-a", is_data_path_local=True))
+        self.now = 0.0
+        self.announced: dict[IpAddress, frozenset[str] | None] = {}
+        self.local: set[IpAddress] = set()
+        self.running: set[str] = set()
+        self.stopping: set[str] = set()
+        self.is_stopped = False
+        self.has_left = False
+
+    def tell(self, event: Event) -> None:
+        self.perform(self.speaker.step(event, self.now))
+
+    def perform(self, effects: list[fx.Effect]) -> None:
+        for effect in effects:
+            assert not self.is_stopped, f"{effect} after the end"
+            match effect:
+                case fx.Announce(address, interfaces):
+                    self.announced[address] = interfaces
+                case fx.Withdraw(address):
+                    del self.announced[address]
+                case fx.AnnounceAgain(address) | fx.HandOver(address):
+                    assert address in self.announced
+                case fx.AddLocalAddress(address):
+                    assert address not in self.local
+                    self.local.add(address)
+                case fx.RemoveLocalAddress(address):
+                    self.local.remove(address)
+                case fx.StartPeer(peer):
+                    assert peer.name not in self.running | self.stopping
+                    self.running.add(peer.name)
+                case fx.StopPeer(name):
+                    self.running.remove(name)
+                    self.stopping.add(name)
+                case fx.Advertise(name):
+                    assert name in self.running
+                case fx.PublishMeta(meta):
+                    assert len(meta) <= 512
+                case fx.LeaveRing():
+                    self.has_left = True
+                case fx.Stopped():
+                    self.is_stopped = True
+                case fx.JoinRing() | fx.OwnerChanged() | fx.ConflictNoticed():
+                    pass
+
+    @rule(put=st.lists(st.sampled_from(RECORDS), max_size=4))
+    def learns(self, put: list[Record]) -> None:
+        self.tell(InventoryChanged(tuple(put)))
+
+    @rule(record=st.sampled_from(RECORDS))
+    def forgets(self, record: Record) -> None:
+        self.tell(InventoryChanged((), (key_of(record),)))
+
+    @rule(name=OTHERS, is_leaving=st.booleans())
+    def member_comes(self, name: str, is_leaving: bool) -> None:
+        self.tell(MemberPresent(name, Presence(is_leaving=is_leaving).encode()))
+
+    @rule(name=OTHERS)
+    def member_goes(self, name: str) -> None:
+        self.tell(MemberGone(name))
+
+    @rule(address=st.sampled_from(ADDRESSES))
+    def hears_a_claim(self, address: IpAddress) -> None:
+        self.tell(ClaimHeard(address, "02:00:00:00:00:0b", "eth0"))
+
+    @rule()
+    def ring_answers(self) -> None:
+        self.tell(RingJoined(1))
+
+    @rule(seconds=st.sampled_from([0.01, 0.3, 0.7, 2.0, 10.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.perform(self.speaker.advance(self.now))
+        deadline = self.speaker.next_deadline()
+        assert deadline is None or deadline > self.now, "what was due is done"
+
+    @precondition(lambda self: self.stopping)
+    @rule()
+    def peer_stops(self) -> None:
+        name = self.stopping.pop()
+        self.tell(PeerStopped(name))
+
+    @precondition(lambda self: self.has_left)
+    @rule()
+    def ring_left(self) -> None:
+        self.tell(RingLeft())
+
+    @rule()
+    def stop(self) -> None:
+        self.tell(StopRequested())
+
+    @invariant()
+    def holds_what_it_ordered(self) -> None:
+        assert self.speaker.announced == self.announced.keys()
+
+    @invariant()
+    def announces_only_what_traffic_finds_an_end_for(self) -> None:
+        assert self.announced.keys() <= self.local
+
+    def teardown(self) -> None:
+        """Whatever happened before, a stop ends in bounded time and holds nothing."""
+        self.tell(StopRequested())
+        config = Config(node="node-a")
+        for _ in range(3):
+            self.now += config.drain_max + config.leave_max
+            self.perform(self.speaker.advance(self.now))
+
+        assert self.speaker.phase is Phase.STOPPED
+        assert self.is_stopped
+        assert not self.announced
+        assert not self.local
+        assert not self.running
+
+
+TestPlay = Play.TestCase
