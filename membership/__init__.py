@@ -30,18 +30,21 @@ from membership.effects import (
 )
 from membership.errors import DecodeError, InvalidConfig
 from membership.events import (
+    EncryptionChanged,
     Event,
     JoinRequested,
     LeaveRequested,
     MetaChanged,
     PacketReceived,
     PacketUnsendable,
+    SeedsChanged,
     Started,
     StreamAccepted,
     StreamEnded,
     StreamFailed,
     StreamReceived,
 )
+from membership.keyring import Encryption, Keyring
 from membership.memberlist import Memberlist
 from membership.members import Member, State
 
@@ -53,6 +56,8 @@ __all__ = [
     "local",
     "normal",
     "wan",
+    "Encryption",
+    "Keyring",
     "Endpoint",
     "Member",
     "State",
@@ -68,6 +73,8 @@ __all__ = [
     "JoinRequested",
     "LeaveRequested",
     "MetaChanged",
+    "SeedsChanged",
+    "EncryptionChanged",
     "Effect",
     "TransportEffect",
     "SendPacket",

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 
 from membership.address import Endpoint, host_of, octets_of
 from membership.errors import InvalidConfig
+from membership.keyring import Encryption
 from membership.wire.codec import META_OCTETS_MAX, NAME_OCTETS_MAX
+from membership.wire.crypto import SealVersion
+from membership.wire.label import LABEL_OCTETS_MAX, overhead
 
 PROTOCOL_VERSIONS = (1, 5, 2)
 """PMin, PMax, PCur, as every known member sends them."""
+MESSAGE_OCTETS_MAX = 1200
+"""The longest single message, of a long name and a full meta, must fit into a packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,13 @@ class Profile:
     packet_octets_max: int = 1400
     """Gossip fills packets up to this size, which should pass the network without fragments."""
 
+    compression: bool = False
+    """Send compressed: packets that get smaller by it, and every stream. What comes in compressed is read anyway.
+
+    Off here, because a host's network has the octets to spare, and LZW in Python costs more time than all the rest of a
+    packet; on in memberlist's own profiles, as it is there.
+    """
+
     members_max: int = 16_384
     """Members known at a time, the dead included. Further ones are ignored and reported: forged joins end here."""
 
@@ -93,8 +105,7 @@ class Profile:
         for name in ("indirect_checks", "gossip_to_the_dead_time", "dead_node_reclaim_time"):
             if getattr(self, name) < 0:
                 raise InvalidConfig(name, "choose 0 or more")
-        # The longest single message, of a long name and a full meta, must fit.
-        if not 1200 <= self.packet_octets_max <= 65_507:
+        if not MESSAGE_OCTETS_MAX <= self.packet_octets_max <= 65_507:
             raise InvalidConfig(
                 "packet_octets_max", "choose a value from 1200 to 65507, the largest datagram"
             )
@@ -117,6 +128,7 @@ def lan() -> Profile:
         gossip_interval=0.2,
         push_pull_interval=30.0,
         stream_timeout=10.0,
+        compression=True,
     )
 
 
@@ -132,6 +144,7 @@ def wan() -> Profile:
         push_pull_interval=60.0,
         stream_timeout=30.0,
         reconnect_interval=5.0,
+        compression=True,
     )
 
 
@@ -147,6 +160,7 @@ def local() -> Profile:
         retransmit_mult=2,
         push_pull_interval=15.0,
         stream_timeout=1.0,
+        compression=True,
     )
 
 
@@ -166,8 +180,17 @@ class Config:
     meta: bytes = b""
     """What every member shall know of this one; see MetaChanged for later values."""
 
-    delegate_versions: tuple[int, int, int] = (0, 0, 0)
-    """Min, max and current version of the application, the same in all of the ring: 0,0,0 with MetalLB, 2,5,5 with serf."""
+    delegate_versions: tuple[int, int, int] | None = (0, 0, 0)
+    """Min, max and current version of the application, the same in all of the ring: 0,0,0 with MetalLB, 2,5,5 with serf.
+
+    None: those of the ring that is joined, 0,0,0 until then. The first join finds out, and is done once more.
+    """
+
+    label: str = ""
+    """The ring's name in front of every packet, at most 255 octets; memberlist 0.2 and MetalLB have none."""
+
+    encryption: Encryption = field(default_factory=Encryption)
+    """Keys, primary first; none: plaintext. See EncryptionChanged for later ones."""
 
     profile: Profile = field(default_factory=normal)
 
@@ -184,10 +207,19 @@ class Config:
             raise InvalidConfig("port", "choose a port from 1 to 65535")
         if len(self.meta) > META_OCTETS_MAX:
             raise InvalidConfig("meta", f"shorten it to {META_OCTETS_MAX} octets")
-        low, high, current = self.delegate_versions
+        low, high, current = self.delegate_versions or (0, 0, 0)
         if not 0 <= low <= current <= high <= 255:
             raise InvalidConfig(
                 "delegate_versions", "give min, max, current with min <= current <= max <= 255"
+            )
+
+        label = self.label.encode()
+        if len(label) > LABEL_OCTETS_MAX:
+            raise InvalidConfig("label", f"shorten it to {LABEL_OCTETS_MAX} octets")
+        around = overhead(label) + SealVersion.PADDED.overhead
+        if label and self.profile.packet_octets_max - around < MESSAGE_OCTETS_MAX:
+            raise InvalidConfig(
+                "label", f"shorten it, or let packet_octets_max be {MESSAGE_OCTETS_MAX + around} or more"
             )
 
     @property
@@ -200,4 +232,4 @@ class Config:
 
     @property
     def versions(self) -> bytes:
-        return bytes((*PROTOCOL_VERSIONS, *self.delegate_versions))
+        return bytes((*PROTOCOL_VERSIONS, *(self.delegate_versions or (0, 0, 0))))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from membership.address import Endpoint
+from membership.keyring import Encryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,23 @@ class MetaChanged:
     meta: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SeedsChanged:
+    """All seeds as they are now: new ones are joined, and those that are no longer named are not tried again.
+
+    For seeds by name, whose addresses change; JoinRequested only ever adds.
+    """
+
+    seeds: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionChanged:
+    """Other keys, or other switches, from now on."""
+
+    encryption: Encryption
+
+
 Event: TypeAlias = (
     Started
     | PacketReceived
@@ -86,4 +104,6 @@ Event: TypeAlias = (
     | JoinRequested
     | LeaveRequested
     | MetaChanged
+    | SeedsChanged
+    | EncryptionChanged
 )

@@ -8,6 +8,7 @@ table), `probe` (finding failures), `suspicion`, `awareness`, `relay` (probing f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from random import Random
 from typing import assert_never
@@ -24,6 +25,7 @@ from membership.effects import (
     RunningLate,
     UserMessageReceived,
 )
+from membership.envelope import Envelope
 from membership.errors import DecodeError
 from membership.members import Member, Record, State, Table
 from membership.outbox import Outbox
@@ -35,6 +37,7 @@ from membership.rules import Rules
 from membership.service import StreamService
 from membership.streams import Streams
 from membership.wire.codec import META_OCTETS_MAX
+from membership.wire.crypto import NONCE_OCTETS
 from membership.wire.messages import (
     Ack,
     Alive,
@@ -52,13 +55,25 @@ _LATENESS_TOLERATED = 0.5
 """Of the probe timeout: being run later than that is our own fault, and not that of those who seem silent."""
 
 
+def fresh_nonce() -> bytes:
+    """From the system's source of chance: with one key for a whole ring, nothing less will do."""
+    return os.urandom(NONCE_OCTETS)
+
+
 class Memberlist:
     """Does no I/O and reads no clock: see `membership.net.Transport` for what performs its effects."""
 
     def __init__(
-        self, config: Config, rng: Random, make_table: Callable[[Record, Random], Table] = Table
+        self,
+        config: Config,
+        rng: Random,
+        make_table: Callable[[Record, Random], Table] = Table,
+        nonces: Callable[[], bytes] = fresh_nonce,
     ) -> None:
-        """`make_table` gets our own row and our chance. Only simulations need another than the empty table."""
+        """Only simulations need other than the defaults: chance that is a function of a seed, and filled tables.
+
+        `make_table` gets our own row and our chance. `nonces` must never give the same 12 octets twice.
+        """
         self._config = config
         profile = config.profile
         local = Record(
@@ -73,9 +88,12 @@ class Memberlist:
         )
         self._table = make_table(local, rng)
         self._awareness = Awareness(profile.awareness_max_multiplier)
-        self._outbox = Outbox(profile, self._table)
+        self._envelope = Envelope(
+            config.label.encode(), config.encryption, nonces, compression=profile.compression
+        )
+        self._outbox = Outbox(profile, self._table, self._envelope)
         self._rules = Rules(config, self._table, self._awareness, self._outbox, rng)
-        streams = self._streams = Streams(self._outbox)
+        streams = self._streams = Streams(self._outbox, self._envelope)
         self._relays = Relays(config, self._outbox)
         self._prober = Prober(config, self._table, self._rules, self._awareness, self._outbox, streams, rng)
         self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
@@ -191,6 +209,11 @@ class Memberlist:
             case ev.MetaChanged():
                 assert len(event.meta) <= META_OCTETS_MAX
                 self._rules.change_meta(event.meta)
+            case ev.SeedsChanged():
+                if new := self._rejoiner.replace_seeds(event.seeds):
+                    self._push_puller.join(new)
+            case ev.EncryptionChanged():
+                self._envelope.change(event.encryption)
             case _:
                 assert_never(event)
 
@@ -217,7 +240,12 @@ class Memberlist:
     # Packets
 
     def _receive_packet(self, event: ev.PacketReceived, now: float) -> None:
-        for message in decode_packet(event.payload):
+        try:
+            payload = self._envelope.open_packet(event.payload)
+        except DecodeError as error:
+            self._outbox.tell(PacketDropped(event.source, error.reason))
+            return
+        for message in decode_packet(payload):
             try:
                 if isinstance(message, DecodeError):
                     raise message

@@ -8,10 +8,11 @@ from membership.address import Endpoint
 from membership.broadcast import BroadcastQueue, transmit_limit
 from membership.config import Profile
 from membership.effects import Effect, SendPacket
+from membership.envelope import Envelope
 from membership.members import Record, State, Table
 from membership.wire.codec import U32_MAX
 from membership.wire.messages import Message, encode
-from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, compound, with_crc
+from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, compound
 
 _FLUSH_NODES_MAX = 16
 """Our own urgent news goes straight to this many members: to all of them in most rings."""
@@ -30,9 +31,10 @@ class Urgency(IntEnum):
 class Outbox:
     """Collects the effects of a step. The queue of news is here because every packet may take from it."""
 
-    def __init__(self, profile: Profile, table: Table) -> None:
+    def __init__(self, profile: Profile, table: Table, envelope: Envelope) -> None:
         self._profile = profile
         self._table = table
+        self._envelope = envelope
         self._effects: list[Effect] = []
         self._queue = BroadcastQueue()
         self._urgency = Urgency.NONE
@@ -65,10 +67,14 @@ class Outbox:
     def send_encoded(self, target: Endpoint, encoded: bytes) -> None:
         """The same for a message whose bytes are ready."""
         if not self._queue:
-            self._effects.append(SendPacket(target, encoded))
+            self._send(target, encoded)
             return
         used = len(encoded) + PART_OVERHEAD_OCTETS + COMPOUND_OVERHEAD_OCTETS
-        self._send(target, [encoded, *self._take(self._profile.packet_octets_max - used)])
+        self._send(target, compound([encoded, *self._take(self._octets_max - used)]))
+
+    def send_bare(self, target: Endpoint, message: Message) -> None:
+        """Send a message to an address, without other news."""
+        self._send(target, encode(message))
 
     def send_alone(self, record: Record, *messages: Message) -> None:
         """Send messages to a member whose versions are known, without other news."""
@@ -83,7 +89,7 @@ class Outbox:
             return
         self._next_gossip = now + self._profile.gossip_interval
         for record in self._table.pick(self._profile.gossip_nodes, lambda record: self._hears(record, now)):
-            if parts := self._take(self._profile.packet_octets_max - COMPOUND_OVERHEAD_OCTETS):
+            if parts := self._take(self._octets_max - COMPOUND_OVERHEAD_OCTETS):
                 self._send_to(record, parts)
 
     def drain(self, now: float) -> list[Effect]:
@@ -105,7 +111,7 @@ class Outbox:
         if not receivers:
             return
         # One transmit for all of them: the rounds that follow are what makes up for loss.
-        if parts := self._take(self._profile.packet_octets_max - COMPOUND_OVERHEAD_OCTETS):
+        if parts := self._take(self._octets_max - COMPOUND_OVERHEAD_OCTETS):
             for record in receivers:
                 self._send_to(record, parts)
 
@@ -120,11 +126,14 @@ class Outbox:
             return []
         return self._queue.take(octets, transmit_limit(self._profile.retransmit_mult, len(self._table)))
 
-    def _send_to(self, record: Record, parts: list[bytes]) -> None:
-        payload = compound(parts)
-        if record.protocol_max >= _PROTOCOL_WITH_CRC:
-            payload = with_crc(payload)
-        self._effects.append(SendPacket(record.endpoint, payload))
+    @property
+    def _octets_max(self) -> int:
+        """What is left of a packet for messages. The CRC is not counted, as it is not in memberlist."""
+        return self._profile.packet_octets_max - self._envelope.overhead
 
-    def _send(self, target: Endpoint, parts: list[bytes]) -> None:
-        self._effects.append(SendPacket(target, compound(parts)))
+    def _send_to(self, record: Record, parts: list[bytes]) -> None:
+        has_crc = record.protocol_max >= _PROTOCOL_WITH_CRC
+        self._send(record.endpoint, compound(parts), has_crc=has_crc)
+
+    def _send(self, target: Endpoint, message: bytes, *, has_crc: bool = False) -> None:
+        self._effects.append(SendPacket(target, self._envelope.close_packet(message, has_crc=has_crc)))

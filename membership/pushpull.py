@@ -13,13 +13,13 @@ from random import Random
 
 from membership.address import Endpoint
 from membership.config import Config
-from membership.effects import JoinCompleted, JoinFailure, PushPullFailed, SendPacket, SendStream
+from membership.effects import JoinCompleted, JoinFailure, PushPullFailed
 from membership.errors import DecodeError
 from membership.members import State, Table
 from membership.outbox import Outbox
 from membership.rules import Rules
 from membership.streams import Exchange, Stream, Streams
-from membership.wire.messages import Alive, Dead, Suspect, encode
+from membership.wire.messages import Alive, Dead, Suspect
 from membership.wire.stream import Err, NodeState, PushPull, StreamMessage, encode_push_pull
 
 _SCALE_ABOVE = 32
@@ -96,7 +96,7 @@ class PushPuller:
 
     def serve(self, stream: Stream, request: PushPull, now: float) -> None:
         """Answer first, then merge, as memberlist does."""
-        self._outbox.tell(SendStream(stream.number, self._table_message(is_join=request.is_join)))
+        self._streams.reply(stream, self._table_message(is_join=request.is_join))
         self._streams.close(stream)
         self._merge(request, now)
 
@@ -113,7 +113,7 @@ class PushPuller:
         was_stale = self._merge(reply, now)
         if self._rules.refutations > refutations:
             # It may hold us dead, and so would not hear our gossip back from others soon.
-            self._outbox.tell(SendPacket(stream.remote, encode(self._table.local.alive())))
+            self._outbox.send_bare(stream.remote, self._table.local.alive())
             was_stale = True
         if was_stale and exchange.repeats < _REPEATS_MAX:
             # Both halves of a healed cut held the other dead. All have now heard it and refute; fetch that.

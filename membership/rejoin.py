@@ -45,6 +45,12 @@ class Rejoiner:
         self._seeds |= dict.fromkeys(seeds)
         _drop_oldest(self._seeds, _SEEDS_MAX)
 
+    def replace_seeds(self, seeds: Iterable[Endpoint]) -> list[Endpoint]:
+        """Have these seeds and no others; gives those that are new."""
+        before, self._seeds = self._seeds, {}
+        self.add_seeds(seeds)
+        return [seed for seed in self._seeds if seed not in before]
+
     @property
     def candidate_count(self) -> int:
         """Addresses that somebody may have to be found at again, at the most."""

@@ -24,14 +24,13 @@ from membership.effects import (
     MemberSuspected,
     MemberUpdated,
     NameConflict,
-    SendPacket,
 )
 from membership.errors import DecodeError
 from membership.members import Record, State, Table
 from membership.outbox import Outbox, Urgency
 from membership.suspicion import Suspicion, Suspicions
 from membership.wire.codec import U32_MAX
-from membership.wire.messages import Alive, Dead, Suspect, encode
+from membership.wire.messages import Alive, Dead, Suspect
 
 _SECOND_OPINIONS = 6
 """About how many members look for themselves when they hear of a suspicion, whatever the size of the ring."""
@@ -235,7 +234,7 @@ class Rules:
             return record is self._local and record.state == State.LEFT
         if record is self._local and source is not None and record.state == State.ALIVE:
             # Our refutation has not reached it. Gossip would in time, but its timer is running.
-            self._outbox.tell(SendPacket(source, encode(record.alive())))
+            self._outbox.send_bare(source, record.alive())
         return True
 
     def _start_suspicion(self, record: Record, message: Suspect, now: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from membership.config import Config
-from membership.effects import PacketDropped, SendStream, UserMessageReceived
+from membership.effects import PacketDropped, UserMessageReceived
 from membership.errors import DecodeError
 from membership.events import StreamAccepted, StreamReceived
 from membership.outbox import Outbox
@@ -13,6 +13,13 @@ from membership.relay import expect_our_name
 from membership.streams import Accepted, Exchange, Stream, Streams, TcpPing
 from membership.wire.messages import Ack, Ping, User, encode
 from membership.wire.stream import Err, PushPull, StreamMessage, encode_err
+
+_EXPLANATIONS = {
+    "encrypted": "Remote state is encrypted and encryption is not configured",
+    "not-encrypted": "Encryption is configured but remote state is not encrypted",
+    "undecryptable": "No installed keys could decrypt the message",
+}
+"""Refusals that the other side is told of, in the words that memberlist's operators know to look for."""
 
 
 class StreamService:
@@ -69,7 +76,7 @@ class StreamService:
                 self._push_puller.serve(stream, message, now)
             case Ping():
                 expect_our_name(self._config, message)
-                self._outbox.tell(SendStream(stream.number, encode(Ack(message.sequence))))
+                self._streams.reply(stream, encode(Ack(message.sequence)))
             case User():
                 self._outbox.tell(UserMessageReceived(stream.remote, message.payload))
             case Ack() | Err():
@@ -81,10 +88,8 @@ class StreamService:
             case Exchange():
                 self._push_puller.fail(stream, stream.purpose, reason)
             case Accepted():
-                if reason == "encrypted":
-                    # What memberlist's operators know to look for.
-                    text = encode_err("Remote state is encrypted and encryption is not configured")
-                    self._outbox.tell(SendStream(stream.number, text))
+                if (text := _EXPLANATIONS.get(reason)) is not None:
+                    self._streams.reply(stream, encode_err(text))
             case TcpPing():
                 pass
         self._streams.close(stream)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from membership.address import Endpoint
-from membership.effects import CloseStream, OpenStream
+from membership.effects import CloseStream, OpenStream, SendStream
+from membership.envelope import Envelope
 from membership.errors import DecodeError
+from membership.opener import StreamOpener
 from membership.outbox import Outbox
-from membership.wire.stream import StreamDecoder, StreamMessage
+from membership.wire.stream import StreamMessage
 
 _ACCEPTED_MAX = 128
 """As memberlist: the connection that would be one more is closed."""
@@ -47,15 +49,16 @@ class Stream:
     number: int
     remote: Endpoint
     purpose: Purpose
-    decoder: StreamDecoder
+    opener: StreamOpener
     octets: int = 0
 
 
 class Streams:
     """By number: ours are above zero, those accepted by the transport below."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, envelope: Envelope) -> None:
         self._outbox = outbox
+        self._envelope = envelope
         self._streams: dict[int, Stream] = {}
         self._last_opened = 0
         self._accepted_count = 0
@@ -65,16 +68,25 @@ class Streams:
         return len(self._streams)
 
     def open(self, target: Endpoint, payload: bytes, purpose: Purpose, timeout: float) -> None:
+        """Dial, and send one message."""
         self._last_opened += 1
-        self._streams[self._last_opened] = Stream(self._last_opened, target, purpose, StreamDecoder())
-        self._outbox.tell(OpenStream(self._last_opened, target, payload, timeout))
+        opener = StreamOpener(self._envelope, is_request=False)
+        self._streams[self._last_opened] = Stream(self._last_opened, target, purpose, opener)
+        request = self._envelope.close_stream(payload, is_request=True)
+        self._outbox.tell(OpenStream(self._last_opened, target, request, timeout))
+
+    def reply(self, stream: Stream, payload: bytes) -> None:
+        """Answer on a stream that was accepted."""
+        answer = self._envelope.close_stream(payload, is_request=False)
+        self._outbox.tell(SendStream(stream.number, answer))
 
     def accept(self, number: int, source: Endpoint) -> None:
         if self._accepted_count >= _ACCEPTED_MAX:
             self._outbox.tell(CloseStream(number))
             raise DecodeError("too-many-streams")
         self._accepted_count += 1
-        self._streams[number] = Stream(number, source, Accepted(), StreamDecoder())
+        opener = StreamOpener(self._envelope, is_request=True)
+        self._streams[number] = Stream(number, source, Accepted(), opener)
 
     def get(self, number: int) -> Stream | None:
         return self._streams.get(number)
@@ -85,7 +97,7 @@ class Streams:
         self._octets += len(data)
         if self._octets > _BUFFERED_OCTETS_MAX:
             raise DecodeError("streams-too-long")
-        return stream.decoder.feed(data)
+        return stream.opener.feed(data)
 
     def forget(self, number: int) -> Stream | None:
         """The transport is done with it."""

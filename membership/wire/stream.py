@@ -112,10 +112,6 @@ class StreamDecoder:
                 return self._decode_push_pull()
             case MessageType.COMPRESS:
                 return self._decode_compress()
-            case MessageType.ENCRYPT:
-                raise DecodeError("encrypted")
-            case MessageType.HAS_LABEL:
-                raise DecodeError("labelled")
             case _:
                 raise DecodeError("unknown-type")
 
