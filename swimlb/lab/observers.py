@@ -86,10 +86,16 @@ class ProbeRun(_Observer):
         return self.recording().between(moment, float("inf"))
 
     def answering(self, window: float = ANSWERING_WINDOW) -> str | None:
-        """The node that answered all the latest settled probes; None when some were lost or several answered."""
+        """The node that answered all settled probes of the latest window of time, alone.
+
+        None when some were lost, when several answered, or when it has not probed for that long yet.
+        """
         probes = self.recording().probes
-        latest = [probe for probe in probes if probe.sent >= probes[-1].sent - window]
-        answered = {probe.by if probe.is_answered else None for probe in latest}
+        if not probes or probes[-1].sent - probes[0].sent < window:
+            return None
+        answered = {
+            one.by if one.is_answered else None for one in probes if one.sent >= probes[-1].sent - window
+        }
         return answered.pop() if len(answered) == 1 else None
 
 
