@@ -5,7 +5,6 @@ Feed a `Responder` what happens and perform what it returns:
     step(event, now) -> list[Effect];  advance(now) -> list[Effect];  next_deadline() -> float | None
 """
 
-from announce.l2.arp_link import Tally
 from announce.l2.config import Config
 from announce.l2.effects import (
     AnnouncementHeard,
@@ -15,10 +14,11 @@ from announce.l2.effects import (
     Effect,
     FrameDropped,
     InterfaceFailed,
+    JoinGroup,
+    LeaveGroup,
     OpenInterface,
     SendFrame,
     SetFilter,
-    Unsupported,
 )
 from announce.l2.errors import InvalidConfig, MalformedFrame
 from announce.l2.events import (
@@ -27,11 +27,13 @@ from announce.l2.events import (
     DefendRequested,
     Event,
     FrameReceived,
+    GroupFailed,
     HandOverRequested,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceEvent,
     InterfaceRemoved,
+    ProbeRequested,
     ReannounceRequested,
     SendFailed,
     SocketFailed,
@@ -41,6 +43,7 @@ from announce.l2.events import (
 )
 from announce.l2.interface import DEFAULT_EXCLUDED_INTERFACES, Interface, InterfaceRules
 from announce.l2.responder import Responder
+from announce.l2.tally import Tally
 
 __all__ = [
     "Responder",
@@ -59,8 +62,10 @@ __all__ = [
     "DefendRequested",
     "WatchRequested",
     "UnwatchRequested",
+    "ProbeRequested",
     "FrameReceived",
     "SendFailed",
+    "GroupFailed",
     "SocketFailed",
     "InterfaceEvent",
     "InterfaceAdded",
@@ -70,12 +75,13 @@ __all__ = [
     "OpenInterface",
     "CloseInterface",
     "SetFilter",
+    "JoinGroup",
+    "LeaveGroup",
     "SendFrame",
     "AnnouncementHeard",
     "ClaimKind",
     "FrameDropped",
     "DropReason",
     "InterfaceFailed",
-    "Unsupported",
     "Tally",
 ]

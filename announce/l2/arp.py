@@ -127,6 +127,21 @@ def announcement(mac: bytes, address: IPv4Address) -> tuple[bytes, bytes]:
     return request, reply
 
 
+def probe(mac: bytes, address: IPv4Address) -> bytes:
+    """Ask whether anybody has an address, without having one oneself (RFC 5227 section 2.1.1)."""
+    return encode(
+        ArpFrame(
+            destination=BROADCAST,
+            source=mac,
+            operation=Operation.REQUEST,
+            sender_mac=mac,
+            sender_address=IPv4Address(0),
+            target_mac=_NOBODY,
+            target_address=address,
+        )
+    )
+
+
 def is_request(frame: bytes) -> bool:
     """Whether `decode` would accept a frame of at least 42 octets, and find a request: the same, without a packet."""
     return frame[12:22] == _REQUEST_CONSTANT and not frame[22] & 1 and frame[22:28] != _NOBODY

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class OpenInterface:
-    """Receive ARP on an interface. Nothing passes before the first SetFilter."""
+    """Receive ARP and neighbor discovery on an interface. Nothing passes before the first SetFilter."""
 
     interface: str
 
@@ -24,12 +24,29 @@ class CloseInterface:
 class SetFilter:
     """Let the kernel pass only frames that speak of these addresses, as sender or as target.
 
-    A hint: more may pass, fewer may not. None passes all ARP; it stands while the set is changing, so that no
-    question is lost between the announcement of an address and the filter that knows it.
+    A hint: more may pass, fewer may not. None passes all ARP and neighbor discovery; it stands while the set is
+    changing, so that no question is lost between the announcement of an address and the filter that knows it.
     """
 
     interface: str
-    addresses: frozenset[IPv4Address] | None
+    addresses: frozenset[IPv4Address | IPv6Address] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinGroup:
+    """Receive what is sent to a multicast group on an open interface, and say so to switches (MLD, RFC 3810).
+
+    Memberships end with CloseInterface. Each is joined once.
+    """
+
+    interface: str
+    group: IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup:
+    interface: str
+    group: IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +61,18 @@ class ClaimKind(StrEnum):
     """How another station said that it has an address."""
 
     REQUEST = "request"
+    """It asks for another address, in a request or a neighbor solicitation that comes from this one."""
     REPLY = "reply"
+    """It has answered, by a reply or a solicited neighbor advertisement."""
     GRATUITOUS = "gratuitous"
-    """Sender and target are the same address, in a request or a reply: an announcement (RFC 5227 section 3)."""
+    """An announcement: sender and target are the same address (RFC 5227 section 3), or nobody has solicited it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementHeard:
     """Another station uses an address that this node announces or watches."""
 
-    address: IPv4Address
+    address: IPv4Address | IPv6Address
     mac: bytes
     interface: str
     kind: ClaimKind
@@ -80,6 +99,20 @@ class DropReason(StrEnum):
     """The Ethernet destination is neither broadcast nor this interface."""
     NOT_ANNOUNCED = "not_announced"
     """The target is not announced here; perhaps on another interface."""
+    NOT_NDP = "not_ndp"
+    """IPv6, but neither a neighbor solicitation nor an advertisement."""
+    HOP_LIMIT = "hop_limit"
+    """It was sent from another network: neighbor discovery ends at routers."""
+    CHECKSUM = "checksum"
+    CODE = "code"
+    SOURCE = "source"
+    """The source address is a group, or a probe of an address that is in doubt breaks the rules for such."""
+    TARGET = "target"
+    """The target is a group."""
+    OPTION = "option"
+    """An option of no length, one that goes beyond the message, or a link-layer address that is not Ethernet's."""
+    SOLICITED_FLAG = "solicited_flag"
+    """An advertisement to a group that claims to be an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +129,14 @@ class InterfaceFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """The address is kept, but this version has no way to announce it (IPv6: neighbor discovery is missing)."""
-
-    address: IPv6Address
-
-
 Effect: TypeAlias = (
     OpenInterface
     | CloseInterface
     | SetFilter
+    | JoinGroup
+    | LeaveGroup
     | SendFrame
     | AnnouncementHeard
     | FrameDropped
     | InterfaceFailed
-    | Unsupported
 )

@@ -73,6 +73,16 @@ class UnwatchRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeRequested:
+    """Ask on all interfaces whether anybody has an address, without claiming it (RFC 5227 section 2.1.1, RFC 4862).
+
+    Who has it answers, which is reported for an address that is watched.
+    """
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class FrameReceived:
     """An Ethernet frame, with its header and without a VLAN tag."""
 
@@ -85,6 +95,15 @@ class SendFailed:
     """A frame could not be sent. Announcements repeat and neighbors ask again, so nothing is sent anew."""
 
     interface: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFailed:
+    """A multicast group could not be joined on an interface. It is tried again."""
+
+    interface: str
+    group: IPv6Address
     reason: str
 
 
@@ -125,7 +144,9 @@ Change: TypeAlias = (
     | DefendRequested
     | WatchRequested
     | UnwatchRequested
+    | ProbeRequested
     | SendFailed
+    | GroupFailed
     | SocketFailed
     | InterfaceEvent
 )

@@ -1,4 +1,5 @@
-"""Answers ARP for the addresses this node owns (RFC 826), announces them and listens for rivals (RFC 5227).
+"""Answers ARP (RFC 826) and neighbor discovery (RFC 4861) for the addresses this node owns, announces them, and
+listens for rivals (RFC 5227).
 
 One responder serves all interfaces of the host. Two sets meet here: the addresses that were asked for, each with the
 interfaces it may use, and the interfaces that suit. Whatever changes, an address is admitted to exactly the links
@@ -13,12 +14,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from math import inf
 from types import MappingProxyType
 from typing import assert_never
 
-from announce.l2.arp_link import ArpLink, Tally
 from announce.l2.config import Config
 from announce.l2.effects import (
     CloseInterface,
@@ -27,7 +27,6 @@ from announce.l2.effects import (
     FrameDropped,
     InterfaceFailed,
     OpenInterface,
-    Unsupported,
 )
 from announce.l2.events import (
     AnnounceRequested,
@@ -35,11 +34,13 @@ from announce.l2.events import (
     DefendRequested,
     Event,
     FrameReceived,
+    GroupFailed,
     HandOverRequested,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceRemoved,
     IpAddress,
+    ProbeRequested,
     ReannounceRequested,
     SendFailed,
     SocketFailed,
@@ -48,6 +49,8 @@ from announce.l2.events import (
     WithdrawRequested,
 )
 from announce.l2.interface import Interface, InterfaceRules
+from announce.l2.link import Link
+from announce.l2.tally import Tally
 
 
 @dataclass(slots=True, eq=False)
@@ -70,10 +73,10 @@ class Responder:
         self._rng = rng
         self._rules = InterfaceRules(config.excluded_interfaces)
         self._held: dict[IpAddress, _Held] = {}
-        self._watched: set[IPv4Address] = set()
+        self._watched: set[IpAddress] = set()
         self._interfaces: dict[str, Interface] = {}
         self._own_macs: frozenset[bytes] = frozenset()
-        self._links: dict[str, ArpLink] = {}
+        self._links: dict[str, Link] = {}
         self._reopen_at: dict[str, float] = {}
         self._complained_at: dict[tuple[str, str], float] = {}
 
@@ -94,8 +97,6 @@ class Responder:
 
     def interfaces_of(self, address: IpAddress) -> frozenset[str]:
         """Where an address is answered right now."""
-        if isinstance(address, IPv6Address):
-            return frozenset()
         return frozenset(name for name, link in self._links.items() if link.announces(address))
 
     def tally(self, address: IpAddress) -> Tally | None:
@@ -132,7 +133,7 @@ class Responder:
             case AnnounceRequested(address, interfaces):
                 return self._announce(address, interfaces, now)
             case WithdrawRequested(address):
-                self._withdraw(address, now)
+                return self._withdraw(address, now)
             case HandOverRequested(address):
                 self._hush(address)
             case ReannounceRequested(address):
@@ -143,8 +144,12 @@ class Responder:
                 return self._watch(address, now)
             case UnwatchRequested(address):
                 self._unwatch(address, now)
+            case ProbeRequested(address):
+                return [link.probe(address) for link in self._links.values()]
             case SendFailed(interface, reason):
                 return self._complain(interface, reason, now)
+            case GroupFailed(interface, group, reason):
+                return self._refuse(interface, group, reason, now)
             case SocketFailed(interface, reason):
                 return self._fail(interface, reason, now)
             case InterfaceAdded(interface) | InterfaceChanged(interface):
@@ -156,56 +161,42 @@ class Responder:
         return []
 
     def _announce(self, address: IpAddress, interfaces: frozenset[str] | None, now: float) -> list[Effect]:
-        known = self._held.get(address)
-        if known is None:
-            self._held[address] = held = _Held(interfaces)
-        else:
-            held = known
-            held.interfaces = interfaces
-        if isinstance(address, IPv6Address):
-            return [Unsupported(address)] if known is None else []
+        held = self._held.setdefault(address, _Held(interfaces))
+        held.interfaces = interfaces
         effects: list[Effect] = []
         for name, link in self._links.items():
             if not held.allows(name):
-                link.expel(address, now)
+                effects += link.expel(address, now)
             elif not link.announces(address) or link.is_hushed(address):
                 effects += link.admit(address, held.tally, now)
         return effects
 
-    def _withdraw(self, address: IpAddress, now: float) -> None:
+    def _withdraw(self, address: IpAddress, now: float) -> list[Effect]:
         self._held.pop(address, None)
-        if isinstance(address, IPv4Address):
-            for link in self._links.values():
-                link.expel(address, now)
+        return [effect for link in self._links.values() for effect in link.expel(address, now)]
 
     def _hush(self, address: IpAddress) -> None:
-        if isinstance(address, IPv4Address):
-            for link in self._links.values():
-                link.hush(address)
+        for link in self._links.values():
+            link.hush(address)
 
     def _restart(self, address: IpAddress, now: float) -> None:
-        if isinstance(address, IPv4Address):
-            for link in self._links.values():
-                link.restart(address, now)
+        for link in self._links.values():
+            link.restart(address, now)
 
     def _defend(self, address: IpAddress, now: float) -> list[Effect]:
         held = self._held.get(address)
-        if held is None or isinstance(address, IPv6Address):
-            return []
-        if now - held.defended_at < self._config.defend_interval:
+        if held is None or now - held.defended_at < self._config.defend_interval:
             return []
         held.defended_at = now
         links = [link for link in self._links.values() if not link.is_hushed(address)]
         return [effect for link in links for effect in link.announce(address)]
 
     def _watch(self, address: IpAddress, now: float) -> list[Effect]:
-        if isinstance(address, IPv6Address):
-            return [Unsupported(address)]
         self._watched.add(address)
         return [effect for link in self._links.values() for effect in link.watch(address, now)]
 
     def _unwatch(self, address: IpAddress, now: float) -> None:
-        if isinstance(address, IPv4Address) and address in self._watched:
+        if address in self._watched:
             self._watched.remove(address)
             for link in self._links.values():
                 link.unwatch(address, now)
@@ -240,6 +231,13 @@ class Responder:
         self._reopen_at[name] = now + self._config.reopen_interval
         return self._complain(name, reason, now)
 
+    def _refuse(self, name: str, group: IPv6Address, reason: str, now: float) -> list[Effect]:
+        link = self._links.get(name)
+        if link is None:
+            return []
+        link.group_refused(group, now)
+        return self._complain(name, reason, now)
+
     def _complain(self, name: str, reason: str, now: float) -> list[Effect]:
         last = self._complained_at.get((name, reason), -inf)
         if now - last < self._config.complaint_interval:
@@ -248,12 +246,12 @@ class Responder:
         return [InterfaceFailed(name, reason)]
 
     def _open(self, interface: Interface, now: float) -> list[Effect]:
-        link = ArpLink(interface, self._watched, self._config, self._rng)
+        link = Link(interface, self._watched, self._config, self._rng)
         self._links[interface.name] = link
         effects: list[Effect] = [OpenInterface(interface.name)]
         effects += link.begin(now)
         for address, held in self._held.items():
-            if isinstance(address, IPv4Address) and held.allows(interface.name):
+            if held.allows(interface.name):
                 effects += link.admit(address, held.tally, now)
         return effects
 

@@ -1,16 +1,19 @@
 """Classic BPF that lets a packet socket sleep until a frame speaks of an address of interest.
 
-The program passes ARP for IPv4 over Ethernet whose target or sender is in a set of addresses. The set is turned into
-ranges and searched by halves, twice: jumps in classic BPF only go forward, so nothing can be shared between
-the two searches. Besides, it drops what the kernel marks as not meant for this interface, among these frames of
-VLANs that the host does not have: their tag is no longer in the frame, and an answer would go to the wrong network.
+One program passes ARP for IPv4 over Ethernet whose target or sender is in a set of addresses; another one passes
+neighbor solicitations and advertisements whose target or source is. The set is turned into ranges and searched by
+halves, twice: jumps in classic BPF only go forward, so nothing can be shared between the two searches. Of an IPv6
+address the last 32 bits are compared, which tell the addresses of a LAN apart; what passes by mistake, the core drops.
+
+Besides, both drop what the kernel marks as not meant for this interface, among these frames of VLANs that the
+host does not have: their tag is no longer in the frame, and an answer would go to the wrong network.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -24,7 +27,7 @@ programs (the old one goes only when the new one is in place) fit the socket's m
 INSTRUCTIONS_MAX = 4096
 """BPF_MAXINSNS of linux/bpf_common.h."""
 
-_LOAD_WORD, _LOAD_HALF = 0x20, 0x28
+_LOAD_WORD, _LOAD_HALF, _LOAD_OCTET = 0x20, 0x28, 0x30
 _JUMP, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_GREATER_EQUAL = 0x05, 0x15, 0x25, 0x35
 _RETURN = 0x06
 
@@ -32,9 +35,11 @@ _PACKET_TYPE = 0xFFFFF000 + 4  # SKF_AD_OFF + SKF_AD_PKTTYPE of linux/filter.h
 _PACKET_MULTICAST = 2  # of linux/if_packet.h; 0 is "to us", 1 broadcast, 3 "to someone else", 4 outgoing
 _OFFSET_ETHERTYPE, _OFFSET_TYPES, _OFFSET_LENGTHS, _OFFSET_SENDER, _OFFSET_TARGET = 12, 14, 18, 28, 38
 _ARP, _ETHERNET_AND_IPV4, _SIX_AND_FOUR = 0x0806, 0x0001_0800, 0x0604
+_OFFSET_NEXT_HEADER, _OFFSET_MESSAGE, _OFFSET_SOURCE_END, _OFFSET_TARGET_END = 20, 54, 34, 74
+_IPV6, _ICMPV6, _SOLICITATION, _ADVERTISEMENT = 0x86DD, 58, 135, 136
 _WHOLE_FRAME = 0xFFFFFFFF
 _JUMP_OCTET_MAX = 255
-_ADDRESS_MAX = 0xFFFFFFFF
+_WORD_MAX = 0xFFFFFFFF
 
 
 class Instruction(NamedTuple):
@@ -48,7 +53,7 @@ class Instruction(NamedTuple):
 
 Program: TypeAlias = list[Instruction]
 Range: TypeAlias = tuple[int, int]
-"""First and last address, both inclusive."""
+"""First and last value, both inclusive."""
 
 _ACCEPT = Instruction(_RETURN, 0, 0, _WHOLE_FRAME)
 _DROP = Instruction(_RETURN, 0, 0, 0)
@@ -56,29 +61,36 @@ _MISS = Instruction(_JUMP, 0, 0, 0)
 """Stands for the jump behind the search, until the length of the search is known."""
 
 
-def build(addresses: Iterable[IPv4Address] | None, ranges_max: int = RANGES_MAX) -> Program:
+def build_arp(addresses: Iterable[IPv4Address] | None, ranges_max: int = RANGES_MAX) -> Program:
     """The program for a set of addresses; None stands for every address. The empty set passes nothing."""
-    if addresses is None:
-        return [*_header_checks(), _ACCEPT]
-    ranges = merge(addresses, ranges_max)
+    values = None if addresses is None else map(int, addresses)
+    return _build(_arp_checks(), values, (_OFFSET_TARGET, _OFFSET_SENDER), ranges_max)
+
+
+def build_ndp(addresses: Iterable[IPv6Address] | None, ranges_max: int = RANGES_MAX) -> Program:
+    """The same for neighbor discovery."""
+    values = None if addresses is None else (int(address) & _WORD_MAX for address in addresses)
+    return _build(_ndp_checks(), values, (_OFFSET_TARGET_END, _OFFSET_SOURCE_END), ranges_max)
+
+
+def _build(
+    checks: Program, wanted: Iterable[int] | None, offsets: tuple[int, int], ranges_max: int
+) -> Program:
+    if wanted is None:
+        return [*checks, _ACCEPT]
+    ranges = merge(wanted, ranges_max)
     if not ranges:
         return [_DROP]
     search = _search(ranges)
-    program = [
-        *_header_checks(),
-        Instruction(_LOAD_WORD, 0, 0, _OFFSET_TARGET),
-        *search,
-        Instruction(_LOAD_WORD, 0, 0, _OFFSET_SENDER),
-        *search,
-        _DROP,
-    ]
+    searches = [step for offset in offsets for step in (Instruction(_LOAD_WORD, 0, 0, offset), *search)]
+    program = [*checks, *searches, _DROP]
     assert len(program) <= INSTRUCTIONS_MAX
     return program
 
 
-def merge(addresses: Iterable[IPv4Address], ranges_max: int) -> list[Range]:
-    """The addresses as ascending ranges, with the smallest gaps filled until there are no more than `ranges_max`."""
-    values = sorted({int(address) for address in addresses})
+def merge(wanted: Iterable[int], ranges_max: int) -> list[Range]:
+    """The values as ascending ranges, with the smallest gaps filled until there are no more than `ranges_max`."""
+    values = sorted(set(wanted))
     if not values:
         return []
     gaps = [(after - before, after) for before, after in pairwise(values) if after - before > 1]
@@ -93,15 +105,37 @@ def pack(program: Program) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _header_checks() -> Program:
+def _arp_checks() -> Program:
     """Accept only what is for this interface and is ARP for IPv4 over Ethernet."""
+    return [
+        *_for_this_interface(),
+        *_require(_LOAD_HALF, _OFFSET_ETHERTYPE, _ARP),
+        *_require(_LOAD_WORD, _OFFSET_TYPES, _ETHERNET_AND_IPV4),
+        *_require(_LOAD_HALF, _OFFSET_LENGTHS, _SIX_AND_FOUR),
+    ]
+
+
+def _ndp_checks() -> Program:
+    """Accept only what is for this interface and is a neighbor solicitation or advertisement.
+
+    Neither has an extension header before it: fragments are forbidden (RFC 6980), and no other is of use.
+    """
+    return [
+        *_for_this_interface(),
+        *_require(_LOAD_HALF, _OFFSET_ETHERTYPE, _IPV6),
+        *_require(_LOAD_OCTET, _OFFSET_NEXT_HEADER, _ICMPV6),
+        Instruction(_LOAD_OCTET, 0, 0, _OFFSET_MESSAGE),
+        Instruction(_JUMP_EQUAL, 2, 0, _SOLICITATION),
+        Instruction(_JUMP_EQUAL, 1, 0, _ADVERTISEMENT),
+        _DROP,
+    ]
+
+
+def _for_this_interface() -> Program:
     return [
         Instruction(_LOAD_WORD, 0, 0, _PACKET_TYPE),
         Instruction(_JUMP_GREATER, 0, 1, _PACKET_MULTICAST),
         _DROP,
-        *_require(_LOAD_HALF, _OFFSET_ETHERTYPE, _ARP),
-        *_require(_LOAD_WORD, _OFFSET_TYPES, _ETHERNET_AND_IPV4),
-        *_require(_LOAD_HALF, _OFFSET_LENGTHS, _SIX_AND_FOUR),
     ]
 
 
@@ -111,9 +145,9 @@ def _require(load: int, offset: int, value: int) -> Program:
 
 def _search(ranges: list[Range]) -> Program:
     """Accept when the accumulator is in a range; else go on behind the last instruction."""
-    # Every address from the first boundary on is inside, from the second on outside, and so forth.
+    # Every value from the first boundary on is inside, from the second on outside, and so forth.
     boundaries = [boundary for first, last in ranges for boundary in (first, last + 1)]
-    if boundaries[-1] > _ADDRESS_MAX:
+    if boundaries[-1] > _WORD_MAX:
         del boundaries[-1]
     tree = _tree(boundaries, is_inside=False)
     return [
@@ -123,7 +157,7 @@ def _search(ranges: list[Range]) -> Program:
 
 
 def _tree(boundaries: list[int], *, is_inside: bool) -> Program:
-    """A binary search; `is_inside` says what addresses below the first boundary are."""
+    """A binary search; `is_inside` says what values below the first boundary are."""
     if not boundaries:
         return [_ACCEPT if is_inside else _MISS]
     middle = len(boundaries) // 2

@@ -1,6 +1,7 @@
-"""AF_PACKET sockets: ARP in and out of the interfaces of the host, behind a filter in the kernel.
+"""AF_PACKET sockets: ARP and neighbor discovery in and out of the host's interfaces, behind a filter in the kernel.
 
-A socket is bound to no protocol until its filter is in place, so not one unwanted frame is ever queued.
+Each interface has one socket for each of the two. A socket is bound to no protocol until its filter is in place, so
+not one unwanted frame is ever queued.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ import ctypes
 import errno
 import socket
 import struct
-from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias, assert_never
 
 from announce.l2 import (
     CloseInterface,
     FrameReceived,
+    GroupFailed,
+    JoinGroup,
+    LeaveGroup,
     OpenInterface,
     SendFailed,
     SendFrame,
@@ -23,14 +30,29 @@ from announce.l2 import (
     SocketFailed,
 )
 from announce.net import filter as packet_filter
+from announce.net.groups import Groups
 
 FRAMES_PER_WAKE = 64
-"""After so many frames from one interface the others, and the timers, get their turn."""
+"""After so many frames from one socket the others, and the timers, get their turn."""
 
-_ETH_P_ARP = 0x0806
+SocketEffect: TypeAlias = OpenInterface | CloseInterface | SetFilter | JoinGroup | LeaveGroup | SendFrame
+SocketEvent: TypeAlias = FrameReceived | SendFailed | SocketFailed | GroupFailed
+
+_ETH_P_ARP, _ETH_P_IPV6 = 0x0806, 0x86DD
+_ETHERTYPE_IPV6 = b"\x86\xdd"
 _SO_ATTACH_FILTER = 26
-# A frame of ARP is 42 octets, or 60 with its padding; of a longer one nobody needs the rest.
-_FRAME_OCTETS_MAX = 128
+# A frame of ARP is 42 octets, or 60 with its padding. A checksum covers all of a neighbor solicitation, whose options
+# (a nonce, a signature) have no bound but that of the frame.
+_ARP_OCTETS_MAX, _NDP_OCTETS_MAX = 128, 1514
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What belongs to one interface."""
+
+    arp: socket.socket
+    ndp: socket.socket
+    groups: Groups
 
 
 class PacketSockets:
@@ -39,11 +61,11 @@ class PacketSockets:
     Needs CAP_NET_RAW. To be used within a running event loop.
     """
 
-    def __init__(self, on_event: Callable[[FrameReceived | SendFailed | SocketFailed], None]) -> None:
+    def __init__(self, on_event: Callable[[SocketEvent], None]) -> None:
         self._on_event = on_event
-        self._sockets: dict[str, socket.socket] = {}
+        self._opened: dict[str, _Opened] = {}
 
-    def perform(self, effect: OpenInterface | CloseInterface | SetFilter | SendFrame) -> None:
+    def perform(self, effect: SocketEffect) -> None:
         """Never raises for the operating system's refusals: they are events."""
         match effect:
             case SendFrame(interface, frame):
@@ -54,56 +76,87 @@ class PacketSockets:
                 self._close(interface)
             case SetFilter(interface, addresses):
                 self._filter(interface, addresses)
+            case JoinGroup(interface, group):
+                self._join(interface, group)
+            case LeaveGroup(interface, group):
+                self._leave(interface, group)
+            case _:
+                assert_never(effect)
 
     def close(self) -> None:
-        for interface in list(self._sockets):
+        for interface in list(self._opened):
             self._close(interface)
 
     def _open(self, interface: str) -> None:
         self._close(interface)
-        try:
-            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-        except OSError as error:
-            self._on_event(SocketFailed(interface, f"cannot open a packet socket: {error.strerror}"))
-            return
-        try:
-            attach_filter(opened, ())
-            opened.bind((interface, _ETH_P_ARP))
-        except OSError as error:
-            opened.close()
-            self._on_event(SocketFailed(interface, f"cannot receive ARP: {error.strerror}"))
-            return
-        self._sockets[interface] = opened
-        asyncio.get_running_loop().add_reader(opened, self._receive, interface, opened)
+        with ExitStack() as on_failure:
+            try:
+                arp = on_failure.enter_context(_prepared_socket())
+                ndp = on_failure.enter_context(_prepared_socket())
+            except OSError as error:
+                self._on_event(SocketFailed(interface, f"cannot open a packet socket: {error.strerror}"))
+                return
+            try:
+                arp.bind((interface, _ETH_P_ARP))
+                ndp.bind((interface, _ETH_P_IPV6))
+            except OSError as error:
+                self._on_event(SocketFailed(interface, f"cannot receive from it: {error.strerror}"))
+                return
+            on_failure.pop_all()
+        self._opened[interface] = _Opened(arp, ndp, Groups(interface))
+        loop = asyncio.get_running_loop()
+        loop.add_reader(arp, self._receive, interface, arp, _ARP_OCTETS_MAX)
+        loop.add_reader(ndp, self._receive, interface, ndp, _NDP_OCTETS_MAX)
 
     def _close(self, interface: str) -> None:
-        opened = self._sockets.pop(interface, None)
+        opened = self._opened.pop(interface, None)
         if opened is not None:
-            asyncio.get_running_loop().remove_reader(opened)
-            opened.close()
+            for one in (opened.arp, opened.ndp):
+                asyncio.get_running_loop().remove_reader(one)
+                one.close()
+            opened.groups.close()
 
-    def _filter(self, interface: str, addresses: frozenset[IPv4Address] | None) -> None:
-        opened = self._sockets.get(interface)
+    def _filter(self, interface: str, addresses: frozenset[IPv4Address | IPv6Address] | None) -> None:
+        opened = self._opened.get(interface)
         if opened is None:
             return
         try:
-            attach_filter(opened, addresses)
+            attach_filters(opened.arp, opened.ndp, addresses)
         except OSError as error:
             self._fail(interface, f"cannot set the filter: {error.strerror}")
 
+    def _join(self, interface: str, group: IPv6Address) -> None:
+        opened = self._opened.get(interface)
+        if opened is None:
+            return
+        try:
+            opened.groups.join(group)
+        except OSError as error:
+            self._on_event(GroupFailed(interface, group, f"cannot join multicast groups: {error.strerror}"))
+
+    def _leave(self, interface: str, group: IPv6Address) -> None:
+        opened = self._opened.get(interface)
+        if opened is None:
+            return
+        try:
+            opened.groups.leave(group)
+        except OSError as error:
+            self._fail(interface, f"cannot leave multicast groups: {error.strerror}")
+
     def _send(self, interface: str, frame: bytes) -> None:
-        opened = self._sockets.get(interface)
+        opened = self._opened.get(interface)
         if opened is None:
             return  # Its failure has been reported, and the core may not have read that yet.
         try:
-            opened.send(frame)
+            # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
+            (opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp).send(frame)
         except OSError as error:
             self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
 
-    def _receive(self, interface: str, opened: socket.socket) -> None:
+    def _receive(self, interface: str, opened: socket.socket, octets_max: int) -> None:
         for _ in range(FRAMES_PER_WAKE):
             try:
-                frame = opened.recv(_FRAME_OCTETS_MAX)
+                frame = opened.recv(octets_max)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -121,13 +174,36 @@ class PacketSockets:
         self._on_event(SocketFailed(interface, reason))
 
 
-def attach_filter(opened: socket.socket, addresses: Iterable[IPv4Address] | None) -> None:
-    """Put a filter in place of the one before; no frame slips through in between. Raises OSError."""
-    wanted = None if addresses is None else frozenset(addresses)
+def attach_filters(
+    arp: socket.socket, ndp: socket.socket, addresses: frozenset[IPv4Address | IPv6Address] | None
+) -> None:
+    """Put filters in place of the ones before; no frame slips through in between. Raises OSError."""
+    if addresses is None:
+        _attach(arp, packet_filter.build_arp(None))
+        _attach(ndp, packet_filter.build_ndp(None))
+        return
+    ipv4 = [address for address in addresses if isinstance(address, IPv4Address)]
+    ipv6 = [address for address in addresses if isinstance(address, IPv6Address)]
+    _attach_largest(arp, lambda ranges_max: packet_filter.build_arp(ipv4, ranges_max))
+    _attach_largest(ndp, lambda ranges_max: packet_filter.build_ndp(ipv6, ranges_max))
+
+
+def _prepared_socket() -> socket.socket:
+    """A packet socket that lets nothing through yet."""
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    try:
+        _attach(opened, packet_filter.build_arp(()))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _attach_largest(opened: socket.socket, build: Callable[[int], packet_filter.Program]) -> None:
     ranges_max = packet_filter.RANGES_MAX
     while True:
         try:
-            _attach(opened, packet_filter.build(wanted, ranges_max))
+            _attach(opened, build(ranges_max))
         except OSError as error:
             if error.errno != errno.ENOMEM or ranges_max == 1:
                 raise

@@ -1,9 +1,10 @@
-"""The LAN side of *wire*: the ARP responder with its packet sockets, the host's interfaces, and addresses on `lo`."""
+"""The LAN side of *wire*: the responder with its packet sockets, the host's interfaces, and addresses on `lo`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import assert_never
 
 from announce import l2
 from announce.l2 import Interface, Responder
@@ -106,15 +107,13 @@ class Lan:
         match effect:
             case l2.OpenInterface() | l2.CloseInterface() | l2.SetFilter() | l2.SendFrame():
                 self._sockets.perform(effect)
+            case l2.JoinGroup() | l2.LeaveGroup():
+                self._sockets.perform(effect)
             case l2.AnnouncementHeard(address, mac, interface):
                 self._on_claim(ClaimHeard(address, mac.hex(":"), interface))
             case l2.FrameDropped(_, reason):
                 self.drops[reason] += 1
             case l2.InterfaceFailed(interface, reason):
                 self._log.warning("interface_failed", interface=interface, reason=reason)
-            case l2.Unsupported(address):
-                self._log.warning(
-                    "address_unsupported",
-                    address=str(address),
-                    reason="IPv6 is not announced on the LAN by this version",
-                )
+            case _:
+                assert_never(effect)

@@ -15,6 +15,8 @@ from announce.l2 import (
     Config,
     Effect,
     Event,
+    JoinGroup,
+    LeaveGroup,
     OpenInterface,
     Responder,
     SendFrame,
@@ -133,7 +135,7 @@ class Host:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case OpenInterface() | CloseInterface() | SetFilter() | SendFrame():
+            case OpenInterface() | CloseInterface() | SetFilter() | JoinGroup() | LeaveGroup() | SendFrame():
                 # A speaker lives in its network; here each socket has to be opened in the right one.
                 with namespaces.entered(self._cable.speaker):
                     self._sockets.perform(effect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -22,7 +22,7 @@ from announce.l2 import (
 )
 from announce.l2.arp import BROADCAST, ArpFrame, Operation, announcement
 from announce.net.filter import RANGES_MAX, merge
-from announce.net.packet import PacketSockets, attach_filter
+from announce.net.packet import PacketSockets, attach_filters
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
 from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP, Cable, responding, until
@@ -250,7 +250,7 @@ def test_refusals_of_the_system_are_events(cable: Cable) -> None:
         sockets.close()
 
         assert events == [
-            SocketFailed("nowhere", "cannot receive ARP: No such device"),
+            SocketFailed("nowhere", "cannot receive from it: No such device"),
             SendFailed("eth0", "cannot send: Network is down"),
         ]
 
@@ -258,12 +258,14 @@ def test_refusals_of_the_system_are_events(cable: Cable) -> None:
 
 
 def test_the_kernel_takes_the_largest_filter(cable: Cable) -> None:
-    """10,000 scattered addresses, and in place of it another one of that size."""
+    """10,000 scattered addresses of each family, and in place of it another one of that size."""
     addresses = [IPv4Address("198.18.0.0") + 7 * number for number in range(10_000)]
-    assert len(merge(addresses, RANGES_MAX)) == RANGES_MAX
+    addresses_v6 = [IPv6Address("2001:db8::") + 7 * number for number in range(10_000)]
+    assert len(merge(map(int, addresses), RANGES_MAX)) == RANGES_MAX
 
     with namespaces.entered(cable.speaker):
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    with opened:
-        attach_filter(opened, addresses)
-        attach_filter(opened, addresses[1:])
+        arp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        ndp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    with arp, ndp:
+        attach_filters(arp, ndp, frozenset({*addresses, *addresses_v6}))
+        attach_filters(arp, ndp, frozenset({*addresses[1:], *addresses_v6[1:]}))

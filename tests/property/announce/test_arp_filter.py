@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from announce.l2.arp import Operation
-from announce.net.filter import build
+from announce.net.filter import build_arp
 from tests.unit.announce.l2.playbook import frame
 from tests.unit.announce.net import bpf
 
@@ -23,7 +23,7 @@ def test_passes_exactly_the_wanted_addresses(
     wanted: frozenset[IPv4Address], sender: IPv4Address, target: IPv4Address, operation: Operation
 ) -> None:
     """Up to the cap the program decides as the set does, for neighbors of its members too."""
-    program = build(wanted)
+    program = build_arp(wanted)
 
     bpf.check(program)
     passes = bool(bpf.run(program, frame(operation, sender, target)))
@@ -38,7 +38,7 @@ def test_never_loses_a_wanted_frame_however_coarse(
     address = data.draw(st.sampled_from(sorted(wanted)))
     other = data.draw(ADDRESSES)
 
-    program = build(wanted, ranges_max)
+    program = build_arp(wanted, ranges_max)
 
     bpf.check(program)
     assert bpf.run(program, frame(Operation.REQUEST, other, address))
@@ -48,6 +48,6 @@ def test_never_loses_a_wanted_frame_however_coarse(
 @given(SETS, st.binary(max_size=80), st.integers(0, 7))
 def test_any_bytes_end_in_a_verdict(wanted: frozenset[IPv4Address], octets: bytes, packet_type: int) -> None:
     """And what is no ARP never passes."""
-    passes = bpf.run(build(wanted), octets, packet_type)
+    passes = bpf.run(build_arp(wanted), octets, packet_type)
 
     assert not passes or octets[12:14] == b"\x08\x06"

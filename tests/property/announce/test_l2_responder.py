@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 
 from announce.l2 import (
     AnnounceRequested,
+    CloseInterface,
     Config,
     DefendRequested,
     Effect,
     Event,
     FrameReceived,
+    GroupFailed,
     HandOverRequested,
     Interface,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceRemoved,
+    JoinGroup,
+    LeaveGroup,
+    OpenInterface,
+    ProbeRequested,
     ReannounceRequested,
     Responder,
     SendFailed,
@@ -28,14 +34,25 @@ from announce.l2 import (
     UnwatchRequested,
     WatchRequested,
     WithdrawRequested,
+    ndp,
 )
 from announce.l2.arp import Operation, decode
-from tests.unit.announce.l2.playbook import PEER, PEER_MAC, frame, question
+from announce.l2.ndp import announcement, solicited_node
+from tests.unit.announce.l2.playbook import (
+    NOBODY6,
+    PEER,
+    PEER6,
+    PEER_MAC,
+    VIP6,
+    frame,
+    question,
+    solicitation,
+)
 
 NAMES = st.sampled_from(["eth0", "eth1", "veth0"])
-ADDRESSES = st.sampled_from(
-    [*(IPv4Address("192.0.2.10") + offset for offset in range(4)), IPv6Address("2001:db8::1")]
-)
+V4 = [IPv4Address("192.0.2.10") + offset for offset in range(4)]
+V6 = [VIP6, VIP6 + 1, IPv6Address("2001:db8:1::aa:10")]
+ADDRESSES = st.sampled_from([*V4, *V6])
 MACS = st.sampled_from([bytes([2, 0, 0, 0, 0, number]) for number in (1, 2, 0xAA)])
 INTERFACES = st.builds(
     Interface,
@@ -56,6 +73,15 @@ FRAMES = st.one_of(
         to=MACS | st.just(b"\xff" * 6),
         sender_mac=MACS,
     ),
+    st.builds(
+        solicitation,
+        st.sampled_from([*V6, VIP6 + 7]),
+        to_mac=st.none() | MACS,
+        sender=st.sampled_from([PEER6, NOBODY6, VIP6]),
+        sender_mac=MACS,
+        link_layer=st.none() | MACS,
+    ),
+    st.builds(announcement, MACS, st.sampled_from(V6)),
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(AnnounceRequested, ADDRESSES, st.none() | st.frozensets(NAMES)),
@@ -65,7 +91,9 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(DefendRequested, ADDRESSES),
     st.builds(WatchRequested, ADDRESSES),
     st.builds(UnwatchRequested, ADDRESSES),
+    st.builds(ProbeRequested, ADDRESSES),
     st.builds(FrameReceived, NAMES, FRAMES),
+    st.builds(GroupFailed, NAMES, st.sampled_from(V6).map(solicited_node), st.just("No such device")),
     st.builds(SendFailed, NAMES, st.just("No buffer space available")),
     st.builds(SocketFailed, NAMES, st.just("Operation not permitted")),
     st.builds(InterfaceAdded, INTERFACES),
@@ -94,11 +122,26 @@ def check(responder: Responder, effects: list[Effect]) -> None:
     """No frame ever leaves that speaks for an address which is not announced on its interface."""
     for effect in effects:
         if isinstance(effect, SendFrame):
-            packet = decode(effect.frame)
-            assert len(effect.frame) == 60
-            assert isinstance(packet.sender_address, IPv4Address)
-            assert effect.interface in responder.interfaces_of(packet.sender_address)
-            assert packet.sender_mac == packet.source == responder.interfaces[effect.interface].mac
+            mac, address = spoken_for(effect.frame)
+            if address is not None:
+                assert effect.interface in responder.interfaces_of(address)
+            assert mac == effect.frame[6:12] == responder.interfaces[effect.interface].mac
+
+
+def spoken_for(octets: bytes) -> tuple[bytes | None, IPv4Address | IPv6Address | None]:
+    """Which MAC a frame tells, and for which address; no address in a probe."""
+    if octets[12:14] == b"\x86\xdd":
+        message = ndp.decode(octets)
+        if message.message is ndp.MessageType.SOLICITATION:
+            assert message.source_address == ndp.UNSPECIFIED
+            return message.source, None
+        assert not message.flags & ndp.Flag.ROUTER
+        assert message.target == message.source_address
+        return message.link_layer, IPv6Address(message.target)
+    packet = decode(octets)
+    assert len(octets) == 60
+    is_probe = packet.sender_address == IPv4Address("0.0.0.0")
+    return packet.sender_mac, None if is_probe else packet.sender_address
 
 
 @given(PLAYS)
@@ -114,9 +157,9 @@ def test_answers_for_exactly_what_it_says_it_announces(events: list[tuple[float,
     macs = {interface.mac for interface in responder.interfaces.values()}
 
     for name in responder.open_interfaces:
-        for offset in range(4):
-            address = IPv4Address("192.0.2.10") + offset
-            answers = responder.step(FrameReceived(name, question(address)), now)
+        for address in (*V4, *V6):
+            asked = question(address) if isinstance(address, IPv4Address) else solicitation(address)
+            answers = responder.step(FrameReceived(name, asked), now)
             is_answered = any(isinstance(effect, SendFrame) for effect in answers)
             assert is_answered == (name in responder.interfaces_of(address) and PEER_MAC not in macs)
 
@@ -146,3 +189,35 @@ def test_any_bytes_are_answered_or_counted(octets: bytes) -> None:
 
     assert effects
     assert responder.next_deadline() == deadline
+
+
+@given(PLAYS)
+def test_is_in_exactly_the_groups_of_what_it_announces(events: list[tuple[float, Event]]) -> None:
+    """As the kernel keeps the books: memberships end with the interface, and none is joined twice or forgotten."""
+    responder = Responder(Config(), random.Random(1))
+    joined: dict[str, set[IPv6Address]] = {}
+    now = 0.0
+    for pause, event in events:
+        now += pause
+        if isinstance(event, GroupFailed):
+            continue
+        if isinstance(event, SocketFailed):
+            joined.pop(event.interface, None)
+        for effect in (*responder.advance(now), *responder.step(event, now)):
+            match effect:
+                case OpenInterface(name):
+                    joined[name] = set()
+                case CloseInterface(name):
+                    del joined[name]
+                case JoinGroup(name, group):
+                    assert group not in joined[name]
+                    joined[name].add(group)
+                case LeaveGroup(name, group):
+                    joined[name].remove(group)
+                case _:
+                    pass
+
+    assert joined == {
+        name: {solicited_node(address) for address in V6 if name in responder.interfaces_of(address)}
+        for name in responder.open_interfaces
+    }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
-from announce.l2 import Config, Effect, Event, Interface, InterfaceAdded, Responder, SendFrame
+from announce.l2 import Config, Effect, Event, Interface, InterfaceAdded, Responder, SendFrame, ndp
 from announce.l2.arp import BROADCAST, ArpFrame, Operation, decode, encode
+from announce.l2.ndp import group_mac, solicited_node
 
 MAC = bytes.fromhex("020000000001")
 PEER_MAC = bytes.fromhex("0200000000aa")
 PEER = IPv4Address("192.0.2.99")
 VIP = IPv4Address("192.0.2.10")
 OTHER_VIP = IPv4Address("192.0.2.11")
+VIP6 = IPv6Address("2001:db8::aa:10")
+OTHER_VIP6 = IPv6Address("2001:db8::aa:11")
+PEER6 = IPv6Address("fe80::aa")
+NOBODY6 = IPv6Address("::")
 
 
 def ethernet(name: str = "eth0", *, index: int = 2, mac: bytes = MAC, is_up: bool = True) -> Interface:
@@ -73,3 +78,33 @@ def announced_at(played: list[tuple[float, Effect]], address: IPv4Address = VIP)
         and (packet := decode(effect.frame)).sender_address == address
         and packet.operation is Operation.REQUEST
     ]
+
+
+def solicitation(
+    target: IPv6Address = VIP6,
+    *,
+    to_mac: bytes | None = None,
+    to: IPv6Address | None = None,
+    sender: IPv6Address = PEER6,
+    sender_mac: bytes = PEER_MAC,
+    link_layer: bytes | None = PEER_MAC,
+) -> bytes:
+    """A neighbor asks who has an address: everybody whose address ends so, unless `to` and `to_mac` say otherwise."""
+    group = solicited_node(target)
+    return ndp.encode(
+        ndp.NdpFrame(
+            destination=group_mac(group.packed) if to_mac is None else to_mac,
+            source=sender_mac,
+            source_address=sender.packed,
+            destination_address=(to or group).packed,
+            message=ndp.MessageType.SOLICITATION,
+            flags=ndp.Flag(0),
+            target=target.packed,
+            link_layer=link_layer,
+        )
+    )
+
+
+def dad_probe(target: IPv6Address = VIP6) -> bytes:
+    """A neighbor wants to use an address, and asks first whether somebody has it."""
+    return solicitation(target, sender=NOBODY6, link_layer=None)

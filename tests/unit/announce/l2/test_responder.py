@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -27,7 +27,6 @@ from announce.l2 import (
     SendFrame,
     SetFilter,
     SocketFailed,
-    Unsupported,
     UnwatchRequested,
     WatchRequested,
     WithdrawRequested,
@@ -466,16 +465,3 @@ class TestFilter:
 
         assert effects == announcements()
         assert not [effect for _, effect in play.until(9.0) if isinstance(effect, SetFilter)]
-
-
-def test_says_that_ipv6_is_not_supported_yet() -> None:
-    """The address is kept, told once, and announced nowhere."""
-    address = IPv6Address("2001:db8::1")
-    play = Playbook(ethernet())
-
-    first = play.at(1.0, AnnounceRequested(address))
-    again = play.at(2.0, AnnounceRequested(address))
-
-    assert (first, again) == ([Unsupported(address)], [])
-    assert play.responder.addresses == {address}
-    assert play.responder.interfaces_of(address) == frozenset()

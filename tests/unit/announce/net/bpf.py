@@ -17,8 +17,8 @@ def run(program: Program, frame: bytes, packet_type: int = HOST) -> int:
         match code:
             case 0x20 | 0x28 if k == 0xFFFFF004:
                 accumulator = packet_type
-            case 0x20 | 0x28:
-                octets = 4 if code == 0x20 else 2
+            case 0x20 | 0x28 | 0x30:
+                octets = {0x20: 4, 0x28: 2, 0x30: 1}[code]
                 if k + octets > len(frame):
                     return 0
                 accumulator = int.from_bytes(frame[k : k + octets], "big")

@@ -1,0 +1,138 @@
+"""Neighbor discovery on one interface: questions are answered, groups joined, claims of others reported.
+
+Besides questions to the solicited-node group, which come from neighbors that know nothing, those to our own MAC are
+answered: that is how a neighbor finds out whether what it knows still holds (RFC 4861 section 7.3).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Set
+from ipaddress import IPv6Address
+
+from announce.l2 import ndp
+from announce.l2.effects import (
+    AnnouncementHeard,
+    ClaimKind,
+    DropReason,
+    Effect,
+    FrameDropped,
+    JoinGroup,
+    LeaveGroup,
+    SendFrame,
+)
+from announce.l2.errors import MalformedFrame
+from announce.l2.interface import Interface
+from announce.l2.tally import Tally
+
+
+class NdpLink:
+    """The IPv6 half of a `Link`."""
+
+    def __init__(self, interface: Interface, watched: Iterable[IPv6Address], rejoin_interval: float) -> None:
+        self._interface = interface
+        self._replies: dict[bytes, tuple[ndp.ReplyTemplate, Tally]] = {}
+        self._watched = {address.packed for address in watched}
+        self._groups: Counter[IPv6Address] = Counter()
+        """How many admitted addresses need each group."""
+        self._rejoin_interval = rejoin_interval
+        self._rejoin_at: float | None = None
+        self._refused: set[IPv6Address] = set()
+
+    def admit(self, address: IPv6Address, tally: Tally) -> list[Effect]:
+        """Answer for an address from now on. Admitting it twice is admitting it once."""
+        is_new = address.packed not in self._replies
+        self._prepare(address, tally)
+        group = ndp.solicited_node(address)
+        self._groups[group] += is_new
+        return [JoinGroup(self._interface.name, group)] if is_new and self._groups[group] == 1 else []
+
+    def expel(self, address: IPv6Address) -> list[Effect]:
+        """Be silent about an address that has been admitted."""
+        del self._replies[address.packed]
+        group = ndp.solicited_node(address)
+        self._groups[group] -= 1
+        if self._groups[group]:
+            return []
+        del self._groups[group]
+        self._refused.discard(group)
+        return [LeaveGroup(self._interface.name, group)]
+
+    def watch(self, address: IPv6Address) -> None:
+        self._watched.add(address.packed)
+
+    def unwatch(self, address: IPv6Address) -> None:
+        self._watched.discard(address.packed)
+
+    def update(self, interface: Interface) -> None:
+        self._interface = interface
+        for packed, (_, tally) in list(self._replies.items()):
+            self._prepare(IPv6Address(packed), tally)
+
+    def refused(self, group: IPv6Address, now: float) -> None:
+        """A group could not be joined: try again later, if it is still needed then."""
+        if group in self._groups:
+            self._refused.add(group)
+            if self._rejoin_at is None:
+                self._rejoin_at = now + self._rejoin_interval
+
+    def announcement(self, address: IPv6Address) -> tuple[bytes, ...]:
+        return (ndp.announcement(self._interface.mac, address),)
+
+    def probe(self, address: IPv6Address) -> bytes:
+        return ndp.probe(self._interface.mac, address)
+
+    def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
+        """Answer a frame, or say why not; report it if another station claims an address of interest."""
+        try:
+            heard = ndp.decode(frame)
+        except MalformedFrame as malformed:
+            return [self._dropped(malformed.reason)]
+        mac = heard.link_layer or heard.source
+        if mac in own_macs or heard.source in own_macs:
+            return [self._dropped(DropReason.OWN_FRAME)]
+        is_advertisement = heard.message is ndp.MessageType.ADVERTISEMENT
+        claimed = heard.target if is_advertisement else heard.source_address
+        effects: list[Effect] = []
+        if claimed in self._replies or claimed in self._watched:
+            effects.append(
+                AnnouncementHeard(IPv6Address(claimed), mac, self._interface.name, _kind_of(heard))
+            )
+        effects.append(self._dropped(DropReason.REPLY) if is_advertisement else self._answer(heard, mac))
+        return effects
+
+    def advance(self, now: float) -> list[Effect]:
+        if self._rejoin_at is None or self._rejoin_at > now:
+            return []
+        self._rejoin_at = None
+        refused, self._refused = self._refused, set()
+        return [JoinGroup(self._interface.name, group) for group in sorted(refused)]
+
+    def next_deadline(self) -> float | None:
+        return self._rejoin_at
+
+    def _answer(self, question: ndp.NdpFrame, mac: bytes) -> Effect:
+        if question.destination != self._interface.mac and not question.destination[0] & 1:
+            return self._dropped(DropReason.WRONG_DESTINATION)
+        prepared = self._replies.get(question.target)
+        if prepared is None:
+            return self._dropped(DropReason.NOT_ANNOUNCED)
+        template, tally = prepared
+        tally.requests_answered += 1
+        if question.source_address == ndp.UNSPECIFIED:
+            return SendFrame(
+                self._interface.name, ndp.announcement(self._interface.mac, IPv6Address(question.target))
+            )
+        return SendFrame(self._interface.name, ndp.reply(template, mac, question.source_address))
+
+    def _prepare(self, address: IPv6Address, tally: Tally) -> None:
+        self._replies[address.packed] = (ndp.reply_template(self._interface.mac, address), tally)
+
+    def _dropped(self, reason: DropReason) -> FrameDropped:
+        return FrameDropped(self._interface.name, reason)
+
+
+def _kind_of(heard: ndp.NdpFrame) -> ClaimKind:
+    if heard.message is ndp.MessageType.SOLICITATION:
+        return ClaimKind.REQUEST
+    return ClaimKind.REPLY if heard.flags & ndp.Flag.SOLICITED else ClaimKind.GRATUITOUS
