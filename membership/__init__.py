@@ -26,6 +26,7 @@ from membership.effects import (
     SendPacket,
     SendStream,
     TransportEffect,
+    UserMessageFailed,
     UserMessageReceived,
 )
 from membership.errors import DecodeError, InvalidConfig
@@ -43,6 +44,8 @@ from membership.events import (
     StreamEnded,
     StreamFailed,
     StreamReceived,
+    UserBroadcastRequested,
+    UserMessageRequested,
 )
 from membership.keyring import Encryption, Keyring
 from membership.memberlist import Memberlist
@@ -75,6 +78,8 @@ __all__ = [
     "MetaChanged",
     "SeedsChanged",
     "EncryptionChanged",
+    "UserMessageRequested",
+    "UserBroadcastRequested",
     "Effect",
     "TransportEffect",
     "SendPacket",
@@ -95,6 +100,7 @@ __all__ = [
     "PushPullFailed",
     "PacketDropped",
     "UserMessageReceived",
+    "UserMessageFailed",
     "RunningLate",
     "DecodeError",
     "InvalidConfig",

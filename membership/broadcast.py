@@ -39,13 +39,13 @@ class BroadcastQueue:
         if (tier := self._tier_of.pop(name, None)) is not None:
             del self._tiers[tier][name]
 
-    def take(self, octets: int, limit: int) -> list[bytes]:
+    def take(self, octets: int, limit: int, parts_max: int = PARTS_MAX - 1) -> list[bytes]:
         """Messages for one packet of so many octets: the least sent first, among these the newest."""
         chosen: list[str] = []
         misfits = 0
         for tier in self._tiers:
             for name in reversed(tier):
-                if octets < _MESSAGE_OCTETS_MIN or len(chosen) == PARTS_MAX - 1 or misfits == _MISFITS_MAX:
+                if octets < _MESSAGE_OCTETS_MIN or len(chosen) == parts_max or misfits == _MISFITS_MAX:
                     break
                 size = len(tier[name]) + PART_OVERHEAD_OCTETS
                 if size > octets:

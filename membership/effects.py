@@ -159,6 +159,15 @@ class UserMessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class UserMessageFailed:
+    """A message of the application was not sent, or a stream with it broke. It is not tried again."""
+
+    member: str | None
+    """None for a broadcast."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunningLate:
     """This member was not run for so long past its deadline that its verdicts were put off by as much."""
 
@@ -183,5 +192,6 @@ Effect: TypeAlias = (
     | PushPullFailed
     | PacketDropped
     | UserMessageReceived
+    | UserMessageFailed
     | RunningLate
 )

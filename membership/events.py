@@ -93,6 +93,23 @@ class EncryptionChanged:
     encryption: Encryption
 
 
+@dataclass(frozen=True, slots=True)
+class UserMessageRequested:
+    """Send octets of the application to one member; see `membership.user`."""
+
+    member: str
+    payload: bytes
+    is_reliable: bool = False
+    """By stream, up to 8 MiB, instead of by packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserBroadcastRequested:
+    """Gossip octets of the application. They ride where news of members leaves room."""
+
+    payload: bytes
+
+
 Event: TypeAlias = (
     Started
     | PacketReceived
@@ -106,4 +123,6 @@ Event: TypeAlias = (
     | MetaChanged
     | SeedsChanged
     | EncryptionChanged
+    | UserMessageRequested
+    | UserBroadcastRequested
 )

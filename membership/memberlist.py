@@ -3,7 +3,8 @@
 This class joins the parts: it takes events apart, hands each message to the part that knows what to do,
 and gives back what the parts want done. The ideas are in the parts: `rules` (what a message does to the
 table), `probe` (finding failures), `suspicion`, `awareness`, `relay` (probing for others), `outbox` and
-`broadcast` (gossip), `pushpull` (whole tables, joining), `service` (streams), `rejoin` (healing).
+`broadcast` (gossip), `pushpull` (whole tables, joining), `service` (streams), `user` (the
+application's messages), `rejoin` (healing), `envelope` (what is around every message).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from membership.relay import Relays, expect_our_name, reply_endpoint
 from membership.rules import Rules
 from membership.service import StreamService
 from membership.streams import Streams
+from membership.user import UserMessages
 from membership.wire.codec import META_OCTETS_MAX
 from membership.wire.crypto import NONCE_OCTETS
 from membership.wire.messages import (
@@ -97,7 +99,10 @@ class Memberlist:
         self._relays = Relays(config, self._outbox)
         self._prober = Prober(config, self._table, self._rules, self._awareness, self._outbox, streams, rng)
         self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
-        self._service = StreamService(config, streams, self._prober, self._push_puller, self._outbox)
+        self._user_messages = UserMessages(profile, self._table, self._outbox, streams)
+        self._service = StreamService(
+            config, streams, self._prober, self._push_puller, self._user_messages, self._outbox
+        )
         self._rejoiner = Rejoiner(config, self._table, self._outbox, rng)
         self._timed = (self._prober, self._rules, self._relays, self._push_puller, self._rejoiner)
         self._is_leaving = False
@@ -196,7 +201,7 @@ class Memberlist:
             case ev.StreamReceived():
                 self._service.receive(event, now)
             case ev.StreamEnded():
-                self._service.end(event.stream, "closed-without-answer")
+                self._service.end(event.stream, None)
             case ev.StreamFailed():
                 self._service.end(event.stream, event.reason)
             case ev.Started():
@@ -214,6 +219,10 @@ class Memberlist:
                     self._push_puller.join(new)
             case ev.EncryptionChanged():
                 self._envelope.change(event.encryption)
+            case ev.UserMessageRequested():
+                self._user_messages.send(event)
+            case ev.UserBroadcastRequested():
+                self._user_messages.broadcast(event)
             case _:
                 assert_never(event)
 

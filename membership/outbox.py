@@ -11,12 +11,14 @@ from membership.effects import Effect, SendPacket
 from membership.envelope import Envelope
 from membership.members import Record, State, Table
 from membership.wire.codec import U32_MAX
-from membership.wire.messages import Message, encode
-from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, compound
+from membership.wire.messages import Message, User, encode
+from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, PARTS_MAX, compound
 
 _FLUSH_NODES_MAX = 16
 """Our own urgent news goes straight to this many members: to all of them in most rings."""
 _PROTOCOL_WITH_CRC = 5
+_USER_BROADCASTS_MAX = 256
+"""What the application may have waiting. More is refused: it is told, and knows best what to leave out."""
 
 
 class Urgency(IntEnum):
@@ -37,6 +39,8 @@ class Outbox:
         self._envelope = envelope
         self._effects: list[Effect] = []
         self._queue = BroadcastQueue()
+        self._user_queue = BroadcastQueue()
+        self._last_user_broadcast = 0
         self._urgency = Urgency.NONE
         self._sequence = 0
         self._next_gossip: float | None = None
@@ -53,12 +57,25 @@ class Outbox:
         self._queue.put(name, encode(message))
         self._urgency = max(self._urgency, urgency)
 
+    def broadcast_user(self, message: User) -> bool:
+        """Queue a message of the application; False when there are too many already."""
+        if len(self._user_queue) >= _USER_BROADCASTS_MAX:
+            return False
+        self._last_user_broadcast += 1
+        self._user_queue.put(str(self._last_user_broadcast), encode(message))
+        return True
+
     def is_queued(self, name: str) -> bool:
         return name in self._queue
 
     @property
     def queued_count(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._user_queue)
+
+    @property
+    def message_octets_max(self) -> int:
+        """The longest message that a packet has room for."""
+        return self._octets_max - COMPOUND_OVERHEAD_OCTETS - PART_OVERHEAD_OCTETS
 
     def send(self, target: Endpoint, message: Message) -> None:
         """Send a message, and what news fits beside it."""
@@ -66,7 +83,7 @@ class Outbox:
 
     def send_encoded(self, target: Endpoint, encoded: bytes) -> None:
         """The same for a message whose bytes are ready."""
-        if not self._queue:
+        if not self._has_news():
             self._send(target, encoded)
             return
         used = len(encoded) + PART_OVERHEAD_OCTETS + COMPOUND_OVERHEAD_OCTETS
@@ -96,7 +113,7 @@ class Outbox:
         """End the step: send what is urgent, and hand over all effects."""
         if self._urgency:
             self._flush()
-        if not self._queue or len(self._table) == 1:
+        if not self._has_news() or len(self._table) == 1:
             # Alone, there is nobody to tell; whoever comes learns all from the exchange of tables.
             self._next_gossip = None
         elif self._next_gossip is None:
@@ -122,9 +139,18 @@ class Outbox:
         return record.state != State.LEFT
 
     def _take(self, octets: int) -> list[bytes]:
-        if not self._queue:
+        """News of members first; the application's gets the room that is left."""
+        if not self._has_news():
             return []
-        return self._queue.take(octets, transmit_limit(self._profile.retransmit_mult, len(self._table)))
+        limit = transmit_limit(self._profile.retransmit_mult, len(self._table))
+        parts = self._queue.take(octets, limit)
+        if self._user_queue:
+            octets -= sum(map(len, parts)) + len(parts) * PART_OVERHEAD_OCTETS
+            parts += self._user_queue.take(octets, limit, PARTS_MAX - 1 - len(parts))
+        return parts
+
+    def _has_news(self) -> bool:
+        return bool(self._queue or self._user_queue)
 
     @property
     def _octets_max(self) -> int:

@@ -96,6 +96,7 @@ class PushPuller:
 
     def serve(self, stream: Stream, request: PushPull, now: float) -> None:
         """Answer first, then merge, as memberlist does."""
+        self._adopt_versions(request)
         self._streams.reply(stream, self._table_message(is_join=request.is_join))
         self._streams.close(stream)
         self._merge(request, now)
@@ -109,6 +110,10 @@ class PushPuller:
                 raise DecodeError("refused-by-peer")
             case _:
                 raise DecodeError("unexpected-reply")
+        if self._adopt_versions(reply) and exchange.repeats < _REPEATS_MAX:
+            # It has refused our row, but it will not the next one. Nothing was gossiped yet.
+            self.exchange(stream.remote, is_join=True, join=exchange.join, repeats=exchange.repeats + 1)
+            return
         refutations = self._rules.refutations
         was_stale = self._merge(reply, now)
         if self._rules.refutations > refutations:
@@ -148,6 +153,25 @@ class PushPuller:
 
     def _table_message(self, *, is_join: bool) -> bytes:
         return encode_push_pull([record.node_state() for record in self._table], is_join=is_join)
+
+    def _adopt_versions(self, remote: PushPull) -> bool:
+        """Take on the delegate versions of the ring we meet; True when ours are others by that.
+
+        Only a member that is alone does, and only when its configuration leaves it open: a ring of members with two
+        kinds of versions exchanges no tables any more.
+        """
+        living = [node.versions for node in remote.nodes if node.state == State.ALIVE]
+        if self._config.delegate_versions is not None or len(self._table) > 1 or not living:
+            return False
+        local = self._table.local
+        before = local.versions
+        if any(map(self._rules.fits, living)) or len(living[0]) != len(before):
+            return False
+        local.versions = before[:3] + living[0][3:]
+        if all(map(self._rules.fits, living)):
+            return True
+        local.versions = before
+        return False
 
     def _merge(self, remote: PushPull, now: float) -> bool:
         """Take over what is newer. True when a member that lives there is dead here, and still is.

@@ -10,7 +10,8 @@ from membership.outbox import Outbox
 from membership.probe import Prober
 from membership.pushpull import PushPuller
 from membership.relay import expect_our_name
-from membership.streams import Accepted, Exchange, Stream, Streams, TcpPing
+from membership.streams import Accepted, Exchange, Stream, Streams, TcpPing, UserSend
+from membership.user import UserMessages
 from membership.wire.messages import Ack, Ping, User, encode
 from membership.wire.stream import Err, PushPull, StreamMessage, encode_err
 
@@ -26,12 +27,19 @@ class StreamService:
     """Hands each stream's one message to the part that it is for, and sees to it that the stream is closed."""
 
     def __init__(
-        self, config: Config, streams: Streams, prober: Prober, push_puller: PushPuller, outbox: Outbox
+        self,
+        config: Config,
+        streams: Streams,
+        prober: Prober,
+        push_puller: PushPuller,
+        user_messages: UserMessages,
+        outbox: Outbox,
     ) -> None:
         self._config = config
         self._streams = streams
         self._prober = prober
         self._push_puller = push_puller
+        self._user_messages = user_messages
         self._outbox = outbox
 
     def accept(self, event: StreamAccepted) -> None:
@@ -51,14 +59,20 @@ class StreamService:
         except DecodeError as error:
             self._refuse(stream, error.reason)
 
-    def end(self, number: int, reason: str) -> None:
-        """No complete message will come any more."""
-        if (stream := self._streams.get(number)) is not None:
-            self._streams.close(stream)
-            if isinstance(stream.purpose, Exchange):
-                self._push_puller.fail(stream, stream.purpose, reason)
-            elif isinstance(stream.purpose, Accepted):
+    def end(self, number: int, failure: str | None) -> None:
+        """No complete message will come any more: the other side has ended (no failure), or something else has."""
+        if (stream := self._streams.get(number)) is None:
+            return
+        self._streams.close(stream)
+        match stream.purpose:
+            case Exchange():
+                self._push_puller.fail(stream, stream.purpose, failure or "closed-without-answer")
+            case UserSend():
+                self._user_messages.end(stream.purpose, failure)
+            case Accepted():
                 self._outbox.tell(PacketDropped(stream.remote, "stream-incomplete"))
+            case TcpPing():
+                pass  # The probe has its own deadline.
 
     def _take(self, stream: Stream, message: StreamMessage, now: float) -> None:
         match stream.purpose:
@@ -67,6 +81,8 @@ class StreamService:
             case TcpPing():
                 if isinstance(message, Ack) and message.sequence == stream.purpose.sequence:
                     self._prober.hear_ack(message.sequence, now)
+            case UserSend():
+                self._user_messages.end(stream.purpose, "refused-by-peer")
             case Accepted():
                 self._serve(stream, message, now)
 
@@ -87,6 +103,8 @@ class StreamService:
         match stream.purpose:
             case Exchange():
                 self._push_puller.fail(stream, stream.purpose, reason)
+            case UserSend():
+                self._user_messages.end(stream.purpose, reason)
             case Accepted():
                 if (text := _EXPLANATIONS.get(reason)) is not None:
                     self._streams.reply(stream, encode_err(text))

@@ -41,7 +41,14 @@ class Exchange:
     repeats: int
 
 
-Purpose: TypeAlias = Accepted | TcpPing | Exchange
+@dataclass(frozen=True, slots=True)
+class UserSend:
+    """A message of the application for this member."""
+
+    member: str
+
+
+Purpose: TypeAlias = Accepted | TcpPing | Exchange | UserSend
 
 
 @dataclass(slots=True)
