@@ -105,6 +105,12 @@ format: setup-dev ## Bring the code into its form
 test: check go-peers ## Everything: check, simulation, real daemons, network namespaces
 	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
 
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS for all targets together
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
 	@$(PIP) install uv
