@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from announce.l2 import (
     CloseInterface,
@@ -24,6 +24,7 @@ from announce.l2 import (
 )
 from announce.l2.arp import BROADCAST, ArpFrame, Operation, decode, encode
 from announce.l2.errors import MalformedFrame
+from announce.l2.events import IpAddress
 from announce.net.links import LinkMonitor
 from announce.net.packet import PacketSockets
 from swimlb.lab import namespaces
@@ -35,7 +36,10 @@ from swimlb.runtime.recorder import Recorder
 SPEAKER_ADDRESS = IPv4Interface("192.0.2.1/24")
 CLIENT_ADDRESS = IPv4Interface("192.0.2.2/24")
 CLIENT_MAC = bytes.fromhex("0200000000cc")
+SPEAKER_ADDRESS6 = IPv6Interface("2001:db8::1/64")
+CLIENT_ADDRESS6 = IPv6Interface("2001:db8::2/64")
 VIP = IPv4Address("192.0.2.10")
+VIP6 = IPv6Address("2001:db8::aa:10")
 FILTER_SETTLE = 0.02
 _ETH_P_ARP = 0x0806
 
@@ -54,18 +58,31 @@ class Cable:
         )
         namespaces.configure(self.speaker, addresses={"eth0": str(SPEAKER_ADDRESS)})
         namespaces.configure(self.client, addresses={"eth0": str(CLIENT_ADDRESS)})
+        for name, address in ((self.speaker, SPEAKER_ADDRESS6), (self.client, CLIENT_ADDRESS6)):
+            namespaces.ip_batch([f"address add {address} dev eth0 nodad"], name)
 
-    def neighbor(self, address: IPv4Address) -> str | None:
+    def neighbor(self, address: IpAddress) -> str | None:
         """The MAC that the client's kernel has for an address."""
         entries = namespaces.ip_json(self.client, "neighbor", "show", str(address))
         return next((entry["lladdr"] for entry in entries if "lladdr" in entry), None)
+
+    def neighbor_states(self, address: IpAddress) -> set[str]:
+        """What the client's kernel thinks of what it has: REACHABLE, STALE, PROBE, FAILED, ..."""
+        entries = namespaces.ip_json(self.client, "neighbor", "show", str(address))
+        return {state for entry in entries for state in entry.get("state", [])}
+
+    def send_to(self, address: IpAddress) -> None:
+        """Have the client's kernel send a packet to an address, for which it has to know the MAC."""
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with namespaces.entered(self.client), socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.sendto(b"", (str(address), 9))
 
     def mac(self) -> str:
         return namespaces.mac_of(self.speaker)
 
 
 class Station:
-    """A raw ARP socket at the client's end, which hears all that comes."""
+    """A raw socket at the client's end, which hears all ARP that comes."""
 
     def __init__(self, cable: Cable) -> None:
         with namespaces.entered(cable.client):
@@ -90,7 +107,7 @@ class Station:
         tag = b"" if vlan is None else b"\x81\x00" + vlan.to_bytes(2, "big")
         self._socket.send(octets[:12] + tag + octets[12:])
 
-    def claim(self, target: IPv4Address, frames: tuple[bytes, ...]) -> None:
+    def send(self, *frames: bytes) -> None:
         for octets in frames:
             self._socket.send(octets)
 

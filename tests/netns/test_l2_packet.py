@@ -166,7 +166,7 @@ def test_hears_a_rival(cable: Cable) -> None:
             host.feed(AnnounceRequested(VIP))
             await asyncio.sleep(3 * FILTER_SETTLE)
 
-            station.claim(VIP, announcement(CLIENT_MAC, VIP))
+            station.send(*announcement(CLIENT_MAC, VIP))
             await until(lambda: len(host.told) >= 2, "the claim")
 
             claim = AnnouncementHeard(VIP, CLIENT_MAC, "eth0", ClaimKind.GRATUITOUS)
