@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from membership import Config, Effect, Endpoint, Profile, normal
-from swimlb.lab.simnet import Conditions, SimNet
+from membership import Config, Effect, Encryption, Endpoint, Profile, normal
+from swimlb.lab.simnet import Conditions, SimNet, crash_bound
 
 E = TypeVar("E", bound=Effect)
 
@@ -21,12 +21,18 @@ class Ring:
         *,
         conditions: Conditions | None = None,
         profile: Profile | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         self.profile = profile or normal()
         self.net = SimNet(seed, conditions, keep_trace=True)
         self.names = [f"node-{number}" for number in range(1, count + 1)]
         for number, name in enumerate(self.names, 1):
-            config = Config(name=name, address=f"192.0.2.{number}", profile=self.profile)
+            config = Config(
+                name=name,
+                address=f"192.0.2.{number}",
+                profile=self.profile,
+                encryption=encryption or Encryption(),
+            )
             self.net.add(config, self.seeds if number > 1 else ())
         assert self.net.run_until(lambda: self.all_see(self.names), 30)
 
@@ -54,12 +60,5 @@ class Ring:
         return [fact.effect for fact in self.net.facts if isinstance(fact.effect, kind)]
 
     def detection_bound(self) -> float:
-        """The longest from a crash to the last survivor's knowing, without loss and with healthy survivors.
-
-        A member is probed once in n - 1 intervals, its probe fails one interval later, the suspicion of the
-        first accuser is confirmed by then or times out, and gossip takes some rounds. Of the survivors at
-        least one must probe it; that it is the last one's turn everywhere is the worst case.
-        """
-        profile, survivors = self.profile, len(self.names) - 1
-        shortest_suspicion = profile.suspicion_mult * profile.probe_interval
-        return survivors * profile.probe_interval + 2 * profile.probe_interval + shortest_suspicion
+        """See `crash_bound`."""
+        return crash_bound(self.profile, len(self.names))
