@@ -1,8 +1,8 @@
 """One member of ours as a process: `python -m tests.interop.ring_member --name node-a --bind 127.0.0.1 ...`
 
 It speaks the same lines as go-peer/main.go: a JSON object a line on stdout (events, and answers to commands),
-one command a line on stdin (members, join ADDRESS..., meta HEX, leave, quit). It ends when stdin does, and
-after `--life` in any case.
+one command a line on stdin (members, counts, join ADDRESS..., meta HEX, user NAME HEX, broadcast HEX,
+key add|use|remove HEX, leave, quit). It ends when stdin does, and after `--life` in any case.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from random import SystemRandom
 from typing import Any
 
 import membership as ml
+from membership import metallb
 from membership.net import Transport
 from swimlb.runtime import clock
 from swimlb.runtime.driver import Driver
@@ -55,6 +56,7 @@ class Counts:
 
 class RingMember:
     def __init__(self, config: ml.Config) -> None:
+        self._keyring = config.encryption.keyring
         self._memberlist = ml.Memberlist(config, SystemRandom())
         self._transport = Transport(config.endpoint, self._feed, config.profile.stream_timeout)
         self._driver: Driver[ml.Event, ml.Effect] = Driver(
@@ -97,6 +99,16 @@ class RingMember:
             case ["meta", octets]:
                 self._driver.feed(ml.MetaChanged(bytes.fromhex(octets)))
                 emit(answer="meta", error="")
+            case ["user", member, octets]:
+                self._driver.feed(ml.UserMessageRequested(member, bytes.fromhex(octets)))
+                emit(answer="user", error="")
+            case ["broadcast", octets]:
+                self._driver.feed(ml.UserBroadcastRequested(bytes.fromhex(octets)))
+                emit(answer="broadcast", error="")
+            case ["key", "add" | "use" | "remove" as how, octets]:
+                self._keyring = getattr(self._keyring, how)(bytes.fromhex(octets))
+                self._driver.feed(ml.EncryptionChanged(ml.Encryption(keyring=self._keyring)))
+                emit(answer="key", error="")
             case ["leave"]:
                 self._driver.feed(ml.LeaveRequested())
             case _:
@@ -154,23 +166,37 @@ def tell(effect: ml.Effect) -> None:
             emit(event=type(effect).__name__)
 
 
+def versions(text: str) -> tuple[int, int, int] | None:
+    if text == "any":
+        return None
+    low, high, current = map(int, text.split(","))
+    return low, high, current
+
+
 def parse() -> tuple[ml.Config, float]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--bind", required=True)
     parser.add_argument("--port", type=int, default=7946)
     parser.add_argument("--profile", choices=PROFILES, default="lan")
-    parser.add_argument("--delegate-versions", default="0,0,0")
+    parser.add_argument("--delegate-versions", default="0,0,0", help="min,max,current; `any`: the ring's")
+    parser.add_argument("--label", default="")
+    parser.add_argument("--key", default="", help="in hex, separated by commas; the first one encrypts")
+    parser.add_argument("--metallb-secret", default="", help="make the keys as MetalLB does")
     parser.add_argument("--meta", default="", help="in hex")
     parser.add_argument("--life", type=float, default=300.0, help="seconds, then the process ends")
     options = parser.parse_args()
-    low, high, current = map(int, options.delegate_versions.split(","))
+    keyring = ml.Keyring(tuple(map(bytes.fromhex, filter(None, options.key.split(",")))))
+    if options.metallb_secret:
+        keyring = metallb.keyring(options.metallb_secret.encode())
     config = ml.Config(
         name=options.name,
         address=options.bind,
         port=options.port,
         meta=bytes.fromhex(options.meta),
-        delegate_versions=(low, high, current),
+        delegate_versions=versions(options.delegate_versions),
+        label=options.label,
+        encryption=ml.Encryption(keyring=keyring),
         profile=PROFILES[options.profile](),
     )
     return config, options.life

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from swimlb.lab.waiting import pause, wait_until
-from tests.interop.ring_peers import GO_PEERS, GoPeer, LinePeer, OurPeer, RingPeer, SerfPeer
+from tests.interop.ring_peers import GO_PEERS, GoPeer, LinePeer, OurPeer, RingPeer, SerfPeer, serf_key
 
 pytestmark = [
     pytest.mark.interop,
@@ -61,18 +61,39 @@ class Kind:
         return GoPeer(release, name, address, directory, *self.go)
 
 
+KEY_16, KEY_24, KEY_32 = bytes(range(16)), bytes(range(24)), bytes(range(32))
+SECRET = "c3dpbWxiLXRlc3Qtc2Vjcm"  # 22 characters, as MetalLB's controller makes them.
+SECRET_KEY = (SECRET.encode() + bytes.fromhex("e3b0c44298fc1c149afb")).hex()
+
 KINDS = {
     "current": Kind(others=("0.7.0", "0.7.0"), quiet=60.0),
-    "metallb": Kind(others=("0.5.1", "0.5.1"), go=("-bare",)),
+    "current-sealed": Kind(
+        others=("0.7.0", "0.7.0"),
+        ours=("--label", "ring-a", "--key", KEY_16.hex()),
+        go=("-label", "ring-a", "-key", KEY_16.hex()),
+    ),
+    "metallb": Kind(
+        others=("0.5.1", "0.5.1"), ours=("--metallb-secret", SECRET), go=("-bare", "-key", SECRET_KEY)
+    ),
     "debian": Kind(others=("0.2.2", "0.2.2")),
+    "debian-padded": Kind(
+        others=("0.2.2", "0.2.2"), ours=("--key", KEY_24.hex()), go=("-protocol", "1", "-key", KEY_24.hex())
+    ),
     "serf": Kind(others=("serf", "serf"), ours=("--delegate-versions", SERF)),
+    "serf-sealed": Kind(
+        others=("serf", "serf"),
+        ours=("--delegate-versions", "any", "--key", KEY_32.hex()),
+        serf=(serf_key(KEY_32),),
+    ),
     "mixed": Kind(
         others=("0.2.2", "0.7.0", "serf"),
-        ours=("--delegate-versions", SERF),
-        go=("-delegate-versions", SERF),
+        ours=("--delegate-versions", SERF, "--key", KEY_32.hex()),
+        go=("-delegate-versions", SERF, "-key", KEY_32.hex()),
+        serf=(serf_key(KEY_32),),
         quiet=60.0,
     ),
 }
+"""MetalLB's way is the key of its secret and no delegate; padding is what speaking protocol 1 means."""
 
 
 def everybody_sees(watchers: Sequence[RingPeer], names: set[str], within: float, what: str) -> None:
@@ -107,6 +128,14 @@ def meta_arrives(sender: LinePeer, receivers: Sequence[RingPeer], meta: bytes) -
             )
 
 
+def messages_arrive(other: LinePeer, ours: LinePeer) -> None:
+    """The application's octets, in both directions."""
+    for sender, receiver, payload in ((other, ours, b"from other"), (ours, other, b"from ours")):
+        start = len(receiver.lines)
+        sender.do(f"user {receiver.name} {payload.hex()}")
+        receiver.wait_for({"event": "user", "payload": payload.hex()}, start)
+
+
 def play(kind: Kind, subnet: int, directory: Path) -> None:
     """Joins in both directions, peace, news, deaths, returns and goodbyes of every kind."""
     others, (node_a, node_b) = kind.members(subnet, directory)
@@ -126,6 +155,7 @@ def play(kind: Kind, subnet: int, directory: Path) -> None:
         meta_arrives(node_a, members, b"of node-a")
         if isinstance(other_a, LinePeer) and "-bare" not in kind.go:
             meta_arrives(other_a, members, b"of other-a")
+            messages_arrive(other_a, node_b)
 
         for victim in (*others[1:], node_b):
             survivors = [member for member in members if member is not victim]
@@ -159,3 +189,34 @@ def outcomes(
 def test_a_ring_of_both_kinds(name: str, outcomes: dict[str, Future[None]]) -> None:
     """Both kinds list all, notice deaths and goodbyes of each, and take back those who return."""
     outcomes[name].result()
+
+
+def test_keys_are_changed_and_nobody_is_lost(tmp_path: Path) -> None:
+    """All learn the new key, then all use it, then all forget the old one; nobody complains at any time."""
+    old, new = KEY_16.hex(), KEY_32.hex()
+    members = [
+        GoPeer("0.7.0", "other-a", "127.0.50.1", tmp_path, "-key", old, "-profile", "local"),
+        GoPeer("0.5.1", "other-b", "127.0.50.2", tmp_path, "-key", old, "-profile", "local"),
+        OurPeer("node-a", "127.0.50.11", tmp_path, "--key", old, "--profile", "local"),
+        OurPeer("node-b", "127.0.50.12", tmp_path, "--key", old, "--profile", "local"),
+    ]
+    names = {member.name for member in members}
+    with ExitStack() as stack:
+        for member in members:
+            stack.enter_context(member).start()
+            member.join(members[0].seed)
+        everybody_sees(members, names, _NEWS_WITHIN, "all")
+
+        for change in (f"key add {new}", f"key use {new}", f"key remove {old}"):
+            for member in members:
+                member.do(change)
+                nobody_complains(members, 0.5)
+        nobody_complains(members, 3.0)
+
+        everybody_sees(members, names, 0.0, "all under the new key")
+        newcomer = stack.enter_context(
+            OurPeer("node-c", "127.0.50.13", tmp_path, "--key", new, "--profile", "local")
+        )
+        newcomer.start()
+        newcomer.join(members[0].seed)
+        everybody_sees([*members, newcomer], {*names, "node-c"}, _NEWS_WITHIN, "who has only the new key")
