@@ -74,8 +74,11 @@ def test_answers_the_probes_of_a_neighbor_that_knows_the_address_already(cable: 
             await until(lambda: cable.neighbor(VIP6), "the first answer")
             await until(lambda: "STALE" in cable.neighbor_states(VIP6), "the entry to expire")
 
-            cable.send_to(VIP6)
-            await until(lambda: unicast_questions(host), "the probe")
+            def has_probed() -> bool:
+                cable.send_to(VIP6)
+                return bool(unicast_questions(host))
+
+            await until(has_probed, "the probe")
             await asyncio.sleep(0.5)  # Three probes at 50 ms without an answer would be a failure by now.
 
             assert cable.neighbor_states(VIP6) in ({"REACHABLE"}, {"STALE"})
