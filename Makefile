@@ -105,6 +105,10 @@ format: setup-dev ## Bring the code into its form
 test: check go-peers ## Everything: check, simulation, real daemons, network namespaces
 	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
 
+.PHONY: sim
+sim: setup-dev ## Play 200 lives of a ring in virtual time, with faults, and check what must hold: under a minute
+	@$(BIN)/python -m swimlb.lab.sim --seeds 200
+
 FUZZ_SECONDS ?= 60
 
 .PHONY: fuzz

@@ -147,7 +147,6 @@ class Table:
         for record in forgotten:
             self._unindex(record)
             self._drop(record)
-        self._cursor = min(self._cursor, len(self._order))
         return forgotten
 
     def next_to_probe(self) -> Record | None:
@@ -203,3 +202,4 @@ class Table:
         if last is not record:
             self._order[record.position] = last
             last.position = record.position
+        self._cursor = min(self._cursor, len(self._order))

@@ -180,6 +180,10 @@ class SimNet:
         self._wire.heal()
         self._report(IncidentKind.HEAL)
 
+    def packet_delays(self, sender: str, receiver: str) -> tuple[float, ...]:
+        """When a packet of another protocol would arrive on this path, as often as it does; () when it is lost."""
+        return self._wire.packet_delays(sender, receiver)
+
     # Time
 
     def run_for(self, duration: float) -> None:
