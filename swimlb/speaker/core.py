@@ -14,13 +14,14 @@ The life of a speaker:
     starting ──first inventory──► joining ──the ring answered──► running ──stop──► draining ──► leaving ──► stopped
 
 starting: BGP waits for nothing but its configuration. joining: the node is a member, but announces nothing on the
-LAN until the ring has told it who else is alive. draining: the others are told by gossip, every address is handed
+LAN until the ring has told it who else is alive, and says so in its gossip meta, so that nobody hands an address
+over to it before it is ready. draining: the others are told by gossip, every address is handed
 over and every route withdrawn. leaving: the ring is told goodbye. Both ends are bounded in time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
 
@@ -72,6 +73,11 @@ class Config:
 
     Longer than gossip needs to tell the successor (one round, 0.2 s at most) and than a busy node needs to act.
     """
+    handover_nudge: float = 0.3
+    """When a leaving owner that has heard nothing announces once more, so that its successor defends the address.
+
+    A successor that was cut off and never noticed has no reason of its own to announce: it was the owner all along.
+    """
     claim_memory: float = 2.0
     """A claim heard this short a time before the plan names another owner was that owner's."""
     defence_delay: float = 0.5
@@ -82,6 +88,8 @@ class Config:
     """
     join_max: float = 3.0
     """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
+    ring_settle: float = 0.2
+    """From the first member that is heard of to announcing: the table of that member is known by then."""
     drain_max: float = 3.0
     leave_max: float = 1.0
     linger: float = 0.1
@@ -97,6 +105,16 @@ class Phase(Enum):
     STOPPED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class _Handover:
+    ends_at: float
+    nudge_at: float | None
+
+    @property
+    def deadline(self) -> float:
+        return self.ends_at if self.nudge_at is None else self.nudge_at
+
+
 class Speaker:
     """The decision maker of the *wire* process."""
 
@@ -105,11 +123,11 @@ class Speaker:
         self._phase = Phase.STARTING
         self._phase_ends_at: float | None = None
         self._inventory = Inventory(config.node)
-        self._inventory.presences[config.node] = Presence()
+        self._inventory.presences[config.node] = Presence(is_joining=True)
         self._plan = Plan()
         self._announced: dict[IpAddress, frozenset[str] | None] = {}
-        self._handing_over: dict[IpAddress, float] = {}
-        """Deadline by address; a subset of `_announced`."""
+        self._handing_over: dict[IpAddress, _Handover] = {}
+        """A subset of `_announced`."""
         self._claims: dict[IpAddress, float] = {}
         """When a foreign claim was last heard."""
         self._defend_at: dict[IpAddress, float] = {}
@@ -118,8 +136,6 @@ class Speaker:
         self._peers: dict[str, BgpPeer] = {}
         self._peers_stopping: set[str] = set()
         self._advertised: dict[str, frozenset[Route]] = {}
-        self._lost: set[str] = set()
-        """Members that went away and may come back believing that they own something."""
 
     @property
     def phase(self) -> Phase:
@@ -165,9 +181,12 @@ class Speaker:
 
     def advance(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for address, until in list(self._handing_over.items()):
-            if until <= now:
+        for address, handover in list(self._handing_over.items()):
+            if handover.ends_at <= now:
                 effects += self._free(address)
+            elif handover.deadline <= now:
+                self._handing_over[address] = replace(handover, nudge_at=None)
+                effects += [Announce(address, self._announced[address]), HandOver(address)]
         for address, at in list(self._defend_at.items()):
             if at <= now:
                 del self._defend_at[address]
@@ -179,7 +198,8 @@ class Speaker:
 
     def next_deadline(self) -> float | None:
         phase_ends_at = () if self._phase_ends_at is None else (self._phase_ends_at,)
-        return min((*self._handing_over.values(), *self._defend_at.values(), *phase_ends_at), default=None)
+        handovers = (handover.deadline for handover in self._handing_over.values())
+        return min((*handovers, *self._defend_at.values(), *phase_ends_at), default=None)
 
     # What is known
 
@@ -188,7 +208,7 @@ class Speaker:
             self._inventory.remove(key)
         for record in put:
             self._inventory.put(record)
-        effects = self._refresh_presence(is_leaving=self._is_stopping)
+        effects = self._refresh_presence()
         if self._phase is Phase.STARTING:
             self._phase, self._phase_ends_at = Phase.JOINING, now + self._config.join_max
             effects.append(JoinRing())
@@ -197,25 +217,27 @@ class Speaker:
     def _joined(self, now: float) -> list[Effect]:
         if self._phase is Phase.JOINING:
             self._phase, self._phase_ends_at = Phase.RUNNING, None
-        return self._replan(now)
+        return self._refresh_presence() + self._replan(now)
 
     def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
         if name == self._config.node:
             return []
+        is_new = name not in self._inventory.presences
         self._inventory.presences[name] = presence
+        if self._phase is Phase.JOINING and self._phase_ends_at is not None:
+            # Whoever answered has told of all others; seeds that are down need not be waited for.
+            self._phase_ends_at = min(self._phase_ends_at, now + self._config.ring_settle)
         effects = self._replan(now)
-        if name in self._lost:
-            # While it was cut off it may have announced addresses of ours, and neighbours may have believed it.
-            self._lost.discard(name)
+        if is_new and not presence.is_joining:
+            # It was running where this node could not see it, and may have announced what is ours.
             effects += [
                 AnnounceAgain(address) for address in self._announced if address not in self._handing_over
             ]
         return effects
 
     def _member_gone(self, name: str, now: float) -> list[Effect]:
-        if self._inventory.presences.pop(name, None) is None:
+        if name == self._config.node or self._inventory.presences.pop(name, None) is None:
             return []
-        self._lost.add(name)
         return self._replan(now)
 
     def _claim_heard(self, claim: ClaimHeard, now: float) -> list[Effect]:
@@ -230,8 +252,12 @@ class Speaker:
         self._defend_at[address] = now + self._config.defence_delay
         return [ConflictNoticed(address, claim.mac, claim.interface)]
 
-    def _refresh_presence(self, *, is_leaving: bool) -> list[Effect]:
-        presence = Presence.of(is_leaving=is_leaving, unready_services=self._inventory.unready_services())
+    def _refresh_presence(self) -> list[Effect]:
+        presence = Presence.of(
+            is_leaving=self._is_stopping,
+            is_joining=self._phase in (Phase.STARTING, Phase.JOINING),
+            unready_services=self._inventory.unready_services(),
+        )
         if presence == self._inventory.presences[self._config.node]:
             return []
         self._inventory.presences[self._config.node] = presence
@@ -282,7 +308,8 @@ class Speaker:
             return self._free(address)
         if address in self._handing_over:
             return []
-        self._handing_over[address] = now + self._config.handover_max
+        config = self._config
+        self._handing_over[address] = _Handover(now + config.handover_max, now + config.handover_nudge)
         return [HandOver(address)]
 
     def _free(self, address: IpAddress) -> list[Effect]:
@@ -342,7 +369,7 @@ class Speaker:
         self._phase, self._phase_ends_at = Phase.DRAINING, now + self._config.drain_max
         effects: list[Effect] = []
         if was_member:
-            effects += self._refresh_presence(is_leaving=True)
+            effects += self._refresh_presence()
             effects += self._replan(now)
         for name in list(self._peers):
             effects += self._stop_peer(name)

@@ -51,6 +51,32 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Defend:
+    """A stranger uses the address: say that it is this node's, no more often than RFC 5227 allows."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Report who announces the address, although this node does not."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask on the LAN who has the address; the answer is a claim heard, as the address is watched."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class StartPeer:
     peer: BgpPeer
 
@@ -98,11 +124,22 @@ class OwnerChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConflictNoticed:
-    """Somebody else claims an address that is this node's by the plan."""
+    """Somebody else claims an address that is this node's by the plan. Told now and then while it lasts."""
 
     address: IpAddress
     mac: str
     interface: str
+    member: str | None = None
+    """Who that is; None: a stranger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """A member that gossip had lost is alive and comes first for the address, so this node is silent about it."""
+
+    address: IpAddress
+    member: str
+    mac: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +147,18 @@ class Stopped:
     """Nothing is held any more: the process may end."""
 
 
-LanEffect: TypeAlias = AddLocalAddress | RemoveLocalAddress | Announce | AnnounceAgain | HandOver | Withdraw
+LanEffect: TypeAlias = (
+    AddLocalAddress
+    | RemoveLocalAddress
+    | Announce
+    | AnnounceAgain
+    | HandOver
+    | Withdraw
+    | Defend
+    | Watch
+    | Unwatch
+    | Ask
+)
 PeerEffect: TypeAlias = StartPeer | StopPeer | Advertise
 RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
-Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | OwnerChanged | ConflictNoticed | Stopped
+Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | OwnerChanged | ConflictNoticed | Yielded | Stopped

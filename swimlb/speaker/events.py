@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from swimlb.model import IpAddress
 from swimlb.speaker.inventory import Record
+from swimlb.speaker.links import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,18 @@ class MemberGone:
 
 @dataclass(frozen=True, slots=True)
 class ClaimHeard:
-    """Somebody else announced, or answered for, an address that this node announces."""
+    """Somebody else announced, or answered for, an address that this node announces or watches."""
 
     address: IpAddress
     mac: str
     interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinksChanged:
+    """The interfaces of this node on which it can be heard are these now."""
+
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ Event: TypeAlias = (
     | MemberPresent
     | MemberGone
     | ClaimHeard
+    | LinksChanged
     | PeerStopped
     | RingLeft
     | StopRequested

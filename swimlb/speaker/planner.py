@@ -2,8 +2,8 @@
 
 For each Service that has addresses:
 
-    L2    the advertisements of its pool → the live members they include → those that may serve it → the order of
-          succession. The first one announces all addresses of the Service.
+    L2    the advertisements of its pool → the live members they include → those that may serve it and can be heard
+          where it is → the order of succession. The first one announces all addresses of the Service.
     BGP   the advertisements of its pool that include this node → one route per address, advertisement and peer,
           as long as this node may serve it. Every such node does so at once: ECMP is the router's business.
 
@@ -34,6 +34,7 @@ from swimlb.model import (
 )
 from swimlb.speaker.election import succession
 from swimlb.speaker.inventory import Inventory
+from swimlb.speaker.links import Reach, SubnetRule
 
 _RoutesByPrefix: TypeAlias = dict[IpNetwork, list[Route]]
 
@@ -43,10 +44,13 @@ EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 class Reason(StrEnum):
     """Why this node does not announce. The names are an interface: statuses, metrics and `swimlb why` show them."""
 
+    NO_INTERFACE = "NoInterface"
+    NO_SUBNET = "NoSubnet"
     NO_READY_ENDPOINT = "NoReadyEndpoint"
     NODE_EXCLUDED = "NodeExcluded"
     NODE_NETWORK_UNAVAILABLE = "NodeNetworkUnavailable"
     NODE_NOT_SELECTED = "NodeNotSelected"
+    NODE_JOINING = "NodeJoining"
     NODE_LEAVING = "NodeLeaving"
     NO_MATCHING_ADVERTISEMENT = "NoMatchingAdvertisement"
     SHARED_ADDRESS_WITH_SERVICE_SELECTORS = "SharedAddressWithServiceSelectors"
@@ -90,16 +94,24 @@ class Plan:
         return {address: duty.interfaces for address, duty in self.duties.items() if duty.owner == node}
 
 
-def plan(inventory: Inventory, *, is_exclude_label_ignored: bool = False) -> Plan:
+def plan(
+    inventory: Inventory,
+    *,
+    is_exclude_label_ignored: bool = False,
+    subnet_rule: SubnetRule = SubnetRule.PREFER,
+) -> Plan:
     """Compute the whole plan of `inventory.this_node`."""
-    return _Planner(inventory, is_exclude_label_ignored).plan()
+    return _Planner(inventory, is_exclude_label_ignored, subnet_rule).plan()
 
 
 class _Planner:
-    def __init__(self, inventory: Inventory, is_exclude_label_ignored: bool) -> None:
+    def __init__(
+        self, inventory: Inventory, is_exclude_label_ignored: bool, subnet_rule: SubnetRule
+    ) -> None:
         self._inventory = inventory
         self._this_node = inventory.this_node
         self._is_exclude_label_ignored = is_exclude_label_ignored
+        self._subnet_rule = subnet_rule
         self._withheld: dict[tuple[str, str], Reason] = {}
 
     def plan(self) -> Plan:
@@ -150,6 +162,7 @@ class _Planner:
         # A node that can serve all of them, or, where there is none, any that can serve one.
         candidates = eligible[0].intersection(*eligible) or eligible[0].union(*eligible)
         including = tuple(advertisements.values())
+        candidates = self._nearest(candidates, sharers, including)
         order = succession(address, candidates, {node: self._score(node, including) for node in candidates})
         duty = Duty(order, self._interfaces(order[0], including) if order else None)
         if duty.owner not in (None, self._this_node):
@@ -178,7 +191,39 @@ class _Planner:
         labels = self._inventory.labels_of(node)
         if not any(any_matches(entry.node_selectors, labels) for entry in of_service):
             return Reason.NODE_NOT_SELECTED
-        return self._node_refusal(node) or self._endpoint_refusal(node, allocation)
+        if self._inventory.presences[node].is_joining:
+            return Reason.NODE_JOINING
+        return (
+            self._node_refusal(node)
+            or self._endpoint_refusal(node, allocation)
+            or self._reach_refusal(node, allocation, of_service)
+        )
+
+    def _reach_refusal(
+        self, node: str, allocation: Allocation, of_service: Iterable[L2Advertisement]
+    ) -> Reason | None:
+        reach = self._inventory.presences[node].reach(
+            allocation.addresses, self._interfaces(node, of_service)
+        )
+        if reach is Reach.NONE:
+            return Reason.NO_INTERFACE
+        is_too_far = reach is Reach.OFF_SUBNET and self._subnet_rule is SubnetRule.REQUIRE
+        return Reason.NO_SUBNET if is_too_far else None
+
+    def _nearest(
+        self, candidates: set[str], sharers: list[Allocation], advertisements: tuple[L2Advertisement, ...]
+    ) -> set[str]:
+        """Candidates that have the subnets of all addresses; all of them where there is no such node."""
+        if self._subnet_rule is not SubnetRule.PREFER:
+            return candidates
+        addresses = {address for allocation in sharers for address in allocation.addresses}
+        near = {
+            node
+            for node in candidates
+            if self._inventory.presences[node].reach(addresses, self._interfaces(node, advertisements))
+            is Reach.ON_SUBNET
+        }
+        return near or candidates
 
     def _score(self, node: str, advertisements: Iterable[L2Advertisement]) -> int:
         labels = self._inventory.labels_of(node)

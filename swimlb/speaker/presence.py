@@ -2,12 +2,15 @@
 
     octets 0-3   "slb1"
     octet  4     flags: bit 0, this node is leaving (a planned stop: hand its addresses over now);
-                 bit 1, it has no ready endpoint at all
+                 bit 1, it has no ready endpoint at all;
+                 bit 2, it is joining: it does not announce anything on the LAN yet;
+                 bit 3, what follows are all of its links, otherwise there are more or it did not tell
+    octets 5-6   how many octets the links take, which stand here (`swimlb.speaker.links`)
     the rest     4 octets each: Services for which this node has no ready endpoint (standalone mode; in Kubernetes
                  the EndpointSlices tell everybody)
 
-Meta of any other form is a member of another make (a MetalLB speaker, a serf agent): it is present, not leaving, and
-ready for everything.
+Meta of any other form is a member of another make (a MetalLB speaker, a serf agent): it is present, neither joining
+nor leaving, ready for everything, and able to carry every address.
 """
 
 from __future__ import annotations
@@ -16,15 +19,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from swimlb.model import IpAddress
+from swimlb.speaker.links import Link, Reach, decode_links, encode_links, reach, tellable
+
 META_OCTETS_MAX = 512
 """memberlist's limit."""
 
 _MAGIC = b"slb1"
 _LEAVING = 0x01
 _UNREADY_FOR_ALL = 0x02
+_JOINING = 0x04
+_LINKS_COMPLETE = 0x08
 _ID_OCTETS = 4
-UNREADY_MAX = (META_OCTETS_MAX - len(_MAGIC) - 1) // _ID_OCTETS
-"""126 Services. A node where more than that are unready is taken as unready for all: it is hardly serving."""
+_HEAD_OCTETS = len(_MAGIC) + 3
+LINKS_OCTETS_MAX = 256
+"""For six to ten interfaces. The others of a node with more are not known, and any address is trusted to them."""
+UNREADY_MAX = (META_OCTETS_MAX - _HEAD_OCTETS - LINKS_OCTETS_MAX) // _ID_OCTETS
+"""62 Services. A node where more than that are unready is taken as unready for all: it is hardly serving."""
 
 
 def service_id(service: str) -> bytes:
@@ -43,29 +54,78 @@ class Presence:
     unready: frozenset[bytes] = frozenset()
     """`service_id`s."""
     is_unready_for_all: bool = False
+    is_joining: bool = False
+    """It owns nothing yet, and must not be waited for."""
+    links: tuple[Link, ...] = ()
+    """Its interfaces that are up with carrier, where it announces."""
+    are_links_complete: bool = False
+    """False: it may have others than these."""
 
     @classmethod
-    def of(cls, *, is_leaving: bool, unready_services: Iterable[str]) -> Presence:
+    def of(
+        cls,
+        *,
+        is_leaving: bool = False,
+        is_joining: bool = False,
+        unready_services: Iterable[str] = (),
+        links: tuple[Link, ...] | None = None,
+    ) -> Presence:
+        """`links` is None as long as this node does not know its own interfaces."""
         unready = frozenset(map(service_id, unready_services))
-        if len(unready) > UNREADY_MAX:
-            return cls(is_leaving, frozenset(), is_unready_for_all=True)
-        return cls(is_leaving, unready)
+        is_unready_for_all = len(unready) > UNREADY_MAX
+        told, are_complete = tellable(links or (), LINKS_OCTETS_MAX)
+        return cls(
+            is_leaving,
+            frozenset() if is_unready_for_all else unready,
+            is_unready_for_all,
+            is_joining,
+            told,
+            are_complete and links is not None,
+        )
+
+    @property
+    def is_cut_off(self) -> bool:
+        """It has no interface on which anybody could hear it announce."""
+        return self.are_links_complete and not self.links
+
+    def reach(self, addresses: Iterable[IpAddress], interfaces: frozenset[str] | None) -> Reach:
+        """How well it can carry all of the addresses; whoever does not tell is trusted."""
+        return reach(self.links, addresses, interfaces) if self.are_links_complete else Reach.ON_SUBNET
 
     def is_ready_for(self, service: str) -> bool:
         return not self.is_unready_for_all and service_id(service) not in self.unready
 
     def encode(self) -> bytes:
         """Meta of at most META_OCTETS_MAX octets."""
-        flags = (_LEAVING if self.is_leaving else 0) | (_UNREADY_FOR_ALL if self.is_unready_for_all else 0)
-        return _MAGIC + bytes([flags]) + b"".join(sorted(self.unready))
+        flags = (
+            _LEAVING * self.is_leaving
+            | _UNREADY_FOR_ALL * self.is_unready_for_all
+            | _JOINING * self.is_joining
+            | _LINKS_COMPLETE * self.are_links_complete
+        )
+        links = encode_links(self.links)
+        head = _MAGIC + bytes([flags]) + len(links).to_bytes(2, "big")
+        return b"".join((head, links, *sorted(self.unready)))
 
     @classmethod
     def decode(cls, meta: bytes) -> Presence:
         """Never fails: what it cannot read is somebody else's meta."""
-        if not meta.startswith(_MAGIC) or len(meta) <= len(_MAGIC):
+        if not meta.startswith(_MAGIC) or len(meta) < _HEAD_OCTETS:
             return cls()
-        flags, ids = meta[len(_MAGIC)], meta[len(_MAGIC) + 1 :]
+        flags, links_octets = meta[len(_MAGIC)], int.from_bytes(meta[_HEAD_OCTETS - 2 : _HEAD_OCTETS], "big")
+        try:
+            links = decode_links(meta[_HEAD_OCTETS : _HEAD_OCTETS + links_octets])
+        except ValueError:
+            return cls()
+        ids = meta[_HEAD_OCTETS + links_octets :]
         unready = frozenset(
             ids[at : at + _ID_OCTETS] for at in range(0, len(ids) - _ID_OCTETS + 1, _ID_OCTETS)
         )
-        return cls(bool(flags & _LEAVING), unready, bool(flags & _UNREADY_FOR_ALL))
+        return cls(
+            bool(flags & _LEAVING),
+            unready,
+            bool(flags & _UNREADY_FOR_ALL),
+            bool(flags & _JOINING),
+            links,
+            bool(flags & _LINKS_COMPLETE),
+        )

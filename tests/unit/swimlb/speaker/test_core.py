@@ -44,6 +44,7 @@ from tests.unit.swimlb.speaker.world import ON_LAN, POOL, ROUTER, TO_ROUTERS, VI
 # 192.0.2.10 is node-c's by hash, then node-b's, then node-a's.
 HERE = Presence().encode()
 LEAVING = Presence(is_leaving=True).encode()
+JOINING = Presence(is_joining=True).encode()
 CLAIM = ClaimHeard(VIP, "02:00:00:00:00:0c", "eth0")
 
 
@@ -78,7 +79,7 @@ def test_announces_nothing_on_the_lan_before_the_ring_has_answered() -> None:
 
     effects = speaker.step(RingJoined(1), 0.2)
 
-    assert effects == [OwnerChanged(VIP, None, "node-c")]
+    assert effects == [PublishMeta(HERE), OwnerChanged(VIP, None, "node-c")]
     assert speaker.announced == frozenset()
 
 
@@ -88,7 +89,11 @@ def test_announces_alone_when_the_ring_does_not_answer_in_time() -> None:
     speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
 
     assert speaker.next_deadline() == 3.0
-    assert speaker.advance(3.0) == [Announce(VIP, None), OwnerChanged(VIP, None, "node-a")]
+    assert speaker.advance(3.0) == [
+        PublishMeta(HERE),
+        Announce(VIP, None),
+        OwnerChanged(VIP, None, "node-a"),
+    ]
 
 
 def test_starts_bgp_without_waiting_for_the_ring() -> None:
@@ -136,6 +141,9 @@ def test_lets_go_without_hearing_anything_after_a_second() -> None:
     speaker = running("node-b", "node-a")
     speaker.step(MemberPresent("node-c", HERE), 1.0)
 
+    assert speaker.next_deadline() == 1.3
+    # It reminds a successor that does not know that it lost the address in between.
+    assert speaker.advance(1.3) == [Announce(VIP, None), HandOver(VIP)]
     assert speaker.next_deadline() == 2.0
     assert speaker.advance(1.999) == []
     assert speaker.advance(2.0) == [Withdraw(VIP)]
@@ -163,13 +171,30 @@ def test_keeps_an_address_whose_successor_died_during_the_handover() -> None:
     assert speaker.announced == {VIP}
 
 
-def test_announces_again_when_a_lost_member_returns() -> None:
-    """While it was cut off it may have claimed the address, and neighbours may have believed it."""
-    speaker = running("node-c", "node-a", "node-b")
-    speaker.step(MemberGone("node-a"), 1.0)
+def test_announces_again_when_a_member_appears_that_was_running_elsewhere() -> None:
+    """On the other side of a cut it may have claimed the address, and neighbours may have believed it."""
+    speaker = running("node-c", "node-b")
 
     assert speaker.step(MemberPresent("node-a", HERE), 2.0) == [AnnounceAgain(VIP)]
     assert speaker.step(MemberPresent("node-a", HERE), 3.0) == []
+
+
+def test_a_member_that_has_just_started_is_no_reason_to_announce_again() -> None:
+    """It has announced nothing yet, and is handed nothing before it can answer."""
+    speaker = running("node-b", "node-a")
+
+    assert speaker.step(MemberPresent("node-c", JOINING), 1.0) == []
+    assert without_owners(speaker.step(MemberPresent("node-c", HERE), 1.3)) == [HandOver(VIP)]
+
+
+def test_waits_for_no_dead_seed_once_a_member_has_told_of_the_others() -> None:
+    """A cluster that starts with one node down is not dark until that node's time is up."""
+    speaker = Speaker(Config(node="node-c", join_max=3.0, ring_settle=0.25))
+    speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
+
+    assert without_owners(speaker.step(MemberPresent("node-a", HERE), 0.5)) == []
+    assert speaker.next_deadline() == 0.75
+    assert without_owners(speaker.advance(0.75)) == [PublishMeta(HERE), Announce(VIP, None)]
 
 
 def test_defends_an_address_that_stays_its_own() -> None:
@@ -197,14 +222,15 @@ def test_puts_service_addresses_on_the_node_before_announcing_them() -> None:
     first = speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
 
     assert without_owners(first) == [JoinRing(), AddLocalAddress(VIP)]
-    assert without_owners(speaker.step(RingJoined(0), 0.1)) == [Announce(VIP, None)]
+    assert without_owners(speaker.step(RingJoined(0), 0.1)) == [PublishMeta(HERE), Announce(VIP, None)]
 
 
 def test_gives_an_address_up_when_its_health_check_fails_and_takes_it_back() -> None:
     """The others hear of it by gossip; before the first result the node does not offer to serve."""
     checked = allocation(health_check=HealthCheck(kind=ProbeKind.TCP, port=8080))
     speaker = Speaker(Config(node="node-c"))
-    unready = Presence.of(is_leaving=False, unready_services=["default/web"])
+    unready = Presence.of(unready_services=["default/web"])
+    joining = Presence.of(is_joining=True, unready_services=["default/web"])
     ready = Readiness(service="default/web", is_ready=True)
 
     first = speaker.step(InventoryChanged((POOL, ON_LAN, checked)), 0.0)
@@ -213,7 +239,7 @@ def test_gives_an_address_up_when_its_health_check_fails_and_takes_it_back() -> 
     good = speaker.step(InventoryChanged((ready,)), 1.0)
     bad = speaker.step(InventoryChanged((replace(ready, is_ready=False),)), 2.0)
 
-    assert without_owners(first) == [PublishMeta(unready.encode()), JoinRing()]
+    assert without_owners(first) == [PublishMeta(joining.encode()), JoinRing()]
     assert without_owners(good) == [PublishMeta(HERE), Announce(VIP, None)]
     assert without_owners(bad) == [PublishMeta(unready.encode()), HandOver(VIP)]
     # Its endpoint is gone, but until the successor answers somebody should.
