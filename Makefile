@@ -74,10 +74,16 @@ go-peers: $(STAMPS)/go-peers/stamp ## Build the members of Go's memberlist that 
 $(STAMPS)/go-peers/stamp: $(wildcard tests/interop/go-peer/*) | $(STAMPS)/test-packages
 	@echo "Building members of Go's memberlist: 0.7.0, 0.5.1, 0.2.2"
 	@mkdir -p $(@D)
-	@$(GO) -C tests/interop/go-peer build -trimpath -o $(abspath $(@D))/memberlist-0.7.0 .
-	@$(GO) -C tests/interop/go-peer build -modfile=metallb.mod -trimpath -o $(abspath $(@D))/memberlist-0.5.1 .
+	@cd tests/interop/go-peer && $(GO) build -trimpath -o $(abspath $(@D))/memberlist-0.7.0 . && \
+		$(GO) build -modfile=metallb.mod -trimpath -o $(abspath $(@D))/memberlist-0.5.1 . || \
+		echo "swimlb: 0.7.0 and 0.5.1 need Go 1.25 or later (make GO=/path/to/go); their tests will be skipped"
 	@cd tests/interop/go-peer && GO111MODULE=off GOPATH=/usr/share/gocode \
 		$(DEBIAN_GO) build -tags memberlist022 -trimpath -o $(abspath $(@D))/memberlist-0.2.2 .
+	@touch $@
+
+$(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
+	@echo "Installing what the benchmarks need (pinned, with hashes)"
+	@$(PIP) install --require-hashes -r requirements/bench.txt
 	@touch $@
 
 # Running
@@ -115,10 +121,14 @@ FUZZ_SECONDS ?= 60
 fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS for all targets together
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
+.PHONY: bench-membership
+bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 15 min; QUICK=1: 2 min
+	@$(BIN)/python -m bench.membership $(if $(QUICK),--quick)
+
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
 	@$(PIP) install uv
-	@for set in run: dev:requirements/dev.in; do \
+	@for set in run: dev:requirements/dev.in bench:requirements/bench.in; do \
 		$(BIN)/uv pip compile pyproject.toml requirements/build.in $${set#*:} --generate-hashes --no-emit-index-url \
 			--universal --python-version 3.11 --no-header --quiet --upgrade --output-file requirements/$${set%%:*}.txt; \
 	done
