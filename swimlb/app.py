@@ -51,6 +51,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
 
     import membership as ml
     from announce import l2
+    from membership.metallb import KeyDerivation
     from swimlb.observe.logs import configure
     from swimlb.runtime.link import Link
     from swimlb.runtime.recorder import Recorder
@@ -61,9 +62,19 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.peers import Peers
     from swimlb.wire.process import Wire
     from swimlb.wire.ring import Ring
+    from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, process="wire", node=settings.node)
     recorder, rng = Recorder(), random.Random()
+    secret_files = SecretFiles(
+        [Path(path) for path in settings.gossip_secret_files],
+        KeyDerivation(settings.gossip_key_derivation),
+        Plaintext(settings.gossip_plaintext),
+    )
+    try:
+        encryption = secret_files.encryption()
+    except SecretUnusable as error:
+        raise StartRefused(f"--gossip-secret-file {error}") from error
     speaker = Speaker(
         Config(
             node=settings.node,
@@ -76,9 +87,11 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         address=settings.bind_address,
         port=settings.bind_port,
         meta=speaker.inventory.presences[settings.node].encode(),
+        encryption=encryption,
+        label=settings.gossip_label,
         profile={"normal": ml.normal, "lan": ml.lan, "wan": ml.wan}[settings.profile](),
     )
-    seeds = tuple(ml.Endpoint(str(address), port) for address, port in settings.seeds())
+    seeds = tuple(ml.Endpoint(host, port) for host, port in settings.seeds())
     l2_config = (
         l2.Config()
         if settings.excluded_interfaces is None
@@ -87,7 +100,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
     async with asyncio.TaskGroup() as tasks:
         wire.attach(
-            Ring(gossip, seeds, rng, recorder, log, wire.tell, wire.report),
+            Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks),
             Lan(l2.Responder(l2_config, rng), recorder, log, wire.tell, is_data_path_local=True),
             Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks),
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),

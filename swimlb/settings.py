@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+
+SECRETS_MAX = 4
+LABEL_OCTETS_MAX = 128
 
 
 class InvalidSettings(ValueError):
@@ -25,7 +29,13 @@ class Settings:
     bind_address: str
     bind_port: int = 7946
     join: tuple[str, ...] = ()
-    """Other speakers, `address` or `address:port`. This node's own address may stand among them."""
+    """Other speakers, `host` or `host:port`, by address or name. This node itself may stand among them."""
+    gossip_secret_files: tuple[str, ...] = ()
+    """The first one's secret is used, the others' are only read by. None: plaintext."""
+    gossip_key_derivation: str = "metallb"
+    gossip_plaintext: str = "refuse"
+    """What is done about plaintext by a node that has a secret: `refuse`, `accept`, or `send` (and accept)."""
+    gossip_label: str = ""
     run_dir: str = "/run/swimlb"
     """Where this node's socket and crash records lie."""
     profile: str = "normal"
@@ -40,13 +50,29 @@ class Settings:
         if not self.node or len(self.node.encode()) > 255:
             raise InvalidSettings("--node-name", "is empty or longer than 255 octets", "give the node's name")
         _address("--bind-address", self.bind_address)
-        for seed in self.seeds():
-            if not 0 < seed[1] < 65536:
-                raise InvalidSettings("--join", f"{seed[1]} is not a port", "choose a port from 1 to 65535")
+        for _, port in self.seeds():
+            if not 0 < port < 65536:
+                raise InvalidSettings("--join", f"{port} is not a port", "choose a port from 1 to 65535")
+        if len(self.gossip_secret_files) > SECRETS_MAX:
+            raise InvalidSettings(
+                "--gossip-secret-file",
+                f"is given more than {SECRETS_MAX} times",
+                "leave out secrets that no node uses any more",
+            )
+        if self.gossip_plaintext != "refuse" and not self.gossip_secret_files:
+            raise InvalidSettings(
+                "--gossip-plaintext", "has no meaning without a secret", "give --gossip-secret-file, too"
+            )
+        if len(self.gossip_label.encode()) > LABEL_OCTETS_MAX:
+            raise InvalidSettings(
+                "--gossip-label",
+                "is too long",
+                f"shorten it to {LABEL_OCTETS_MAX} octets: it is in every packet",
+            )
 
-    def seeds(self) -> tuple[tuple[IPv4Address | IPv6Address, int], ...]:
-        """Addresses and ports to join, this node's own left out."""
-        own = (ip_address(self.bind_address), self.bind_port)
+    def seeds(self) -> tuple[tuple[str, int], ...]:
+        """Addresses or names, and ports, to join; this node's own address left out."""
+        own = (str(ip_address(self.bind_address)), self.bind_port)
         seeds = (_endpoint("--join", text, self.bind_port) for text in self.join)
         return tuple(seed for seed in seeds if seed != own)
 
@@ -56,14 +82,14 @@ class Settings:
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values: dict[str, Any] = json.loads(text)
-        for name in ("join", "excluded_interfaces"):
+        for name in ("join", "excluded_interfaces", "gossip_secret_files"):
             # JSON has no tuples.
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**values)
 
 
-def _endpoint(option: str, text: str, default_port: int) -> tuple[IPv4Address | IPv6Address, int]:
-    """`192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1`, `[2001:db8::1]:7946`."""
+def _endpoint(option: str, text: str, default_port: int) -> tuple[str, int]:
+    """`192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1`, `[2001:db8::1]:7946`, `node-a.example`, `node-a.example:7946`."""
     host, port = text, ""
     if text.startswith("["):
         host, _, port = text[1:].partition("]")
@@ -71,8 +97,20 @@ def _endpoint(option: str, text: str, default_port: int) -> tuple[IPv4Address | 
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if port and not port.isdecimal():
-        raise InvalidSettings(option, f"{port!r} is not a port", "write ADDRESS or ADDRESS:PORT")
-    return _address(option, host), int(port) if port else default_port
+        raise InvalidSettings(option, f"{port!r} is not a port", "write HOST or HOST:PORT")
+    if not text.startswith("[") and _is_name(host):
+        return host, default_port if not port else int(port)
+    return str(_address(option, host)), int(port) if port else default_port
+
+
+def _is_name(text: str) -> bool:
+    """A DNS name (RFC 1123): not all digits and dots, which would be a mistyped address."""
+    labels = text.removesuffix(".").split(".")
+    return (
+        len(text) <= 253
+        and all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", label) for label in labels)
+        and not labels[-1].isdecimal()
+    )
 
 
 def _address(option: str, text: str) -> IPv4Address | IPv6Address:

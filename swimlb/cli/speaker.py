@@ -28,7 +28,35 @@ from swimlb.settings import InvalidSettings, Settings
 @click.option(
     "--bind-port", default=7946, show_default=True, type=click.IntRange(1, 65535), help="Gossip, UDP and TCP."
 )
-@click.option("--join", default="", help="Other speakers, ADDRESS or ADDRESS:PORT, separated by commas.")
+@click.option(
+    "--join",
+    default="",
+    help="Other speakers, HOST or HOST:PORT, separated by commas; names are looked up again all the time.",
+)
+@click.option(
+    "--gossip-secret-file",
+    "gossip_secret_files",
+    multiple=True,
+    metavar="FILE",
+    help="Encrypt gossip by the secret in this file (MetalLB's `secretkey`, byte for byte). A further one is only read by.",
+)
+@click.option(
+    "--gossip-key-derivation",
+    default="metallb",
+    show_default=True,
+    type=click.Choice(["metallb", "metallb-0.13", "sha256"]),
+    help="How the secret becomes a key; what the other two make of it is understood, too.",
+)
+@click.option(
+    "--gossip-plaintext",
+    default="refuse",
+    show_default=True,
+    type=click.Choice(["refuse", "accept", "send"]),
+    help="With a secret: while a ring goes from plaintext to encryption.",
+)
+@click.option(
+    "--gossip-label", default="", help="Name of the ring, if several share a network; MetalLB has none."
+)
 @click.option("--run-dir", default="/run/swimlb", show_default=True, help="Where the status socket lies.")
 @click.option("--profile", default="normal", show_default=True, type=click.Choice(["normal", "lan", "wan"]))
 @click.option("--lb-class", default=None, help="Serve only Services of this loadBalancerClass.")
@@ -44,6 +72,10 @@ def speaker(
     bind_address: str,
     bind_port: int,
     join: str,
+    gossip_secret_files: tuple[str, ...],
+    gossip_key_derivation: str,
+    gossip_plaintext: str,
+    gossip_label: str,
     run_dir: str,
     profile: str,
     lb_class: str | None,
@@ -61,6 +93,10 @@ def speaker(
             bind_address=bind_address,
             bind_port=bind_port,
             join=tuple(part.strip() for part in join.split(",") if part.strip()),
+            gossip_secret_files=tuple(str(Path(file).absolute()) for file in gossip_secret_files),
+            gossip_key_derivation=gossip_key_derivation,
+            gossip_plaintext=gossip_plaintext,
+            gossip_label=gossip_label,
             run_dir=run_dir,
             profile=profile,
             lb_class=lb_class,

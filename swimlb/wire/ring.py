@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 import membership as ml
 from membership.net import Transport
+from membership.net.seeds import SeedResolver
 from swimlb.observe.logs import EventLog
+from swimlb.runtime import clock
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.speaker.events import MemberGone, MemberPresent, RingJoined, RingLeft
+from swimlb.wire.secret import SecretFiles, SecretWatch
+from swimlb.wire.strangers import Strangers
 
 RingEvent = MemberGone | MemberPresent | RingJoined | RingLeft
 
@@ -25,12 +31,15 @@ class Ring:
         self,
         config: ml.Config,
         seeds: tuple[ml.Endpoint, ...],
+        secret_files: SecretFiles,
         rng: random.Random,
         recorder: Recorder,
         log: EventLog,
         on_event: Callable[[RingEvent], None],
         on_change: Callable[[], None],
+        tasks: asyncio.TaskGroup,
     ) -> None:
+        """The host of a seed may be a name."""
         self._config = config
         self._seeds = seeds
         self._rng = rng
@@ -38,6 +47,12 @@ class Ring:
         self._log = log
         self._on_event = on_event
         self._on_change = on_change
+        self._tasks = tasks
+        self._strangers = Strangers(log, clock.monotonic)
+        self._secret_watch = SecretWatch(
+            secret_files, config.encryption, recorder, log, self._change_encryption
+        )
+        self._resolving: asyncio.Task[None] | None = None
         self._transport = Transport(config.endpoint, self._feed, config.profile.stream_timeout)
         self._memberlist: ml.Memberlist | None = None
         self._driver: Driver[ml.Event, ml.Effect] | None = None
@@ -47,8 +62,12 @@ class Ring:
     async def start(self) -> None:
         """Open the sockets. Raises BindError. Others get no answer before `join`."""
         await self._transport.start()
+        self._secret_watch.start()
 
     async def close(self) -> None:
+        self._secret_watch.close()
+        if self._resolving is not None:
+            self._resolving.cancel()
         if self._driver is not None:
             self._driver.close()
         await self._transport.stop()
@@ -78,10 +97,23 @@ class Ring:
         self._memberlist = ml.Memberlist(self._config, self._rng)
         self._driver = Driver("gossip", self._memberlist, self._perform, self._recorder)
         self._driver.feed(ml.Started())
-        if self._seeds:
-            self._driver.feed(ml.JoinRequested(self._seeds))
-        else:
+        family = socket.AF_INET6 if ":" in self._config.endpoint.host else socket.AF_INET
+        resolver = SeedResolver(self._seeds, self._on_seeds, self._on_unresolved, family=family)
+        self._resolving = self._tasks.create_task(resolver.run())
+
+    def _change_encryption(self, encryption: ml.Encryption) -> None:
+        self._config = replace(self._config, encryption=encryption)
+        self._feed(ml.EncryptionChanged(encryption))
+
+    def _on_seeds(self, seeds: tuple[ml.Endpoint, ...]) -> None:
+        others = tuple(seed for seed in seeds if seed != self._config.endpoint)
+        self._log.debug("seeds", seeds=[str(seed) for seed in others])
+        self._feed(ml.SeedsChanged(others))
+        if not others:
             self._on_event(RingJoined(0))
+
+    def _on_unresolved(self, name: str, reason: str) -> None:
+        self._log.warning("seed_unresolved", name=name, reason=reason, hint="it is tried again")
 
     def _feed(self, event: ml.Event) -> None:
         if self._driver is not None:
@@ -96,6 +128,7 @@ class Ring:
                 self._transport.perform(effect)
             case ml.PacketDropped(source, reason):
                 self.drops[reason] += 1
+                self._strangers.notice(effect)
                 self._log.debug("packet_dropped", source=str(source), reason=reason)
             case ml.UserMessageReceived():
                 pass  # Another application's; serf agents send such.
