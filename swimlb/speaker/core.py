@@ -27,12 +27,13 @@ from typing import assert_never
 
 from announce.bgp.routes import Route
 from swimlb.model import BgpPeer, IpAddress
+from swimlb.speaker.acquaintances import Acquaintances, member_with
+from swimlb.speaker.conflicts import Claimant, Conflicts
 from swimlb.speaker.effects import (
     AddLocalAddress,
     Advertise,
     Announce,
     AnnounceAgain,
-    ConflictNoticed,
     Effect,
     HandOver,
     JoinRing,
@@ -49,6 +50,7 @@ from swimlb.speaker.events import (
     ClaimHeard,
     Event,
     InventoryChanged,
+    LinksChanged,
     MemberGone,
     MemberPresent,
     PeerStopped,
@@ -57,6 +59,7 @@ from swimlb.speaker.events import (
     StopRequested,
 )
 from swimlb.speaker.inventory import Inventory, Record
+from swimlb.speaker.links import Link, SubnetRule
 from swimlb.speaker.planner import Plan, plan
 from swimlb.speaker.presence import Presence
 
@@ -68,6 +71,7 @@ class Config:
     is_data_path_local: bool = False
     """Standalone mode: traffic for a Service address ends on this node, so the address is put on `lo`."""
     is_exclude_label_ignored: bool = False
+    subnet_rule: SubnetRule = SubnetRule.PREFER
     handover_max: float = 1.0
     """How long a leaving owner answers on while it does not hear its successor.
 
@@ -80,12 +84,6 @@ class Config:
     """
     claim_memory: float = 2.0
     """A claim heard this short a time before the plan names another owner was that owner's."""
-    defence_delay: float = 0.5
-    """From hearing a foreign claim to announcing again, if the address is still ours then.
-
-    At once would be wrong: after a partition the better owner is often heard before gossip names it, and then the
-    last announcement on the wire would be the wrong one.
-    """
     join_max: float = 3.0
     """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
     ring_settle: float = 0.2
@@ -130,7 +128,12 @@ class Speaker:
         """A subset of `_announced`."""
         self._claims: dict[IpAddress, float] = {}
         """When a foreign claim was last heard."""
-        self._defend_at: dict[IpAddress, float] = {}
+        self._conflicts = Conflicts()
+        self._acquaintances = Acquaintances()
+        self._links: tuple[Link, ...] | None = None
+        """None: not known yet."""
+        self._plan_of_all: Plan | None = None
+        """What the plan would be with every lost member present; computed when it is needed."""
         self._local: set[IpAddress] = set()
         self._owners: dict[IpAddress, str | None] = {}
         self._peers: dict[str, BgpPeer] = {}
@@ -169,6 +172,8 @@ class Speaker:
                 return self._member_gone(name, now)
             case ClaimHeard():
                 return self._claim_heard(event, now)
+            case LinksChanged(links):
+                return self._links_changed(links, now)
             case PeerStopped(name):
                 self._peers_stopping.discard(name)
                 return self._replan(now) + self._continue_stop(now)
@@ -187,19 +192,21 @@ class Speaker:
             elif handover.deadline <= now:
                 self._handing_over[address] = replace(handover, nudge_at=None)
                 effects += [Announce(address, self._announced[address]), HandOver(address)]
-        for address, at in list(self._defend_at.items()):
-            if at <= now:
-                del self._defend_at[address]
-                if address in self._announced and address not in self._handing_over:
-                    effects.append(AnnounceAgain(address))
+        if silent := self._conflicts.silent(now):
+            effects += [effect for address in silent for effect in self._conflicts.end_yield(address)]
+            effects += self._replan(now)
+        effects += self._conflicts.advance(now)
         if self._phase is Phase.JOINING and self._phase_ends_at is not None and self._phase_ends_at <= now:
             effects += self._joined(now)
         return effects + self._continue_stop(now)
 
     def next_deadline(self) -> float | None:
-        phase_ends_at = () if self._phase_ends_at is None else (self._phase_ends_at,)
-        handovers = (handover.deadline for handover in self._handing_over.values())
-        return min((*handovers, *self._defend_at.values(), *phase_ends_at), default=None)
+        deadlines = (
+            self._phase_ends_at,
+            self._conflicts.next_deadline(),
+            *(handover.deadline for handover in self._handing_over.values()),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # What is known
 
@@ -222,6 +229,7 @@ class Speaker:
     def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
         if name == self._config.node:
             return []
+        self._acquaintances.found(name)
         is_new = name not in self._inventory.presences
         self._inventory.presences[name] = presence
         if self._phase is Phase.JOINING and self._phase_ends_at is not None:
@@ -236,27 +244,59 @@ class Speaker:
         return effects
 
     def _member_gone(self, name: str, now: float) -> list[Effect]:
-        if name == self._config.node or self._inventory.presences.pop(name, None) is None:
+        if name == self._config.node or name not in self._inventory.presences:
             return []
+        self._acquaintances.lose(name, self._inventory.presences.pop(name))
         return self._replan(now)
+
+    def _links_changed(self, links: tuple[Link, ...], now: float) -> list[Effect]:
+        was_cut_off = self._inventory.presences[self._config.node].is_cut_off
+        self._links = links
+        if was_cut_off and links and self._phase is Phase.RUNNING and self._acquaintances.lost:
+            # Who was lost meanwhile may well be alive and serve what this node believes to be its own.
+            self._phase, self._phase_ends_at = Phase.JOINING, now + self._config.join_max
+        return self._refresh_presence() + self._replan(now) + self._continue_stop(now)
 
     def _claim_heard(self, claim: ClaimHeard, now: float) -> list[Effect]:
         address = claim.address
+        if self._conflicts.is_yielded(address):
+            self._conflicts.hear_yielded(address, now)
         if address not in self._announced:
             return []
         self._claims[address] = now
         if address in self._handing_over:
             return self._free(address) + self._continue_stop(now)
-        if address in self._defend_at:
-            return []
-        self._defend_at[address] = now + self._config.defence_delay
-        return [ConflictNoticed(address, claim.mac, claim.interface)]
+        claimant, member = self._recognize(claim)
+        freed = self._free(address) if claimant is Claimant.LOST_BETTER else []
+        return freed + self._conflicts.hear(claim, claimant, member, now)
+
+    def _recognize(self, claim: ClaimHeard) -> tuple[Claimant, str | None]:
+        mac = bytes.fromhex(claim.mac.replace(":", ""))
+        present, lost = self._inventory.presences, self._acquaintances.lost
+        if (member := member_with(mac, present)) is not None:
+            return Claimant.PRESENT, member
+        if (member := member_with(mac, lost)) is not None:
+            return (
+                Claimant.LOST_BETTER if self._comes_before(member, claim.address) else Claimant.LOST_WORSE
+            ), member
+        is_every_mac_known = all(presence.are_links_complete for presence in present.values())
+        return Claimant.STRANGER if is_every_mac_known else Claimant.PRESENT, None
+
+    def _comes_before(self, member: str, address: IpAddress) -> bool:
+        """Whether a lost member would own an address rather than this node, if everybody were there."""
+        if self._plan_of_all is None:
+            presences = {**self._acquaintances.lost, **self._inventory.presences}
+            self._plan_of_all = self._plan_for(replace(self._inventory, presences=presences))
+        order = self._plan_of_all.duties[address].candidates
+        this_node = self._config.node
+        return member in order and (this_node not in order or order.index(member) < order.index(this_node))
 
     def _refresh_presence(self) -> list[Effect]:
         presence = Presence.of(
             is_leaving=self._is_stopping,
             is_joining=self._phase in (Phase.STARTING, Phase.JOINING),
             unready_services=self._inventory.unready_services(),
+            links=self._links,
         )
         if presence == self._inventory.presences[self._config.node]:
             return []
@@ -269,9 +309,18 @@ class Speaker:
         """Compute the plan and perform the difference to what is held."""
         if self._phase in (Phase.STARTING, Phase.STOPPED):
             return []
-        self._plan = plan(self._inventory, is_exclude_label_ignored=self._config.is_exclude_label_ignored)
+        self._plan = self._plan_for(self._inventory)
+        self._plan_of_all = None
         # First what makes traffic arrive at an address that is served, then what lets go of one.
         return [*self._replan_local(), *self._replan_l2(now), *self._replan_bgp(), *self._note_owners()]
+
+    def _plan_for(self, inventory: Inventory) -> Plan:
+        config = self._config
+        return plan(
+            inventory,
+            is_exclude_label_ignored=config.is_exclude_label_ignored,
+            subnet_rule=config.subnet_rule,
+        )
 
     def _replan_local(self) -> list[Effect]:
         if not self._config.is_data_path_local:
@@ -291,6 +340,10 @@ class Speaker:
             return []
         wanted = self._plan.announced_by(self._config.node)
         effects: list[Effect] = []
+        for address in self._conflicts.yielded():
+            # Once the plan names another owner, nobody has to be watched any more.
+            if wanted.pop(address, ()) == ():
+                effects += self._conflicts.end_yield(address)
         for address, interfaces in wanted.items():
             is_taken_back = self._handing_over.pop(address, None) is not None
             if is_taken_back or self._announced.get(address, ()) != interfaces:
@@ -304,7 +357,8 @@ class Speaker:
         duty = self._plan.duties.get(address)
         heard = self._claims.get(address)
         is_taken_over = heard is not None and now - heard <= self._config.claim_memory
-        if duty is None or duty.owner is None or is_taken_over:
+        is_cut_off = self._inventory.presences[self._config.node].is_cut_off
+        if duty is None or duty.owner is None or is_taken_over or is_cut_off:
             return self._free(address)
         if address in self._handing_over:
             return []
@@ -316,7 +370,7 @@ class Speaker:
         del self._announced[address]
         self._handing_over.pop(address, None)
         self._claims.pop(address, None)
-        self._defend_at.pop(address, None)
+        self._conflicts.forget(address)
         return [Withdraw(address)]
 
     def _replan_bgp(self) -> list[Effect]:

@@ -105,9 +105,7 @@ def plan(
 
 
 class _Planner:
-    def __init__(
-        self, inventory: Inventory, is_exclude_label_ignored: bool, subnet_rule: SubnetRule
-    ) -> None:
+    def __init__(self, inventory: Inventory, is_exclude_label_ignored: bool, subnet_rule: SubnetRule) -> None:
         self._inventory = inventory
         self._this_node = inventory.this_node
         self._is_exclude_label_ignored = is_exclude_label_ignored

@@ -17,7 +17,8 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
-from swimlb.speaker.events import ClaimHeard
+from swimlb.speaker.events import ClaimHeard, LinksChanged
+from swimlb.speaker.links import Link, link_of
 
 
 class Lan:
@@ -28,13 +29,14 @@ class Lan:
         responder: Responder,
         recorder: Recorder,
         log: EventLog,
-        on_claim: Callable[[ClaimHeard], None],
+        on_event: Callable[[ClaimHeard | LinksChanged], None],
         *,
         is_data_path_local: bool,
     ) -> None:
         self._responder = responder
         self._log = log
-        self._on_claim = on_claim
+        self._on_event = on_event
+        self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
         self._sockets = PacketSockets(self._driver.feed)
         self._links = LinkMonitor(self._on_link)
@@ -64,6 +66,14 @@ class Lan:
                 self._driver.feed(l2.HandOverRequested(address))
             case fx.Withdraw(address):
                 self._driver.feed(l2.WithdrawRequested(address))
+            case fx.Defend(address):
+                self._driver.feed(l2.DefendRequested(address))
+            case fx.Watch(address):
+                self._driver.feed(l2.WatchRequested(address))
+            case fx.Unwatch(address):
+                self._driver.feed(l2.UnwatchRequested(address))
+            case fx.Ask(address):
+                self._driver.feed(l2.ProbeRequested(address))
             case fx.AddLocalAddress(address):
                 self._change_local("add", address)
             case fx.RemoveLocalAddress(address):
@@ -91,8 +101,18 @@ class Lan:
 
     def _on_link(self, event: l2.InterfaceEvent) -> None:
         self._driver.feed(event)
+        self._tell_links()
         if isinstance(event, l2.InterfaceAdded) and event.interface.name in self._responder.open_interfaces:
             self._check(event.interface.name)
+
+    def _tell_links(self) -> None:
+        """Tell the core when the interfaces on which others can hear this node are different ones, or differ."""
+        responder = self._responder
+        interfaces = [responder.interfaces[name] for name in sorted(responder.open_interfaces)]
+        links = tuple(link_of(interface) for interface in interfaces if interface.has_carrier)
+        if links != self._told_links:
+            self._told_links = links
+            self._on_event(LinksChanged(links))
 
     def _check(self, interface: str) -> None:
         if self._local is None or interface in self._checked:
@@ -110,7 +130,7 @@ class Lan:
             case l2.JoinGroup() | l2.LeaveGroup():
                 self._sockets.perform(effect)
             case l2.AnnouncementHeard(address, mac, interface):
-                self._on_claim(ClaimHeard(address, mac.hex(":"), interface))
+                self._on_event(ClaimHeard(address, mac.hex(":"), interface))
             case l2.FrameDropped(_, reason):
                 self.drops[reason] += 1
             case l2.InterfaceFailed(interface, reason):

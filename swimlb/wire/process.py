@@ -116,6 +116,10 @@ class Wire:
                 | fx.Withdraw()
                 | fx.AddLocalAddress()
                 | fx.RemoveLocalAddress()
+                | fx.Defend()
+                | fx.Watch()
+                | fx.Unwatch()
+                | fx.Ask()
             ):
                 self._log.debug(type(effect).__name__.lower(), address=str(effect.address))
                 self._lan.perform(effect)
@@ -125,8 +129,12 @@ class Wire:
                 self._ring.perform(effect)
             case fx.OwnerChanged(address, previous, owner):
                 self._log.info("owner_changed", address=str(address), previous=previous, owner=owner)
-            case fx.ConflictNoticed(address, mac, interface):
-                self._log.warning("address_conflict", address=str(address), mac=mac, interface=interface)
+            case fx.ConflictNoticed(address, mac, interface, member):
+                self._log.warning(
+                    "address_conflict", address=str(address), mac=mac, interface=interface, member=member
+                )
+            case fx.Yielded(address, member, mac):
+                self._log.warning("address_yielded", address=str(address), member=member, mac=mac)
             case fx.Stopped():
                 assert self._done is not None
                 self._done.set_result(None)

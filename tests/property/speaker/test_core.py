@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -26,6 +26,7 @@ from swimlb.speaker.events import (
     ClaimHeard,
     Event,
     InventoryChanged,
+    LinksChanged,
     MemberGone,
     MemberPresent,
     PeerStopped,
@@ -34,6 +35,7 @@ from swimlb.speaker.events import (
     StopRequested,
 )
 from swimlb.speaker.inventory import Record, key_of
+from swimlb.speaker.links import Link, name_id
 from swimlb.speaker.presence import Presence
 
 ADDRESSES = [ip_address("192.0.2.10"), ip_address("192.0.2.11"), ip_address("2001:db8::10")]
@@ -57,6 +59,10 @@ RECORDS: list[Record] = [
         for addresses in ((ADDRESSES[0],), (ADDRESSES[1], ADDRESSES[2]), (ADDRESSES[0], ADDRESSES[2]))
     ),
 ]
+LINKS = {
+    name: Link(name_id("eth0"), bytes([2, 0, 0, 0, 0, number]), (ip_network("192.0.2.0/24"),))
+    for number, name in enumerate(["node-a", "node-b", "node-c", "node-d", "stranger"])
+}
 OTHERS = st.sampled_from(["node-b", "node-c", "node-d"])
 
 
@@ -68,6 +74,7 @@ class Play(RuleBasedStateMachine):
         self.speaker = Speaker(Config(node="node-a", is_data_path_local=True))
         self.now = 0.0
         self.announced: dict[IpAddress, frozenset[str] | None] = {}
+        self.watched: set[IpAddress] = set()
         self.local: set[IpAddress] = set()
         self.running: set[str] = set()
         self.stopping: set[str] = set()
@@ -85,8 +92,15 @@ class Play(RuleBasedStateMachine):
                     self.announced[address] = interfaces
                 case fx.Withdraw(address):
                     del self.announced[address]
-                case fx.AnnounceAgain(address) | fx.HandOver(address):
+                case fx.AnnounceAgain(address) | fx.HandOver(address) | fx.Defend(address):
                     assert address in self.announced
+                case fx.Watch(address):
+                    assert address not in self.watched
+                    self.watched.add(address)
+                case fx.Unwatch(address):
+                    self.watched.remove(address)
+                case fx.Ask(address):
+                    assert address in self.watched, "the answer would not be heard"
                 case fx.AddLocalAddress(address):
                     assert address not in self.local
                     self.local.add(address)
@@ -106,7 +120,7 @@ class Play(RuleBasedStateMachine):
                     self.has_left = True
                 case fx.Stopped():
                     self.is_stopped = True
-                case fx.JoinRing() | fx.OwnerChanged() | fx.ConflictNoticed():
+                case fx.JoinRing() | fx.OwnerChanged() | fx.ConflictNoticed() | fx.Yielded():
                     pass
 
     @rule(put=st.lists(st.sampled_from(RECORDS), max_size=4))
@@ -117,17 +131,24 @@ class Play(RuleBasedStateMachine):
     def forgets(self, record: Record) -> None:
         self.tell(InventoryChanged((), (key_of(record),)))
 
-    @rule(name=OTHERS, is_leaving=st.booleans())
-    def member_comes(self, name: str, is_leaving: bool) -> None:
-        self.tell(MemberPresent(name, Presence(is_leaving=is_leaving).encode()))
+    @rule(name=OTHERS, is_leaving=st.booleans(), tells_links=st.booleans(), is_cut_off=st.booleans())
+    def member_comes(self, name: str, is_leaving: bool, tells_links: bool, is_cut_off: bool) -> None:
+        links = (() if is_cut_off else (LINKS[name],)) if tells_links else None
+        self.tell(MemberPresent(name, Presence.of(is_leaving=is_leaving, links=links).encode()))
+
+    @rule(links=st.sampled_from([(), (LINKS["node-a"],)]))
+    def links_change(self, links: tuple[Link, ...]) -> None:
+        self.tell(LinksChanged(links))
+        if not links:
+            assert not self.announced, "nobody can hear this node"
 
     @rule(name=OTHERS)
     def member_goes(self, name: str) -> None:
         self.tell(MemberGone(name))
 
-    @rule(address=st.sampled_from(ADDRESSES))
-    def hears_a_claim(self, address: IpAddress) -> None:
-        self.tell(ClaimHeard(address, "02:00:00:00:00:0b", "eth0"))
+    @rule(address=st.sampled_from(ADDRESSES), claimant=st.sampled_from(["node-b", "node-c", "stranger"]))
+    def hears_a_claim(self, address: IpAddress, claimant: str) -> None:
+        self.tell(ClaimHeard(address, LINKS[claimant].mac.hex(":"), "eth0"))
 
     @rule()
     def ring_answers(self) -> None:
@@ -176,6 +197,7 @@ class Play(RuleBasedStateMachine):
         assert not self.announced
         assert not self.local
         assert not self.running
+        assert not self.watched
 
 
 TestPlay = Play.TestCase

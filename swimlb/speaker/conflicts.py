@@ -1,0 +1,130 @@
+"""Other stations that claim an address which is this node's by the plan, and what is done about each kind.
+
+    a member, present     gossip is about to tell one of us otherwise: report, and announce again in a moment
+    a member gossip lost  the cut is in gossip only, nobody will tell us: the better-ranked one keeps the address and
+                          announces again at once, the other one yields
+    a stranger            report, and defend at the rate of RFC 5227 section 2.4
+
+    announced ──a better member is heard──► yielded ──the plan moves on──► (another's)
+        ▲                                      │ asks on the LAN once a second
+        └────────nobody has answered for a while┘
+
+While an address is yielded it is announced by a node that this one's gossip does not know to be alive, so nobody would
+tell that node's death: that is why it is asked for on the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from swimlb.model import IpAddress
+from swimlb.speaker.effects import (
+    AnnounceAgain,
+    Ask,
+    ConflictNoticed,
+    Defend,
+    Effect,
+    Unwatch,
+    Watch,
+    Yielded,
+)
+from swimlb.speaker.events import ClaimHeard
+
+DEFENCE_DELAY = 0.5
+"""From hearing a claim to announcing again, where gossip may be about to name the claimant as the better owner.
+
+At once would be wrong: then the last announcement on the wire would be that of a node which is about to let go.
+"""
+
+REPORT_INTERVAL = 10.0
+"""The same address is reported at most this often: a rival may be as talkative as it likes."""
+
+ASK_INTERVAL = 1.0
+SILENCE_MAX = 3.5
+"""A yielded address that nobody has claimed or answered for this long, three questions, has no owner."""
+
+
+class Claimant(Enum):
+    """Who claims an address, from where this node stands."""
+
+    STRANGER = auto()
+    PRESENT = auto()
+    LOST_WORSE = auto()
+    LOST_BETTER = auto()
+
+
+@dataclass(slots=True)
+class _Yield:
+    heard_at: float
+    ask_at: float
+
+
+class Conflicts:
+    """What is going on about which address. The core holds the addresses themselves."""
+
+    def __init__(self) -> None:
+        self._defend_at: dict[IpAddress, tuple[float, Effect]] = {}
+        self._reported_at: dict[IpAddress, float] = {}
+        self._yielded: dict[IpAddress, _Yield] = {}
+
+    def is_yielded(self, address: IpAddress) -> bool:
+        return address in self._yielded
+
+    def hear(self, claim: ClaimHeard, claimant: Claimant, member: str | None, now: float) -> list[Effect]:
+        """A claim to an announced address. After LOST_BETTER it is the core's part to withdraw the address."""
+        address = claim.address
+        effects: list[Effect] = []
+        reported_at = self._reported_at.get(address)
+        if reported_at is None or now - reported_at >= REPORT_INTERVAL:
+            self._reported_at[address] = now
+            effects.append(ConflictNoticed(address, claim.mac, claim.interface, member))
+        match claimant:
+            case Claimant.LOST_BETTER:
+                assert member is not None
+                self.forget(address)
+                self._yielded[address] = _Yield(heard_at=now, ask_at=now + ASK_INTERVAL)
+                effects += [Watch(address), Yielded(address, member, claim.mac)]
+            case Claimant.LOST_WORSE:
+                # The last announcement on the wire has to be the winner's.
+                effects.append(AnnounceAgain(address))
+            case Claimant.PRESENT:
+                self._defend_at.setdefault(address, (now + DEFENCE_DELAY, AnnounceAgain(address)))
+            case Claimant.STRANGER:
+                self._defend_at.setdefault(address, (now + DEFENCE_DELAY, Defend(address)))
+        return effects
+
+    def hear_yielded(self, address: IpAddress, now: float) -> None:
+        """The address is in good hands still."""
+        self._yielded[address].heard_at = now
+
+    def forget(self, address: IpAddress) -> None:
+        """The address is not announced any more: there is nothing to defend."""
+        self._defend_at.pop(address, None)
+        self._reported_at.pop(address, None)
+
+    def end_yield(self, address: IpAddress) -> list[Effect]:
+        del self._yielded[address]
+        return [Unwatch(address)]
+
+    def yielded(self) -> tuple[IpAddress, ...]:
+        return tuple(self._yielded)
+
+    def silent(self, now: float) -> list[IpAddress]:
+        """Yielded addresses that nobody has."""
+        return [address for address, one in self._yielded.items() if one.heard_at + SILENCE_MAX <= now]
+
+    def advance(self, now: float) -> list[Effect]:
+        """Defences and questions that are due. To be called after the end of silent yields."""
+        due = [address for address, (at, _) in self._defend_at.items() if at <= now]
+        effects: list[Effect] = [self._defend_at.pop(address)[1] for address in due]
+        for address, one in self._yielded.items():
+            if one.ask_at <= now:
+                one.ask_at = now + ASK_INTERVAL
+                effects.append(Ask(address))
+        return effects
+
+    def next_deadline(self) -> float | None:
+        defences = (at for at, _ in self._defend_at.values())
+        yields = (min(one.ask_at, one.heard_at + SILENCE_MAX) for one in self._yielded.values())
+        return min((*defences, *yields), default=None)
