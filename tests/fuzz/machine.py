@@ -34,6 +34,10 @@ from tests.fuzz.script import Script
 
 _TURNS_MAX = 200
 _MEMBERS_MAX = 8
+_NAMES = tuple(f"node-{letter}" for letter in "abcdefghijkl")
+"""More than there is room for."""
+_WAITING_MAX = 2048
+"""Far more than a scene of so few turns has any need of, and a bound for what its end would cost."""
 _PROFILE = replace(normal(), members_max=_MEMBERS_MAX, gossip_to_the_dead_time=2.0)
 _VERSIONS = bytes((1, 5, 2, 0, 0, 0))
 _DATAGRAM_OCTETS_MAX = 1405
@@ -115,8 +119,12 @@ class Scene:
                     assert not any(isinstance(item, DecodeError) for item in decode_packet(payload))
                 case _:
                     pass
-        known = self._member.known()
-        assert len(known) <= _MEMBERS_MAX
+        known, depths = self._member.known(), self._member.depths()
+        assert len(known) == depths.table <= _MEMBERS_MAX
+        assert depths.broadcasts <= len(_NAMES), "news of one name replaces older news"
+        assert depths.suspicions < _MEMBERS_MAX
+        assert depths.streams == len(self._streams)
+        assert depths.probes + depths.relays + depths.reconnects <= _WAITING_MAX
         assert len({member.name for member in known}) == len(known)
         assert self._member.local.state is State.ALIVE
         assert self._member.next_deadline() is not None
@@ -137,7 +145,7 @@ class Scene:
                 return Ping(self._script.u32(), name)
 
     def _name(self) -> str:
-        return f"node-{'abcdefghijkl'[self._script.number(12)]}"
+        return _NAMES[self._script.number(len(_NAMES))]
 
     def _endpoint(self) -> Endpoint:
         return Endpoint(f"192.0.2.{2 + self._script.number(12)}", 7946)
