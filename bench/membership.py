@@ -1,6 +1,6 @@
 """Gossip of swimlb beside memberlist, serf and kinship: how fast a death is known to all, and what knowing it costs.
 
-    python -m bench.membership [--quick] [--sizes 3,5] [--only PRODUCT] [--output DIRECTORY]
+    python -m bench.membership [--quick] [--sizes 3,5] [--only PRODUCT] [--output DIRECTORY] [--redraw JSON]
 
 Every ring lives in a network namespace of its own. The slow profiles, which mostly wait, live side by side at the
 same time; the quick ones one after the other. Writes membership.json and membership.svg to the directory, and
@@ -29,6 +29,7 @@ from bench.contenders import ROOT, Contender, contenders
 from bench.ring import Cost, Ring
 from swimlb.runtime import clock
 
+_DOCUMENTS = ROOT / "docs" / "reference"
 _LATENESS_INTERVAL = 0.005
 _SLOW_GIVES_UP_AFTER = 60.0
 _QUICK_GIVES_UP_AFTER = 10.0
@@ -174,7 +175,13 @@ def main() -> None:
     parser.add_argument("--sizes", help="members per ring, separated by commas")
     parser.add_argument("--only", help="one product")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument(
+        "--redraw", type=Path, help="measure nothing: plot and page from this membership.json"
+    )
     options = parser.parse_args()
+    if options.redraw is not None:
+        report.write(json.loads(options.redraw.read_text()), _DOCUMENTS)
+        return
     plan = QUICK if options.quick else FULL
     sizes = plan.sizes if options.sizes is None else tuple(map(int, options.sizes.split(",")))
     chosen = [one for one in contenders() if options.only in (None, one.product)]
@@ -195,7 +202,7 @@ def main() -> None:
     (options.output / "membership.json").write_text(json.dumps(found, indent=1) + "\n")
     report.plot(found, options.output / "membership.svg")
     if not options.quick and options.sizes is None and options.only is None:
-        report.write(found, ROOT / "docs" / "reference")
+        report.write(found, _DOCUMENTS)
     say(f"written to {options.output}")
 
 
