@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from random import Random
 from typing import Any
 
@@ -21,6 +21,7 @@ from swimlb.model import AddressRange, Allocation, IpAddress, L2Advertisement, P
 from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
 from swimlb.speaker.core import Config, Speaker
+from swimlb.speaker.links import link_of
 from swimlb.speaker.presence import Presence
 
 CLIENT = "client"
@@ -29,8 +30,13 @@ PROBE_INTERVAL = 0.005
 RESOLVE_INTERVAL = 1.0
 """How often a client without an answer asks again: Linux' default."""
 
+FORGET_AFTER = 8.0
+"""When a client doubts a station that does not answer: Linux waits 5 s and then asks it three times."""
+
 _BROADCAST = b"\xff" * 6
 _INTERFACE = "eth0"
+_SUBNET = (IPv4Interface("192.0.2.1/24"),)
+_FRAME_DELAY = 0.0005
 
 
 @dataclass(slots=True)
@@ -67,6 +73,7 @@ class Cluster:
         self.net.on_fact = self._hear
         self.addresses = addresses
         self._rng = Random(seed)
+        self._is_lan_whole = False
         self._client = _Client(answers={address: [] for address in addresses})
         self._nodes: dict[str, _Node] = {}
         self._members = {
@@ -101,8 +108,11 @@ class Cluster:
         responder = l2.Responder(l2.Config(), Random(self._rng.getrandbits(64)))
         speaker = Speaker(Config(node=name, is_data_path_local=True))
         node = self._nodes[name] = _Node(speaker, responder, self._macs[name])
-        interface = l2.Interface(name=_INTERFACE, index=1, mac=node.mac, is_up=True, has_carrier=True)
+        interface = l2.Interface(
+            name=_INTERFACE, index=1, mac=node.mac, is_up=True, has_carrier=True, addresses=_SUBNET
+        )
         self._tell_responder(name, l2.InterfaceAdded(interface))
+        self._tell_speaker(name, ev.LinksChanged((link_of(interface),)))
         self._tell_speaker(name, ev.InventoryChanged(self._records))
 
     def crash(self, name: str) -> None:
@@ -118,7 +128,13 @@ class Cluster:
         """Its cable is dead; the node itself does not notice."""
         self.net.partition((name,), (*(other for other in self._members if other != name), CLIENT))
 
+    def cut_gossip(self, *groups: tuple[str, ...]) -> None:
+        """Only what the members say to each other is lost; frames cross the LAN as before."""
+        self._is_lan_whole = True
+        self.net.partition(*groups)
+
     def heal(self) -> None:
+        self._is_lan_whole = False
         self.net.heal()
 
     def run_for(self, seconds: float) -> None:
@@ -163,6 +179,14 @@ class Cluster:
                     self._tell_responder(name, l2.AnnounceRequested(address, interfaces))
                 case fx.AnnounceAgain(address):
                     self._tell_responder(name, l2.ReannounceRequested(address))
+                case fx.Defend(address):
+                    self._tell_responder(name, l2.DefendRequested(address))
+                case fx.Watch(address):
+                    self._tell_responder(name, l2.WatchRequested(address))
+                case fx.Unwatch(address):
+                    self._tell_responder(name, l2.UnwatchRequested(address))
+                case fx.Ask(address):
+                    self._tell_responder(name, l2.ProbeRequested(address))
                 case fx.HandOver(address):
                     self._tell_responder(name, l2.HandOverRequested(address))
                 case fx.Withdraw(address):
@@ -230,8 +254,11 @@ class Cluster:
         for receiver in [*self._nodes, CLIENT]:
             if receiver == sender:
                 continue
-            for delay in self.net.packet_delays(sender, receiver):
+            for delay in self._delays(sender, receiver):
                 self.net.agenda.at(self.net.now + delay, self._receive, receiver, frame)
+
+    def _delays(self, sender: str, receiver: str) -> tuple[float, ...]:
+        return (_FRAME_DELAY,) if self._is_lan_whole else self.net.packet_delays(sender, receiver)
 
     def _receive(self, receiver: str, frame: bytes) -> None:
         if receiver != CLIENT:
@@ -247,6 +274,8 @@ class Cluster:
             if mac is None:
                 self._resolve(address)
             self._client.answers[address].append(None if mac is None else self._ask(address, mac))
+            if self.longest_outage(address, FORGET_AFTER) >= FORGET_AFTER - PROBE_INTERVAL / 2:
+                self._client.cache.pop(address, None)
 
     def _resolve(self, address: IPv4Address) -> None:
         if self.net.now - self._client.asked_at.get(address, -RESOLVE_INTERVAL) < RESOLVE_INTERVAL:
@@ -268,7 +297,7 @@ class Cluster:
         """Who answers a packet to the address that goes to this station."""
         for name, node in self._nodes.items():
             if node.mac == mac:
-                there_and_back = self.net.packet_delays(CLIENT, name) and self.net.packet_delays(name, CLIENT)
+                there_and_back = self._delays(CLIENT, name) and self._delays(name, CLIENT)
                 return name if there_and_back and address in node.local else None
         return None
 
