@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("target", nargs="?", choices=TARGETS)
     parser.add_argument("inputs", nargs="*", help="files to run the target on, instead of searching")
     parser.add_argument("--seconds", type=int, default=60, help="for all targets together")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.target is not None:
         fuzz(options.target, options.seconds, options.inputs)
     failed = [target for target in TARGETS if not _run(target, max(1, options.seconds // len(TARGETS)))]

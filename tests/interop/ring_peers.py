@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,10 @@ class RingPeer(ABC):
     """One member, which can be started again after it has ended. Use it as a context: it leaves no process."""
 
     def __init__(self, name: str, address: str, directory: Path) -> None:
+        """On IPv6 there is one loopback address, so the members differ by port, which their name gives."""
         self.name = name
         self.address = address
+        self.port = PORT + (zlib.crc32(name.encode()) % 1000 if ":" in address else 0)
         self.log = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,7 +43,7 @@ class RingPeer(ABC):
 
     @property
     def seed(self) -> str:
-        return f"{self.address}:{PORT}"
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -89,7 +92,7 @@ class LinePeer(RingPeer):
 
     def __init__(self, name: str, address: str, directory: Path, command: Sequence[str | Path]) -> None:
         super().__init__(name, address, directory)
-        self._command = [str(word) for word in command]
+        self._command = [str(word).format(port=self.port) for word in command]
         self.lines: list[dict[str, Any]] = []
         self._changed = threading.Condition()
 
@@ -156,7 +159,7 @@ class OurPeer(LinePeer):
     _COMPLAINTS: ClassVar = {"suspect", "refuted", "dropped", "conflict", "push_pull_failed"}
 
     def __init__(self, name: str, address: str, directory: Path, *options: str) -> None:
-        who = ("--name", name, "--bind", address, "--port", str(PORT))
+        who = ("--name", name, "--bind", address, "--port", "{port}")
         command = (sys.executable, "-m", "tests.interop.ring_member", *who, *options)
         super().__init__(name, address, directory, command)
 
@@ -172,7 +175,7 @@ class OurPeer(LinePeer):
 
 class GoPeer(LinePeer):
     def __init__(self, version: str, name: str, address: str, directory: Path, *options: str) -> None:
-        who = ("-name", name, "-bind", address, "-port", str(PORT))
+        who = ("-name", name, "-bind", address, "-port", "{port}")
         super().__init__(name, address, directory, (GO_PEERS / f"memberlist-{version}", *who, *options))
 
 

@@ -39,6 +39,7 @@ class Kind:
     ours: tuple[str, ...] = ()
     go: tuple[str, ...] = ()
     serf: tuple[str, ...] = ()
+    is_ipv6: bool = False
     quiet: float = 5.0
     """For how long everybody has to be content with everybody."""
 
@@ -50,14 +51,17 @@ class Kind:
     def members(self, subnet: int, directory: Path) -> tuple[list[RingPeer], list[OurPeer]]:
         """Theirs and ours."""
         theirs = [
-            self._other(release, f"other-{letter}", f"127.0.{subnet}.{number}", directory)
+            self._other(release, f"other-{letter}", self._address(subnet, number), directory)
             for number, (letter, release) in enumerate(zip("abc", self.others, strict=False), 1)
         ]
         ours = [
-            OurPeer(f"node-{letter}", f"127.0.{subnet}.{number}", directory, *self.ours)
+            OurPeer(f"node-{letter}", self._address(subnet, number), directory, *self.ours)
             for letter, number in (("a", 11), ("b", 12))
         ]
         return theirs, ours
+
+    def _address(self, subnet: int, number: int) -> str:
+        return "::1" if self.is_ipv6 else f"127.0.{subnet}.{number}"
 
     def _other(self, release: str, name: str, address: str, directory: Path) -> RingPeer:
         if release == "serf":
@@ -71,6 +75,7 @@ SECRET_KEY = (SECRET.encode() + bytes.fromhex("e3b0c44298fc1c149afb")).hex()
 
 KINDS = {
     "current": Kind(others=("0.7.0", "0.7.0"), quiet=60.0),
+    "current-ipv6": Kind(others=("0.7.0", "0.7.0"), is_ipv6=True),
     "current-sealed": Kind(
         others=("0.7.0", "0.7.0"),
         ours=("--label", "ring-a", "--key", KEY_16.hex()),
