@@ -54,6 +54,7 @@ class _Client:
 
     cache: dict[IPv4Address, bytes] = field(default_factory=dict[IPv4Address, bytes])
     asked_at: dict[IPv4Address, float] = field(default_factory=dict[IPv4Address, float])
+    heard_at: dict[IPv4Address, float] = field(default_factory=dict[IPv4Address, float])
     answers: dict[IPv4Address, list[str | None]] = field(default_factory=dict[IPv4Address, list[str | None]])
 
 
@@ -273,8 +274,11 @@ class Cluster:
             mac = self._client.cache.get(address)
             if mac is None:
                 self._resolve(address)
-            self._client.answers[address].append(None if mac is None else self._ask(address, mac))
-            if self.longest_outage(address, FORGET_AFTER) >= FORGET_AFTER - PROBE_INTERVAL / 2:
+            answer = None if mac is None else self._ask(address, mac)
+            self._client.answers[address].append(answer)
+            if answer is not None:
+                self._client.heard_at[address] = self.net.now
+            elif self.net.now - self._client.heard_at.get(address, self.net.now) >= FORGET_AFTER:
                 self._client.cache.pop(address, None)
 
     def _resolve(self, address: IPv4Address) -> None:
