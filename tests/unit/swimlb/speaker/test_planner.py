@@ -15,6 +15,7 @@ from swimlb.model import (
     TrafficPolicy,
     labels_of,
 )
+from swimlb.speaker.links import Link, SubnetRule, name_id
 from swimlb.speaker.planner import EXCLUDE_LABEL, Duty, Reason, Withheld, plan
 from swimlb.speaker.presence import Presence
 from tests.unit.swimlb.speaker.world import ON_LAN, POOL, ROUTER, TO_ROUTERS, VIP, allocation, inventory
@@ -189,3 +190,67 @@ def test_withdraws_routes_from_a_node_that_leaves() -> None:
     world.presences["node-a"] = Presence(is_leaving=True)
 
     assert plan(world).routes == {"router": frozenset()}
+
+
+class TestReach:
+    """A node that cannot be heard where an address is must not be elected for it."""
+
+    NEAR = Presence.of(links=(Link(name_id("eth0"), bytes(6), (ip_network("192.0.2.0/24"),)),))
+    FAR = Presence.of(links=(Link(name_id("eth0"), bytes(6), (ip_network("198.51.100.0/24"),)),))
+    CUT_OFF = Presence.of(links=())
+
+    def test_passes_over_a_node_without_a_link(self) -> None:
+        """Its cable is out, and it says so over another one."""
+        world = inventory(POOL, ON_LAN, allocation(), this_node="node-c")
+        world.presences["node-c"] = self.CUT_OFF
+
+        planned = plan(world)
+
+        assert planned.duties[VIP].candidates == ("node-b", "node-a")
+        assert planned.withheld == (Withheld("default/web", "l2", Reason.NO_INTERFACE),)
+
+    def test_passes_over_a_node_without_the_interface_that_the_advertisement_names(self) -> None:
+        """MetalLB elects it, and the address is silent."""
+        on_eth1 = replace(ON_LAN, interfaces=("eth1",))
+        world = inventory(POOL, on_eth1, allocation(), this_node="node-c")
+        world.presences["node-c"] = self.NEAR
+
+        assert plan(world).duties[VIP].candidates == ("node-b", "node-a")
+
+    def test_prefers_nodes_with_the_subnet(self) -> None:
+        """By default, in the order of succession among themselves."""
+        world = inventory(POOL, ON_LAN, allocation())
+        world.presences |= {"node-a": self.NEAR, "node-b": self.NEAR, "node-c": self.FAR}
+
+        assert plan(world).duties[VIP].candidates == ("node-b", "node-a")
+
+    def test_does_without_the_subnet_when_no_node_has_it(self) -> None:
+        """A pool of a network of its own, which a router has on the same LAN."""
+        world = inventory(POOL, ON_LAN, allocation())
+        world.presences = dict.fromkeys(world.presences, self.FAR)
+
+        assert plan(world).duties[VIP].candidates == SUCCESSION
+
+    def test_may_require_the_subnet(self) -> None:
+        """Then such an address stays silent, and the reason says why."""
+        world = inventory(POOL, ON_LAN, allocation())
+        world.presences = dict.fromkeys(world.presences, self.FAR)
+
+        planned = plan(world, subnet_rule=SubnetRule.REQUIRE)
+
+        assert planned.duties[VIP].owner is None
+        assert planned.withheld == (Withheld("default/web", "l2", Reason.NO_SUBNET),)
+
+    def test_may_ignore_the_subnet(self) -> None:
+        """MetalLB's election to the letter."""
+        world = inventory(POOL, ON_LAN, allocation())
+        world.presences |= {"node-a": self.NEAR, "node-b": self.NEAR, "node-c": self.FAR}
+
+        assert plan(world, subnet_rule=SubnetRule.IGNORE).duties[VIP].candidates == SUCCESSION
+
+    def test_says_nothing_about_bgp(self) -> None:
+        """Routers are reached by other ways."""
+        world = inventory(POOL, TO_ROUTERS, ROUTER, allocation())
+        world.presences["node-a"] = self.CUT_OFF
+
+        assert plan(world).routes["router"]

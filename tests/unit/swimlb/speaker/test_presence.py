@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swimlb.speaker.links import Link, Reach, name_id
 from swimlb.speaker.presence import META_OCTETS_MAX, UNREADY_MAX, Presence
 
 
@@ -45,3 +48,31 @@ def test_reads_any_meta(meta: bytes) -> None:
 
     if not meta.startswith(b"slb1"):
         assert presence == Presence()
+
+
+def test_tells_its_links() -> None:
+    """With their MACs, names and networks; no link at all is told too."""
+    links = (Link(name_id("eth0"), bytes(6), (ip_network("192.0.2.0/24"),)),)
+
+    told = Presence.decode(Presence.of(links=links, unready_services=["default/web"]).encode())
+    cut_off = Presence.decode(Presence.of(links=()).encode())
+
+    assert told.links == links
+    assert not told.is_cut_off
+    assert not told.is_ready_for("default/web")
+    assert told.reach([ip_address("192.0.2.10")], None) is Reach.ON_SUBNET
+    assert told.reach([ip_address("198.51.100.1")], None) is Reach.OFF_SUBNET
+    assert cut_off.is_cut_off
+
+
+def test_is_trusted_with_any_address_when_it_does_not_tell_all() -> None:
+    """Members of another make say nothing, and very many interfaces do not fit."""
+    many = tuple(Link(name_id(f"eth{number}"), bytes(6)) for number in range(100))
+
+    told = Presence.decode(Presence.of(links=many).encode())
+
+    assert len(told.encode()) <= META_OCTETS_MAX
+    assert told.links
+    assert not told.are_links_complete
+    assert told.reach([ip_address("192.0.2.10")], frozenset({"eth99"})) is Reach.ON_SUBNET
+    assert Presence.decode(b"").reach([ip_address("192.0.2.10")], None) is Reach.ON_SUBNET

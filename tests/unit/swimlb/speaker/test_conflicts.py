@@ -1,0 +1,210 @@
+"""The speaker hears somebody else claim an address that it announces."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from swimlb.speaker.conflicts import ASK_INTERVAL, DEFENCE_DELAY, REPORT_INTERVAL, SILENCE_MAX
+from swimlb.speaker.core import Config, Phase, Speaker
+from swimlb.speaker.effects import (
+    Announce,
+    AnnounceAgain,
+    Ask,
+    ConflictNoticed,
+    Defend,
+    Effect,
+    OwnerChanged,
+    Unwatch,
+    Watch,
+    Withdraw,
+    Yielded,
+)
+from swimlb.speaker.events import (
+    ClaimHeard,
+    InventoryChanged,
+    LinksChanged,
+    MemberGone,
+    MemberPresent,
+    RingJoined,
+)
+from swimlb.speaker.links import Link, name_id
+from swimlb.speaker.presence import Presence
+from tests.unit.swimlb.speaker.world import ON_LAN, POOL, VIP, allocation
+
+# 192.0.2.10 is node-c's by hash, then node-b's, then node-a's.
+MACS = {"node-a": "02:00:00:00:00:0a", "node-b": "02:00:00:00:00:0b", "node-c": "02:00:00:00:00:0c"}
+STRANGER = ClaimHeard(VIP, "02:00:00:00:00:99", "eth0")
+
+
+def link(name: str) -> Link:
+    return Link(name_id("eth0"), bytes.fromhex(MACS[name].replace(":", "")), (ip_network("192.0.2.0/24"),))
+
+
+def meta(name: str) -> bytes:
+    return Presence.of(links=(link(name),)).encode()
+
+
+def claim_of(name: str) -> ClaimHeard:
+    return ClaimHeard(VIP, MACS[name], "eth0")
+
+
+def running(node: str, *others: str) -> Speaker:
+    """A speaker that knows its link, and others that tell theirs."""
+    speaker = Speaker(Config(node=node))
+    speaker.step(LinksChanged((link(node),)), 0.0)
+    speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
+    for other in others:
+        speaker.step(MemberPresent(other, meta(other)), 0.0)
+    speaker.step(RingJoined(len(others)), 0.0)
+    return speaker
+
+
+def cut_off_from(node: str, *lost: str) -> Speaker:
+    """A speaker whose gossip has lost the others, so that it has taken over."""
+    speaker = running(node, *lost)
+    for name in lost:
+        speaker.step(MemberGone(name), 1.0)
+    return speaker
+
+
+def without_owners(effects: list[Effect]) -> list[Effect]:
+    return [effect for effect in effects if not isinstance(effect, OwnerChanged)]
+
+
+def test_yields_at_once_to_a_better_member_that_gossip_has_lost() -> None:
+    """It is alive, and the other half of the LAN holds it for the owner."""
+    speaker = cut_off_from("node-b", "node-c")
+
+    effects = speaker.step(claim_of("node-c"), 2.0)
+
+    assert effects == [
+        Withdraw(VIP),
+        ConflictNoticed(VIP, MACS["node-c"], "eth0", "node-c"),
+        Watch(VIP),
+        Yielded(VIP, "node-c", MACS["node-c"]),
+    ]
+    assert speaker.announced == frozenset()
+
+
+def test_keeps_the_address_against_a_worse_member_that_gossip_has_lost() -> None:
+    """And announces at once, so that the winner's is the last announcement on the wire."""
+    speaker = cut_off_from("node-c", "node-b")
+
+    first = speaker.step(claim_of("node-b"), 2.0)
+    second = speaker.step(claim_of("node-b"), 2.1)
+
+    assert first == [ConflictNoticed(VIP, MACS["node-b"], "eth0", "node-b"), AnnounceAgain(VIP)]
+    assert second == [AnnounceAgain(VIP)]
+    assert speaker.announced == {VIP}
+
+
+def test_both_halves_agree_on_who_yields() -> None:
+    """Of any two, exactly one does."""
+    for one, other in (("node-a", "node-b"), ("node-b", "node-c"), ("node-a", "node-c")):
+        sides = cut_off_from(one, other), cut_off_from(other, one)
+
+        sides[0].step(claim_of(other), 2.0)
+        sides[1].step(claim_of(one), 2.0)
+
+        assert sorted(len(side.announced) for side in sides) == [0, 1]
+
+
+def test_asks_for_a_yielded_address_and_takes_it_when_nobody_answers() -> None:
+    """Gossip cannot tell of the death of a member that it holds for dead already."""
+    speaker = cut_off_from("node-b", "node-c")
+    speaker.step(claim_of("node-c"), 2.0)
+
+    assert speaker.next_deadline() == 2.0 + ASK_INTERVAL
+    assert speaker.advance(3.0) == [Ask(VIP)]
+    assert speaker.step(claim_of("node-c"), 3.1) == []
+    assert speaker.advance(4.0) == [Ask(VIP)]
+    assert speaker.advance(5.0) == speaker.advance(6.0) == [Ask(VIP)]
+    assert speaker.advance(3.1 + SILENCE_MAX) == [Unwatch(VIP), Announce(VIP, None)]
+
+
+def test_stops_asking_when_gossip_has_found_the_owner_again() -> None:
+    """From then on its death is told as any other."""
+    speaker = cut_off_from("node-b", "node-c")
+    speaker.step(claim_of("node-c"), 2.0)
+
+    effects = speaker.step(MemberPresent("node-c", meta("node-c")), 2.5)
+
+    assert without_owners(effects) == [Unwatch(VIP)]
+    assert speaker.next_deadline() is None
+
+
+def test_waits_for_gossip_when_the_claimant_is_present() -> None:
+    """One of the two is about to learn better."""
+    speaker = running("node-c", "node-b")
+
+    assert speaker.step(claim_of("node-b"), 1.0) == [ConflictNoticed(VIP, MACS["node-b"], "eth0", "node-b")]
+    assert speaker.advance(1.0 + DEFENCE_DELAY) == [AnnounceAgain(VIP)]
+
+
+def test_defends_against_a_stranger() -> None:
+    """At the rate that the responder allows; the report names the MAC, and comes now and then."""
+    speaker = running("node-c", "node-b")
+
+    assert speaker.step(STRANGER, 1.0) == [ConflictNoticed(VIP, STRANGER.mac, "eth0")]
+    assert speaker.step(STRANGER, 1.2) == []
+    assert speaker.advance(1.0 + DEFENCE_DELAY) == [Defend(VIP)]
+    assert speaker.step(STRANGER, 1.0 + REPORT_INTERVAL) == [ConflictNoticed(VIP, STRANGER.mac, "eth0")]
+
+
+def test_whoever_said_goodbye_is_a_stranger() -> None:
+    """A speaker that has left must not announce anything."""
+    speaker = running("node-b", "node-c")
+    leaving = Presence.of(is_leaving=True, links=(link("node-c"),)).encode()
+    speaker.step(MemberPresent("node-c", leaving), 1.0)
+    speaker.step(MemberGone("node-c"), 1.5)
+
+    speaker.step(claim_of("node-c"), 5.0)
+
+    assert speaker.announced == {VIP}
+    assert speaker.advance(5.0 + DEFENCE_DELAY) == [Defend(VIP)]
+
+
+class TestOwnLinks:
+    def test_gives_addresses_up_at_once_when_nobody_can_hear_it(self) -> None:
+        """There is nothing to hand over, and nobody to hear the successor from."""
+        speaker = running("node-c", "node-b")
+
+        effects = speaker.step(LinksChanged(()), 1.0)
+
+        assert Withdraw(VIP) in effects
+        assert speaker.announced == frozenset()
+
+    def test_takes_its_addresses_again_when_the_link_is_back_soon(self) -> None:
+        """Nobody has been lost meanwhile."""
+        speaker = running("node-c", "node-b")
+        speaker.step(LinksChanged(()), 1.0)
+
+        effects = speaker.step(LinksChanged((link("node-c"),)), 1.2)
+
+        assert Announce(VIP, None) in effects
+
+    def test_asks_the_ring_first_when_it_has_lost_the_others(self) -> None:
+        """They have found a successor, which it cannot know yet: it joins like a speaker that starts."""
+        speaker = running("node-b", "node-c")
+        speaker.step(LinksChanged(()), 1.0)
+        speaker.step(MemberGone("node-c"), 5.0)
+
+        effects = speaker.step(LinksChanged((link("node-b"),)), 10.0)
+
+        assert Announce(VIP, None) not in effects
+        assert speaker.phase is Phase.JOINING
+        speaker.step(MemberPresent("node-c", meta("node-c")), 10.1)
+        speaker.advance(13.0)
+        assert speaker.phase is Phase.RUNNING
+        assert speaker.announced == frozenset()
+
+    def test_serves_its_own_segment_when_the_ring_does_not_come_back(self) -> None:
+        """In bounded time."""
+        speaker = running("node-b", "node-c")
+        speaker.step(LinksChanged(()), 1.0)
+        speaker.step(MemberGone("node-c"), 5.0)
+        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+
+        speaker.advance(10.0 + Config(node="node-b").join_max)
+
+        assert speaker.announced == {VIP}
