@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from membership.net.seeds import SeedResolver
 from membership.net.transport import BindError, Transport
 
-__all__ = ["BindError", "Transport"]
+__all__ = ["BindError", "SeedResolver", "Transport"]

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import membership as ml
-from membership.net import Transport
-from membership.net.seeds import SeedResolver
+from membership.net import SeedResolver, Transport
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
 from swimlb.runtime.driver import Driver
