@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +13,28 @@ from pathlib import Path
 
 from bench.contenders import PORT, ROOT, Contender
 from swimlb.lab import namespaces
-from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SETTLE_WITHIN = 60.0
+
+
+class Interrupted(Exception):
+    """The benchmark is to end: whoever waits stops waiting, and cleans up behind itself."""
+
+
+_interruption = threading.Event()
+
+
+def interrupt() -> None:
+    """Let every ring, whatever thread it is in, come to its end."""
+    _interruption.set()
+
+
+def pause(duration: float) -> None:
+    """Sleep, or raise Interrupted."""
+    if _interruption.wait(duration):
+        raise Interrupted
 
 
 class Member:
@@ -117,18 +133,18 @@ class Ring:
 
     def start(self) -> None:
         self.members[0].start(None)
-        time.sleep(0.5)
+        pause(0.5)
         for member in self.members[1:]:
             member.start(f"{self.members[0].address}:{PORT}")
         self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
-        wait_until(
-            lambda: all(len(member.others) == len(self.members) - 1 for member in self.members),
-            timeout=_SETTLE_WITHIN,
-            what=f"{self._namespace} to be whole",
-            seen=lambda: {member.name: sorted(member.others) for member in self.members},
-        )
+        deadline = clock.monotonic() + _SETTLE_WITHIN
+        while not all(len(member.others) == len(self.members) - 1 for member in self.members):
+            if clock.monotonic() > deadline:
+                seen = {member.name: sorted(member.others) for member in self.members}
+                raise TimeoutError(f"{self._namespace} is not whole after {_SETTLE_WITHIN:g} s: {seen}")
+            pause(0.02)
 
     def false_deaths(self) -> int:
         """Who was said to be gone though nobody was hurt; a restart of the ring forgets them."""
@@ -149,7 +165,7 @@ class Ring:
         while not all(names <= member.gone_at.keys() for member in survivors):
             if clock.monotonic() > deadline:
                 return None
-            time.sleep(0.005)
+            pause(0.005)
         return max(member.gone_at[name] for member in survivors for name in names) - begun
 
     def heal(self, victims: Sequence[Member]) -> None:
@@ -163,7 +179,7 @@ class Ring:
 
     def cost(self, duration: float) -> Cost:
         before, begun = self._counters(), clock.monotonic()
-        time.sleep(duration)
+        pause(duration)
         after, elapsed = self._counters(), clock.monotonic() - begun
         packets, octets, ticks = (late - early for early, late in zip(before, after, strict=True))
         per_member = 1 / elapsed / len(self.members)
