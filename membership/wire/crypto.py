@@ -2,7 +2,8 @@
 
 Version 1 seals the plaintext as it is. Version 0, which members that speak protocol 1 send, first pads it to whole
 blocks of 16. A packet *is* such a blob; on a stream it stands behind `0a` and its length, and these five octets are
-authenticated with it, and so is the label.
+authenticated with it, and so is the label. The version is not: who changes it on the way adds padding to a message
+or takes octets off its end, and the decoders and the CRC see to the rest.
 
 `cryptography` is imported with the first key: a ring in plaintext does not pay for it.
 """

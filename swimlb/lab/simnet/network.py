@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from random import Random
 from typing import TypeAlias
 
@@ -28,6 +29,7 @@ from membership import (
     Started,
 )
 from membership.members import Record, Table
+from membership.wire.crypto import NONCE_OCTETS
 from swimlb.lab.simnet import trace
 from swimlb.lab.simnet.agenda import Agenda
 from swimlb.lab.simnet.host import Host
@@ -106,7 +108,7 @@ class SimNet:
         make_table: MakeTable = Table,
     ) -> Memberlist:
         """Start a member, and let it join. See `prefilled` for a table that knows all others already."""
-        memberlist = Memberlist(config, Random(self._rng.getrandbits(64)), make_table)
+        memberlist = self._new_memberlist(config, make_table)
         host = Host(config, memberlist, self.now, clock_rate)
         self._hosts[config.name] = self._by_endpoint[config.endpoint] = host
         self._begin(host, tuple(seeds))
@@ -141,7 +143,7 @@ class SimNet:
         host = self._hosts[name]
         assert not host.is_up
         self._report(IncidentKind.RESTART, name)
-        host.memberlist = Memberlist(host.config, Random(self._rng.getrandbits(64)))
+        host.memberlist = self._new_memberlist(host.config)
         host.generation += 1
         host.is_up = True
         self._begin(host, tuple(seeds))
@@ -194,6 +196,12 @@ class SimNet:
         return self.agenda.run_until(is_reached, duration)
 
     # Inside
+
+    def _new_memberlist(self, config: Config, make_table: MakeTable = Table) -> Memberlist:
+        seed = self._rng.getrandbits(64)
+        # A chance of their own for the nonces: a ring with keys takes the same course as one without.
+        nonces = partial(Random(~seed).randbytes, NONCE_OCTETS)
+        return Memberlist(config, Random(seed), make_table, nonces)
 
     def _begin(self, host: Host, seeds: tuple[Endpoint, ...]) -> None:
         self._happen(host, Started())
