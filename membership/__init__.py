@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from membership.address import Endpoint
-from membership.config import Config, Profile, lan, local, normal, wan
+from membership.config import Config, Profile, fast, lan, local, normal, wan
 from membership.depths import QueueDepths
 from membership.effects import (
     AccusationRefuted,
+    Cause,
     CloseStream,
     Effect,
     JoinCompleted,
@@ -19,7 +20,9 @@ from membership.effects import (
     MemberSuspected,
     MemberUpdated,
     NameConflict,
+    Observation,
     OpenStream,
+    PaceChanged,
     PacketDropped,
     PushPullFailed,
     RunningLate,
@@ -55,6 +58,7 @@ __all__ = [
     "Memberlist",
     "Config",
     "Profile",
+    "fast",
     "lan",
     "local",
     "normal",
@@ -102,6 +106,9 @@ __all__ = [
     "UserMessageReceived",
     "UserMessageFailed",
     "RunningLate",
+    "PaceChanged",
+    "Cause",
+    "Observation",
     "DecodeError",
     "InvalidConfig",
 ]

@@ -19,15 +19,45 @@ MESSAGE_OCTETS_MAX = 1200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The timing of a member. All members of a ring should have the same one.
+    """The timing of a member. All members of a ring should have the same one: of those that differ, the quicker
+    observers accuse first, and it takes a majority of such for a quick verdict.
 
     The defaults are `normal()`'s; change single fields with `dataclasses.replace(normal(), ...)`.
     """
 
-    probe_interval: float = 0.2
+    name: str = "normal"
+
+    observers: int = 3
+    """How many members observe each one, beside the probes; 0: none, as in memberlist."""
+
+    observe_interval: float = 0.1
+    """Time between an observer's pings. A member sends `2 * observers / observe_interval` packets a second."""
+
+    observe_timeout: float = 0.08
+    """An ack that takes longer is a miss, and starts a burst. Whoever is accused has half of it to refute."""
+
+    burst_interval: float = 0.025
+    """Time between the pings of a burst: with `observe_misses`, how soon an observer is sure."""
+
+    observe_misses: int = 9
+    """Pings in a row without an answer before an observer accuses.
+
+    Loss decides: with 20 % each way a ping is missed with a chance of 0.36, and nine in a row with one of 0.0001.
+    """
+
+    observe_silence: float = 0.36
+    """Nothing at all is heard from a member for so long before an observer accuses it.
+
+    The longest stall to be tolerated, and some more: a stalled member answers everything when it wakes.
+    """
+
+    accusation_window: float = 1.5
+    """How long an observer's accusation counts as a vote."""
+
+    probe_interval: float = 1.0
     """Time between probes. Shorter finds failures sooner and costs packets in proportion."""
 
-    probe_timeout: float = 0.08
+    probe_timeout: float = 0.2
     """How long to wait for a direct ack before helpers are asked: about the 99th percentile of the round trip.
 
     Stays below `probe_interval`, so that the indirect probes fit in the same round.
@@ -89,16 +119,23 @@ class Profile:
     """Members known at a time, the dead included. Further ones are ignored and reported: forged joins end here."""
 
     def __post_init__(self) -> None:
+        if self.observers < 0:
+            raise InvalidConfig("observers", "choose 0 or more")
+        if not 0 < self.observe_timeout < self.observe_interval:
+            raise InvalidConfig("observe_timeout", "choose a value between 0 and observe_interval")
         if self.probe_interval <= 0:
             raise InvalidConfig("probe_interval", "choose a value above 0")
         if not 0 < self.probe_timeout < self.probe_interval:
             raise InvalidConfig("probe_timeout", "choose a value between 0 and probe_interval")
-        for name in ("gossip_interval", "push_pull_interval", "stream_timeout", "reconnect_interval"):
+        for name in (
+            *("gossip_interval", "push_pull_interval", "stream_timeout", "reconnect_interval"),
+            *("burst_interval", "observe_silence", "accusation_window"),
+        ):
             if getattr(self, name) <= 0:
                 raise InvalidConfig(name, "choose a value above 0")
         for name in (
             *("suspicion_mult", "suspicion_max_timeout_mult", "awareness_max_multiplier"),
-            *("gossip_nodes", "retransmit_mult", "members_max"),
+            *("gossip_nodes", "retransmit_mult", "members_max", "observe_misses"),
         ):
             if getattr(self, name) < 1:
                 raise InvalidConfig(name, "choose 1 or more")
@@ -110,18 +147,45 @@ class Profile:
                 "packet_octets_max", "choose a value from 1200 to 65507, the largest datagram"
             )
 
+    @property
+    def reminder_interval(self) -> float:
+        """How often an accuser tells the accused, so that it can refute."""
+        return self.observe_timeout if self.observers else self.probe_timeout
+
 
 def normal() -> Profile:
-    """Our default: a crash among 3 members is known to all within 1.3 s (0.4 + 0.2 + 0.6 and the gossip).
+    """Our default: a crash is known to all in 0.42 s by the median and 0.8 s at worst, for 3 to 20 members.
 
-    A member that stalls for 300 ms, and 20 % loss each way, cost nobody its life.
+    Half of the members at once: 1 s. A member that stalls for 300 ms, and 20 % loss each way, cost nobody its life. A
+    member sends 62 packets a second at rest, whatever the size of the ring.
     """
     return Profile()
+
+
+def fast() -> Profile:
+    """For members on one switch that run on time: a crash is known to all in 0.09 s by the median, 0.25 s at worst.
+
+    A member that stalls for 50 ms, and 5 % loss each way, cost nobody its life. A member sends 304 packets a second.
+    """
+    return Profile(
+        name="fast",
+        observe_interval=0.02,
+        observe_timeout=0.012,
+        burst_interval=0.008,
+        observe_misses=6,
+        observe_silence=0.075,
+        accusation_window=0.5,
+        probe_interval=0.5,
+        probe_timeout=0.1,
+        gossip_interval=0.02,
+    )
 
 
 def lan() -> Profile:
     """memberlist's DefaultLANConfig: for a ring with MetalLB speakers or serf agents in it."""
     return Profile(
+        name="lan",
+        observers=0,
         probe_interval=1.0,
         probe_timeout=0.5,
         suspicion_mult=4,
@@ -135,6 +199,8 @@ def lan() -> Profile:
 def wan() -> Profile:
     """memberlist's DefaultWANConfig."""
     return Profile(
+        name="wan",
+        observers=0,
         probe_interval=5.0,
         probe_timeout=3.0,
         suspicion_mult=6,
@@ -151,6 +217,8 @@ def wan() -> Profile:
 def local() -> Profile:
     """memberlist's DefaultLocalConfig: members on one host."""
     return Profile(
+        name="local",
+        observers=0,
         probe_interval=1.0,
         probe_timeout=0.2,
         indirect_checks=1,
@@ -193,6 +261,12 @@ class Config:
     """Keys, primary first; none: plaintext. See EncryptionChanged for later ones."""
 
     profile: Profile = field(default_factory=normal)
+
+    capability_prefix: bytes = b""
+    """How the meta of a member begins that can keep the pace of a profile with observers.
+
+    While somebody is in the ring whose meta begins otherwise, memberlist's LAN timing is in force. Empty: all can.
+    """
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= NAME_OCTETS_MAX:

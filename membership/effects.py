@@ -6,6 +6,7 @@ The first four are orders to the transport, the rest are facts for the applicati
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from membership.address import Endpoint
@@ -58,12 +59,39 @@ class MemberUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """What this member itself has seen of one that it observes. Not an effect: evidence in one."""
+
+    misses: int
+    """Pings in a row without an answer."""
+    silent_for: float
+    """Seconds since anything at all was heard from it."""
+    rtt: float | None
+    """Of its last answer; None if it never gave one."""
+    is_refused: bool
+    """Its host has said that nobody listens there."""
+
+
+class Cause(StrEnum):
+    """What made a member believe in a death."""
+
+    OBSERVERS = "observers"
+    """A majority of its live observers accuses it."""
+    SUSPICION = "suspicion"
+    """It was suspected for as long as it may take to refute."""
+    TOLD = "told"
+    """Another member's verdict."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberSuspected:
     """`accuser` got no answer from it. It still counts as a member, and has time to refute."""
 
     name: str
     incarnation: int
     accuser: str
+    observation: Observation | None = None
+    """What we have seen, if it is us who accuse, and we observe it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +112,9 @@ class MemberFailed:
     """Who accused it, as far as known here; the last word was the first one's."""
     suspected_for: float
     """Seconds from the suspicion to the verdict; 0 when only the verdict was heard."""
+    cause: Cause = Cause.TOLD
+    observation: Observation | None = None
+    """What we have seen, if we observed it and accused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +205,15 @@ class RunningLate:
     lateness: float
 
 
+@dataclass(frozen=True, slots=True)
+class PaceChanged:
+    """Another profile is in force from now on: memberlist's, or again the configured one."""
+
+    profile: str
+    because_of: tuple[str, ...]
+    """A member that cannot keep the configured pace; empty when there is none any more."""
+
+
 TransportEffect: TypeAlias = SendPacket | OpenStream | SendStream | CloseStream
 """What `membership.net.Transport.perform` takes."""
 
@@ -194,4 +234,5 @@ Effect: TypeAlias = (
     | UserMessageReceived
     | UserMessageFailed
     | RunningLate
+    | PaceChanged
 )

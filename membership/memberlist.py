@@ -29,7 +29,9 @@ from membership.effects import (
 from membership.envelope import Envelope
 from membership.errors import DecodeError
 from membership.members import Member, Record, State, Table
+from membership.observers import Observers
 from membership.outbox import Outbox
+from membership.pace import Pace
 from membership.probe import Prober
 from membership.pushpull import PushPuller
 from membership.rejoin import Rejoiner
@@ -54,7 +56,9 @@ from membership.wire.messages import (
 from membership.wire.packet import decode_packet
 
 _LATENESS_TOLERATED = 0.5
-"""Of the probe timeout: being run later than that is our own fault, and not that of those who seem silent."""
+"""Of the probe timeout, or the observers' interval: being run later than that is our own fault, and not that of those
+who seem silent.
+"""
 
 
 def fresh_nonce() -> bytes:
@@ -93,18 +97,27 @@ class Memberlist:
         self._envelope = Envelope(
             config.label.encode(), config.encryption, nonces, compression=profile.compression
         )
-        self._outbox = Outbox(profile, self._table, self._envelope)
-        self._rules = Rules(config, self._table, self._awareness, self._outbox, rng)
+        self._pace = pace = Pace(config, self._table)
+        self._outbox = Outbox(pace, self._table, self._envelope)
+        self._rules = Rules(config, pace, self._table, self._awareness, self._outbox, rng)
         streams = self._streams = Streams(self._outbox, self._envelope)
-        self._relays = Relays(config, self._outbox)
-        self._prober = Prober(config, self._table, self._rules, self._awareness, self._outbox, streams, rng)
-        self._push_puller = PushPuller(config, self._table, self._rules, self._outbox, streams, rng)
+        self._relays = Relays(config, pace, self._outbox)
+        self._prober = Prober(
+            config, pace, self._table, self._rules, self._awareness, self._outbox, streams, rng
+        )
+        self._observers = Observers(
+            config, pace, self._table, self._rules, self._awareness, self._outbox, rng
+        )
+        self._push_puller = PushPuller(config, pace, self._table, self._rules, self._outbox, streams, rng)
         self._user_messages = UserMessages(profile, self._table, self._outbox, streams)
         self._service = StreamService(
             config, streams, self._prober, self._push_puller, self._user_messages, self._outbox
         )
-        self._rejoiner = Rejoiner(config, self._table, self._outbox, rng)
-        self._timed = (self._prober, self._rules, self._relays, self._push_puller, self._rejoiner)
+        self._rejoiner = Rejoiner(config, pace, self._table, self._outbox, rng)
+        self._timed = (
+            *(self._prober, self._observers, self._rules),
+            *(self._relays, self._push_puller, self._rejoiner),
+        )
         self._is_leaving = False
         self._due: float | None = None
 
@@ -152,6 +165,7 @@ class Memberlist:
     def advance(self, now: float) -> list[Effect]:
         self._excuse_lateness(now)
         self._rules.advance(now)
+        self._observers.advance(now)
         self._prober.advance(now)
         self._relays.advance(now)
         self._push_puller.advance(now)
@@ -164,9 +178,13 @@ class Memberlist:
 
     def _excuse_lateness(self, now: float) -> None:
         """After a stall of our own, whoever seems to be late gets as much more time (Lifeguard)."""
-        if self._due is None or now - self._due <= _LATENESS_TOLERATED * self._config.profile.probe_timeout:
+        if self._due is None or now <= self._due:
             return
-        lateness = now - self._due
+        lateness, profile = now - self._due, self._pace.profile
+        if lateness > _LATENESS_TOLERATED * profile.observe_interval:
+            self._observers.start_over(now)
+        if lateness <= _LATENESS_TOLERATED * profile.probe_timeout:
+            return
         self._due = now
         self._rules.delay(lateness)
         self._prober.delay(lateness)
@@ -175,6 +193,8 @@ class Memberlist:
 
     def _end(self, now: float) -> list[Effect]:
         self._prober.look(now)
+        self._rules.settle(now)
+        self._observers.settle(now)
         effects = self._outbox.drain(now)
         if self._is_leaving and self._is_farewell_said():
             self._is_leaving = False
@@ -196,6 +216,7 @@ class Memberlist:
                 self._receive_packet(event, now)
             case ev.PacketUnsendable():
                 self._prober.hear_unsendable(event.target, now)
+                self._observers.hear_unsendable(event.target, event.reason, now)
             case ev.StreamAccepted():
                 self._service.accept(event)
             case ev.StreamReceived():
@@ -229,6 +250,7 @@ class Memberlist:
     def _start(self, now: float) -> None:
         self._table.local.changed_at = now
         self._prober.start(now)
+        self._observers.start(now)
         self._push_puller.start(now)
         self._rejoiner.start(now)
 
@@ -236,6 +258,7 @@ class Memberlist:
         if self._table.local.state == State.LEFT:
             return
         self._prober.stop()
+        self._observers.stop()
         self._push_puller.stop()
         self._rejoiner.stop()
         self._rules.leave(now)
@@ -259,6 +282,7 @@ class Memberlist:
                 if isinstance(message, DecodeError):
                     raise message
                 self._receive_message(message, event.source, now)
+                self._observers.hear(event.source, now)
             except DecodeError as error:
                 self._outbox.tell(PacketDropped(event.source, error.reason))
 
@@ -286,7 +310,11 @@ class Memberlist:
                 assert_never(message)
 
     def _hear_ack(self, sequence: int, now: float) -> None:
-        if self._prober.hear_ack(sequence, now) or self._relays.hear_ack(sequence):
+        if (
+            self._observers.hear_ack(sequence, now)
+            or self._prober.hear_ack(sequence, now)
+            or self._relays.hear_ack(sequence)
+        ):
             return
         if (endpoint := self._rejoiner.hear_ack(sequence)) is not None:
             self._push_puller.exchange(endpoint, is_join=True)

@@ -8,6 +8,7 @@ from enum import IntEnum
 from random import Random
 
 from membership.address import Endpoint, host_of
+from membership.circle import Circle
 from membership.wire.messages import Alive
 from membership.wire.stream import NodeState
 
@@ -95,6 +96,9 @@ class Table:
         self._gone: dict[str, Record] = {}
         """The dead and those that have left, the longest gone first."""
         self._members_at: dict[Endpoint, int] = {local.endpoint: 1}
+        self._circle: Circle | None = None
+        self.changes = 0
+        """Grows with every change of somebody's state or address."""
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -112,6 +116,18 @@ class Table:
         """The dead and those that have left, the longest gone first."""
         return iter(self._gone.values())
 
+    @property
+    def circle(self) -> Circle:
+        """Who observes whom. It is made when somebody asks for it first: most profiles have no observers."""
+        if self._circle is None:
+            self._circle = Circle((record.name for record in self if record.is_member), self.is_alive)
+        return self._circle
+
+    def is_alive(self, name: str) -> bool:
+        """And not suspect."""
+        record = self.get(name)
+        return record is not None and record.state == State.ALIVE
+
     def has_member_at(self, endpoint: Endpoint) -> bool:
         return endpoint in self._members_at
 
@@ -122,13 +138,21 @@ class Table:
         self._index(record)
         self._order.append(record)
         record.position = len(self._order) - 1
+        self.changes += 1
+        if self._circle is not None and record.is_member:
+            self._circle.add(record.name)
         self._swap(record, self._order[self._rng.randint(0, record.position)])
 
     def set_state(self, record: Record, state: State, now: float) -> None:
-        if record.state != state:
-            self._unindex(record)
-            record.state, record.changed_at = state, now
-            self._index(record)
+        if record.state == state:
+            return
+        was_member = record.is_member
+        self._unindex(record)
+        record.state, record.changed_at = state, now
+        self._index(record)
+        self.changes += 1
+        if self._circle is not None and record.is_member != was_member:
+            (self._circle.remove if was_member else self._circle.add)(record.name)
 
     def move(self, record: Record, octets: bytes, port: int) -> None:
         """The member is at another address now."""
@@ -136,6 +160,7 @@ class Table:
         record.octets, record.port = octets, port
         record.endpoint = Endpoint(host_of(octets), port)
         self._index(record)
+        self.changes += 1
 
     def forget_before(self, moment: float) -> list[Record]:
         """Drop and return those dead or gone since before `moment`."""

@@ -10,6 +10,7 @@ from membership.config import Profile
 from membership.effects import Effect, SendPacket
 from membership.envelope import Envelope
 from membership.members import Record, State, Table
+from membership.pace import Pace
 from membership.wire.codec import U32_MAX
 from membership.wire.messages import Message, User, encode
 from membership.wire.packet import COMPOUND_OVERHEAD_OCTETS, PART_OVERHEAD_OCTETS, PARTS_MAX, compound
@@ -33,8 +34,8 @@ class Urgency(IntEnum):
 class Outbox:
     """Collects the effects of a step. The queue of news is here because every packet may take from it."""
 
-    def __init__(self, profile: Profile, table: Table, envelope: Envelope) -> None:
-        self._profile = profile
+    def __init__(self, pace: Pace, table: Table, envelope: Envelope) -> None:
+        self._pace = pace
         self._table = table
         self._envelope = envelope
         self._effects: list[Effect] = []
@@ -44,6 +45,10 @@ class Outbox:
         self._urgency = Urgency.NONE
         self._sequence = 0
         self._next_gossip: float | None = None
+
+    @property
+    def _profile(self) -> Profile:
+        return self._pace.profile
 
     def next_sequence(self) -> int:
         """One counter for all pings, our own and those for others."""

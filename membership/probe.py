@@ -14,9 +14,10 @@ from random import Random
 
 from membership.address import Endpoint
 from membership.awareness import Awareness
-from membership.config import Config
+from membership.config import Config, Profile
 from membership.members import Record, State, Table
 from membership.outbox import Outbox
+from membership.pace import Pace
 from membership.relay import ping
 from membership.rules import Rules
 from membership.streams import Streams, TcpPing
@@ -47,6 +48,7 @@ class Prober:
     def __init__(
         self,
         config: Config,
+        pace: Pace,
         table: Table,
         rules: Rules,
         awareness: Awareness,
@@ -55,7 +57,7 @@ class Prober:
         rng: Random,
     ) -> None:
         self._config = config
-        self._profile = config.profile
+        self._pace = pace
         self._table = table
         self._rules = rules
         self._awareness = awareness
@@ -66,6 +68,10 @@ class Prober:
         self._next_tick: float | None = None
         self._tick_waits = False
         self._probes: dict[int, _Probe] = {}
+
+    @property
+    def _profile(self) -> Profile:
+        return self._pace.profile
 
     def __len__(self) -> int:
         """Probes under way."""

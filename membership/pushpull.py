@@ -12,14 +12,15 @@ from math import ceil, log2
 from random import Random
 
 from membership.address import Endpoint
-from membership.config import Config
+from membership.config import Config, Profile
 from membership.effects import JoinCompleted, JoinFailure, PushPullFailed
 from membership.errors import DecodeError
 from membership.members import State, Table
 from membership.outbox import Outbox
+from membership.pace import Pace
 from membership.rules import Rules
 from membership.streams import Exchange, Stream, Streams
-from membership.wire.messages import Alive, Dead, Suspect
+from membership.wire.messages import Alive, Dead
 from membership.wire.stream import Err, NodeState, PushPull, StreamMessage, encode_push_pull
 
 _SCALE_ABOVE = 32
@@ -47,10 +48,17 @@ class PushPuller:
     """Exchanges tables: now and then with anyone, on request with seeds, and twice after a cut has healed."""
 
     def __init__(
-        self, config: Config, table: Table, rules: Rules, outbox: Outbox, streams: Streams, rng: Random
+        self,
+        config: Config,
+        pace: Pace,
+        table: Table,
+        rules: Rules,
+        outbox: Outbox,
+        streams: Streams,
+        rng: Random,
     ) -> None:
         self._config = config
-        self._profile = config.profile
+        self._pace = pace
         self._table = table
         self._rules = rules
         self._outbox = outbox
@@ -60,6 +68,10 @@ class PushPuller:
         self._repeats: list[_Repeat] = []
         self._joins: dict[int, _Join] = {}
         self._last_join = 0
+
+    @property
+    def _profile(self) -> Profile:
+        return self._pace.profile
 
     def start(self, now: float) -> None:
         self._next = now + self._rng.uniform(0, self._interval())
@@ -203,7 +215,7 @@ class PushPuller:
                 self._rules.dead(Dead(node.incarnation, node.name, node.name), now)
             case State.DEAD | State.SUSPECT:
                 # Hearsay: a table is no proof of a death, so it gets the chance to refute.
-                self._rules.suspect(Suspect(node.incarnation, node.name, self._config.name), now)
+                self._rules.hear_of_suspect(node.name, node.incarnation, now)
 
 
 def _scale(member_count: int) -> int:

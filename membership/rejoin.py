@@ -13,6 +13,7 @@ from membership.address import Endpoint
 from membership.config import Config
 from membership.members import State, Table
 from membership.outbox import Outbox
+from membership.pace import Pace
 from membership.relay import ping
 
 _REMEMBERED_MAX = 64
@@ -23,8 +24,9 @@ _SEEDS_MAX = 256
 class Rejoiner:
     """Once started, asks one address per interval; an ack from it is worth a push/pull."""
 
-    def __init__(self, config: Config, table: Table, outbox: Outbox, rng: Random) -> None:
+    def __init__(self, config: Config, pace: Pace, table: Table, outbox: Outbox, rng: Random) -> None:
         self._config = config
+        self._pace = pace
         self._table = table
         self._outbox = outbox
         self._rng = rng
@@ -79,7 +81,7 @@ class Rejoiner:
 
     def _reap(self, now: float) -> None:
         """Forget who has been dead or gone for long, but not where a dead one was."""
-        for record in self._table.forget_before(now - self._config.profile.gossip_to_the_dead_time):
+        for record in self._table.forget_before(now - self._pace.profile.gossip_to_the_dead_time):
             if record.state == State.DEAD:
                 self._remembered.pop(record.endpoint, None)
                 self._remembered[record.endpoint] = None
@@ -100,7 +102,7 @@ class Rejoiner:
 
     def _jittered(self) -> float:
         """So that the two halves of a ring do not ask in step."""
-        return self._config.profile.reconnect_interval * self._rng.uniform(0.75, 1.0)
+        return self._pace.profile.reconnect_interval * self._rng.uniform(0.75, 1.0)
 
 
 def _drop_oldest(endpoints: dict[Endpoint, None], count_max: int) -> None:

@@ -8,6 +8,7 @@ from membership.address import Endpoint, host_of, is_address
 from membership.config import Config
 from membership.errors import DecodeError
 from membership.outbox import Outbox
+from membership.pace import Pace
 from membership.wire.messages import Ack, IndirectPing, Nack, Ping
 
 _NACK_AT = 0.8
@@ -27,8 +28,9 @@ class _Relay:
 class Relays:
     """The pings under way for others, by our own sequence numbers."""
 
-    def __init__(self, config: Config, outbox: Outbox) -> None:
+    def __init__(self, config: Config, pace: Pace, outbox: Outbox) -> None:
         self._config = config
+        self._pace = pace
         self._outbox = outbox
         self._relays: dict[int, _Relay] = {}
 
@@ -40,7 +42,7 @@ class Relays:
             raise DecodeError("bad-address")
         if len(self._relays) >= _RELAYS_MAX:
             raise DecodeError("too-many-relays")
-        timeout = self._config.profile.probe_timeout
+        timeout = self._pace.profile.probe_timeout
         sequence = self._outbox.next_sequence()
         self._relays[sequence] = _Relay(
             reply_endpoint(message.source_address, message.source_port, source),

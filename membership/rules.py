@@ -14,9 +14,10 @@ from random import Random
 
 from membership.address import Endpoint, host_of, is_address
 from membership.awareness import Awareness
-from membership.config import Config
+from membership.config import Config, Profile
 from membership.effects import (
     AccusationRefuted,
+    Cause,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -24,10 +25,13 @@ from membership.effects import (
     MemberSuspected,
     MemberUpdated,
     NameConflict,
+    Observation,
 )
 from membership.errors import DecodeError
 from membership.members import Record, State, Table
 from membership.outbox import Outbox, Urgency
+from membership.pace import Pace
+from membership.quorum import Quorum
 from membership.suspicion import Suspicion, Suspicions
 from membership.wire.codec import U32_MAX
 from membership.wire.messages import Alive, Dead, Suspect
@@ -42,17 +46,31 @@ class Rules:
     """The only place that adds members and changes what is known of them."""
 
     def __init__(
-        self, config: Config, table: Table, awareness: Awareness, outbox: Outbox, rng: Random
+        self,
+        config: Config,
+        pace: Pace,
+        table: Table,
+        awareness: Awareness,
+        outbox: Outbox,
+        rng: Random,
     ) -> None:
         self._config = config
-        self._profile = config.profile
+        self._pace = pace
         self._table = table
         self._awareness = awareness
         self._outbox = outbox
         self._rng = rng
-        self._suspicions = Suspicions(config.profile, table)
+        self._suspicions = Suspicions(pace, table)
+        self._quorum = Quorum(pace, table)
+        self._is_unsettled = False
+        self._observation: Observation | None = None
+        """Of the accusation that we are just making."""
         self._wanted: dict[str, Record] = {}
         self.refutations = 0
+
+    @property
+    def _profile(self) -> Profile:
+        return self._pace.profile
 
     @property
     def _local(self) -> Record:
@@ -94,7 +112,17 @@ class Rules:
         elif record.state == State.ALIVE:
             self._start_suspicion(record, message, now)
 
-    def dead(self, message: Dead, now: float, source: Endpoint | None = None) -> None:
+    def hear_of_suspect(self, name: str, incarnation: int, now: float) -> None:
+        """A table of somebody else says so. memberlist then accuses in its own name; but our word is a vote
+        where we are an observer, and there we trust our own eyes only.
+        """
+        record = self._table.get(name)
+        if record is None or record is self._local or not self._quorum.is_observer(record):
+            self.suspect(Suspect(incarnation, name, self._local.name), now)
+
+    def dead(
+        self, message: Dead, now: float, source: Endpoint | None = None, cause: Cause = Cause.TOLD
+    ) -> None:
         record = self._table.get(message.node)
         if record is None or self._is_stale(record, message, source) or not record.is_member:
             return
@@ -111,8 +139,11 @@ class Rules:
             self._outbox.tell(MemberLeft(record.name, record.incarnation))
             return
         accusers = dict.fromkeys((message.accuser, *(suspicion.accusers if suspicion else ())))
-        suspected_for = now - suspicion.started if suspicion else 0.0
-        self._outbox.tell(MemberFailed(record.name, record.incarnation, tuple(accusers), suspected_for))
+        suspected_for = now - suspicion.began_at if suspicion else 0.0
+        observation = suspicion.observation if suspicion else None
+        self._outbox.tell(
+            MemberFailed(record.name, record.incarnation, tuple(accusers), suspected_for, cause, observation)
+        )
 
     def fits(self, versions: bytes) -> bool:
         """Would a member of these versions and this one understand each other?
@@ -136,9 +167,11 @@ class Rules:
 
     # Our own doing
 
-    def accuse(self, record: Record, now: float) -> None:
-        """Our probe of it has failed."""
+    def accuse(self, record: Record, now: float, observation: Observation | None = None) -> None:
+        """Our probe of it has failed, or what we observe is silence."""
+        self._observation = observation
         self.suspect(Suspect(record.incarnation, record.name, self._local.name), now)
+        self._observation = None
 
     def leave(self, now: float) -> None:
         self._become(self._local, State.LEFT, now)
@@ -165,12 +198,31 @@ class Rules:
             record = self._table.get(name)
             assert record is not None
             if now >= suspicion.deadline:
-                self.dead(Dead(record.incarnation, name, self._local.name), now)
+                self._condemn(record, now, Cause.SUSPICION)
+            elif suspicion.verdict_at is not None and now >= suspicion.verdict_at:
+                self._condemn(record, now, Cause.OBSERVERS)
             elif suspicion.next_reminder is not None and now >= suspicion.next_reminder:
                 self._remind(record, suspicion, now)
 
     def delay(self, lateness: float) -> None:
         self._suspicions.delay(lateness)
+
+    def settle(self, now: float) -> None:
+        """The end of a step: judge anew those whose accusers, or the members that count, have changed."""
+        while self._is_unsettled:
+            self._is_unsettled = False
+            if (change := self._pace.settle()) is not None:
+                self._outbox.tell(change)
+            self._suspicions.reconsider()
+            for name, suspicion in self._suspicions.items():
+                record = self._table.get(name)
+                assert record is not None
+                suspicion.verdict_at = self._quorum.verdict_at(record, suspicion, now)
+                if suspicion.verdict_at is not None and now >= suspicion.verdict_at:
+                    self._condemn(record, now, Cause.OBSERVERS)
+
+    def _condemn(self, record: Record, now: float, cause: Cause) -> None:
+        self.dead(Dead(record.incarnation, record.name, self._local.name), now, cause=cause)
 
     # Alive
 
@@ -241,7 +293,10 @@ class Rules:
         record.incarnation = message.incarnation
         suspicion = self._suspicions.start(record.name, message.accuser, now)
         self._become(record, State.SUSPECT, now)
-        self._outbox.tell(MemberSuspected(record.name, record.incarnation, message.accuser))
+        suspicion.observation = self._observation
+        self._outbox.tell(
+            MemberSuspected(record.name, record.incarnation, message.accuser, self._observation)
+        )
         self._spread_accusation(record, suspicion, message, now)
         if message.accuser != self._local.name:
             looking = _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
@@ -249,25 +304,27 @@ class Rules:
                 self._wanted[record.name] = record
 
     def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
-        if suspicion.confirm(message.accuser):
+        if suspicion.confirm(message.accuser, now):
             record.incarnation = message.incarnation
-            self._suspicions.reconsider()
+            suspicion.observation = suspicion.observation or self._observation
+            self._is_unsettled = True
             self._spread_accusation(record, suspicion, message, now)
 
     def _spread_accusation(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
         is_ours = message.accuser == self._local.name
         if is_ours:
-            suspicion.next_reminder = now + self._profile.probe_timeout
+            suspicion.next_reminder = now + self._profile.reminder_interval
         self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.NONE)
 
     def _remind(self, record: Record, suspicion: Suspicion, now: float) -> None:
         """Whom we accuse shall hear of it in time, even through a link that loses packets."""
-        suspicion.next_reminder = now + self._profile.probe_timeout
+        suspicion.next_reminder = now + self._profile.reminder_interval
         self._outbox.send_alone(record, Suspect(record.incarnation, record.name, self._local.name))
 
     def _become(self, record: Record, state: State, now: float) -> None:
         self._table.set_state(record, state, now)
-        self._suspicions.reconsider()
+        self._pace.hear(record)
+        self._is_unsettled = True
 
     # Ourselves
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import floor, log, log10
 
 from membership.config import Profile
+from membership.effects import Observation
 from membership.members import State, Table
+from membership.pace import Pace
 
 
 def suspicion_bounds(profile: Profile, member_count: int) -> tuple[float, float]:
@@ -19,47 +21,61 @@ class Suspicion:
     """One running suspicion. `expect` says how many more accusers there can be; `deadline` follows."""
 
     def __init__(self, accuser: str, now: float, shortest: float, longest: float) -> None:
-        self.accuser = accuser
-        self.confirmers: dict[str, None] = {}
-        self.started = now
+        self.accused_at = {accuser: now}
+        """Who has accused, and when we heard of it, the first one first."""
+        self.jurors: set[str] = set()
+        """Those of them that were observers of the suspect at some time since: kept by Quorum."""
+        self.observation: Observation | None = None
+        """Our own, if we are an observer and have accused."""
+        self.began_at = now
+        """Later than it was if we slept since."""
         self._shortest = shortest
         self._longest = longest
-        self._delay = 0.0
         self.deadline = now + longest
+        self.verdict_at: float | None = None
+        """When the accusers' majority has the suspect declared dead, if there is one."""
         self.next_reminder: float | None = None
         """When to tell the suspect again, if we ourselves are an accuser."""
 
     @property
     def accusers(self) -> tuple[str, ...]:
-        return (self.accuser, *self.confirmers)
+        return tuple(self.accused_at)
 
-    def confirm(self, accuser: str) -> bool:
+    @property
+    def due(self) -> float:
+        """When there is something to do about it."""
+        moments = (self.deadline, self.verdict_at, self.next_reminder)
+        return min(moment for moment in moments if moment is not None)
+
+    def confirm(self, accuser: str, now: float) -> bool:
         """Count a further accuser; False if it is none, and need not be passed on."""
-        if accuser == self.accuser or accuser in self.confirmers:
+        if accuser in self.accused_at:
             return False
-        self.confirmers[accuser] = None
+        self.accused_at[accuser] = now
         return True
 
     def expect(self, confirmers_wanted: int) -> None:
         """Set the deadline for k = `confirmers_wanted` accusers besides the first; 0 when none can come."""
         timeout = self._shortest
         if confirmers_wanted > 0:
-            counted = min(len(self.confirmers), confirmers_wanted)
+            counted = min(len(self.accused_at) - 1, confirmers_wanted)
             shortened = (self._longest - self._shortest) * log(counted + 1) / log(confirmers_wanted + 1)
             timeout = max(self._shortest, floor((self._longest - shortened) * 1000) / 1000)
-        self.deadline = self.started + timeout + self._delay
+        self.deadline = self.began_at + timeout
 
     def delay(self, lateness: float) -> None:
         """We slept: what the suspect had to say for itself may still lie in the socket."""
-        self._delay += lateness
+        self.began_at += lateness
         self.deadline += lateness
+        if self.verdict_at is not None:
+            self.verdict_at += lateness
 
 
 class Suspicions:
     """All running ones, by the name of the suspect."""
 
-    def __init__(self, profile: Profile, table: Table) -> None:
-        self._profile = profile
+    def __init__(self, pace: Pace, table: Table) -> None:
+        self._pace = pace
         self._table = table
         self._running: dict[str, Suspicion] = {}
 
@@ -74,7 +90,7 @@ class Suspicions:
 
     def start(self, name: str, accuser: str, now: float) -> Suspicion:
         """The caller marks the suspect as such, and then lets all be reconsidered."""
-        bounds = suspicion_bounds(self._profile, len(self._table))
+        bounds = suspicion_bounds(self._pace.profile, len(self._table))
         suspicion = self._running[name] = Suspicion(accuser, now, *bounds)
         return suspicion
 
@@ -94,12 +110,12 @@ class Suspicions:
             for accuser in suspicion.accusers:
                 record = self._table.get(accuser)
                 can_accuse += record is None or record.state != State.ALIVE
-            suspicion.expect(min(self._profile.suspicion_mult - 2, can_accuse - 1))
+            suspicion.expect(min(self._pace.profile.suspicion_mult - 2, can_accuse - 1))
 
     def next_deadline(self) -> float | None:
         if not self._running:
             return None
-        return min(min(one.deadline, one.next_reminder or one.deadline) for one in self._running.values())
+        return min(one.due for one in self._running.values())
 
     def delay(self, lateness: float) -> None:
         for suspicion in self._running.values():

@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import membership as ml
 from membership.net import SeedResolver, Transport
@@ -155,17 +156,19 @@ class Ring:
             case ml.MemberLeft(name, incarnation):
                 self._log.info("member_left", member=name, incarnation=incarnation)
                 self._on_event(MemberGone(name))
-            case ml.MemberFailed(name, incarnation, accusers, suspected_for):
+            case ml.MemberFailed(name, incarnation, accusers, suspected_for, cause, observation):
                 self._log.warning(
                     "member_failed",
                     member=name,
                     incarnation=incarnation,
                     accusers=accusers,
                     suspected_for=round(suspected_for, 3),
+                    cause=str(cause),
+                    **_evidence(observation),
                 )
                 self._on_event(MemberGone(name))
-            case ml.MemberSuspected(name, _, accuser):
-                self._log.info("member_suspected", member=name, accuser=accuser)
+            case ml.MemberSuspected(name, _, accuser, observation):
+                self._log.info("member_suspected", member=name, accuser=accuser, **_evidence(observation))
             case ml.MemberRefuted(name, incarnation):
                 self._log.info("member_refuted", member=name, incarnation=incarnation)
             case ml.AccusationRefuted(incarnation, accuser):
@@ -180,7 +183,21 @@ class Ring:
                 )
             case ml.PushPullFailed(target, reason):
                 self._log.info("push_pull_failed", target=str(target), reason=reason)
+            case ml.PaceChanged(profile, because_of):
+                self._log.info("pace_changed", profile=profile, because_of=because_of)
             case ml.RunningLate(lateness):
                 self._log.warning("running_late", lateness=round(lateness, 3))
             case _:
                 raise AssertionError(f"nobody performs {effect}")
+
+
+def _evidence(observation: ml.Observation | None) -> dict[str, Any]:
+    """What this node has seen itself, for a line of the log."""
+    if observation is None:
+        return {}
+    return {
+        "misses": observation.misses,
+        "silent_for": round(observation.silent_for, 3),
+        "rtt": None if observation.rtt is None else round(observation.rtt, 6),
+        "is_refused": observation.is_refused,
+    }

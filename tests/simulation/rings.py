@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from membership import Config, Effect, Encryption, Endpoint, Profile, normal
 from swimlb.lab.simnet import Conditions, SimNet, crash_bound
+
+PROBES_ALONE = replace(normal(), name="probes-alone", observers=0, probe_interval=0.2, probe_timeout=0.08)
+"""SWIM without observers, about as quick as it gets."""
 
 E = TypeVar("E", bound=Effect)
 

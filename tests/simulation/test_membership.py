@@ -14,12 +14,12 @@ from membership import (
     lan,
 )
 from swimlb.lab.simnet import Conditions
-from tests.simulation.rings import Ring
+from tests.simulation.rings import PROBES_ALONE, Ring
 
 
 def test_a_crash_is_known_to_all_within_the_bound(seed: int) -> None:
-    """Three members of the default profile: 1.3 s at the very most, whatever the moment."""
-    ring = Ring(seed, 3)
+    """Three members that probe five times a second: 1.3 s at the very most, whatever the moment."""
+    ring = Ring(seed, 3, profile=PROBES_ALONE)
     ring.net.run_for(1 + seed * 0.037)
 
     ring.net.crash("node-3")
@@ -32,7 +32,7 @@ def test_a_crash_is_known_to_all_within_the_bound(seed: int) -> None:
 
 def test_half_of_the_ring_at_once(seed: int) -> None:
     """The dead are not waited for to confirm each other's death."""
-    ring = Ring(seed, 6)
+    ring = Ring(seed, 6, profile=PROBES_ALONE)
     ring.net.run_for(1 + seed * 0.037)
 
     for name in ("node-4", "node-5", "node-6"):
@@ -54,7 +54,7 @@ def test_memberlists_own_profile_keeps_its_own_bound(seed: int) -> None:
 
 def test_a_quiet_ring_accuses_nobody(seed: int) -> None:
     """Without faults there is no suspicion at all, and little traffic."""
-    ring = Ring(seed, 5)
+    ring = Ring(seed, 5, profile=PROBES_ALONE)
     ring.net.run_for(2)
     packets = ring.net.packets_sent
 
@@ -66,7 +66,7 @@ def test_a_quiet_ring_accuses_nobody(seed: int) -> None:
 
 def test_loss_kills_nobody(seed: int) -> None:
     """A fifth of all packets lost each way, some doubled: suspicions, but every one is refuted in time."""
-    ring = Ring(seed, 4, conditions=Conditions(loss=0.2, duplication=0.05))
+    ring = Ring(seed, 4, profile=PROBES_ALONE, conditions=Conditions(loss=0.2, duplication=0.05))
 
     ring.net.run_for(60)
 
@@ -76,7 +76,7 @@ def test_loss_kills_nobody(seed: int) -> None:
 
 def test_a_stall_kills_nobody(seed: int) -> None:
     """A member that stops for 300 ms neither dies nor takes the others for dead when it wakes."""
-    ring = Ring(seed, 4)
+    ring = Ring(seed, 4, profile=PROBES_ALONE)
 
     for number in range(12):
         ring.net.pause(f"node-{number % 4 + 1}", 0.3)
@@ -194,7 +194,7 @@ def test_one_way_cuts_are_bridged_by_helpers(seed: int) -> None:
 
 def test_incarnations_never_go_back(seed: int) -> None:
     """In every view, through refutations, loss and stalls."""
-    ring = Ring(seed, 4, conditions=Conditions(loss=0.2))
+    ring = Ring(seed, 4, profile=PROBES_ALONE, conditions=Conditions(loss=0.2))
     seen: dict[tuple[str, str], int] = {}
 
     for _ in range(100):

@@ -11,7 +11,7 @@ from membership.events import PacketReceived
 from membership.wire.messages import User, encode
 from swimlb.lab.simnet import Conditions, Population, SimNet
 from swimlb.lab.simnet.wire import Wire
-from tests.simulation.rings import Ring
+from tests.simulation.rings import PROBES_ALONE, Ring
 
 
 def delays(conditions: Conditions, count: int = 20_000) -> list[tuple[float, ...]]:
@@ -92,14 +92,14 @@ def test_a_clock_runs_at_its_own_rate(rate: float) -> None:
     """A member whose clock is twice as fast probes twice as often, for the others."""
     net = SimNet(1)
     for number in (1, 2):
-        config = Config(name=f"node-{number}", address=f"192.0.2.{number}")
+        config = Config(name=f"node-{number}", address=f"192.0.2.{number}", profile=PROBES_ALONE)
         net.add(config, [Endpoint("192.0.2.1", 7946)] if number == 2 else [], clock_rate=rate)
     net.run_for(1)
     packets = net.packets_sent
 
     net.run_for(20)
 
-    pings_and_acks = 2 * 2 * 20 / normal().probe_interval * rate
+    pings_and_acks = 2 * 2 * 20 / PROBES_ALONE.probe_interval * rate
     assert net.packets_sent - packets == pytest.approx(pings_and_acks, rel=0.05)
 
 

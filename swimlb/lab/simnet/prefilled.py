@@ -13,6 +13,7 @@ from math import gcd
 from random import Random
 
 from membership import Config, Endpoint, State
+from membership.circle import Circle
 from membership.members import Record, Table
 
 _TRIES = 64
@@ -28,6 +29,7 @@ class Population:
         ]
         self.number_of = {record.name: number for number, record in enumerate(self.records)}
         self.endpoints = {record.endpoint for record in self.records}
+        self.circle = Circle(self.number_of, lambda name: True)
 
     def table(self, local: Record, rng: Random) -> Table:
         """To be given to `SimNet.add` as its `make_table`."""
@@ -50,6 +52,7 @@ class SharedTable(Table):
         self._forgotten: set[int] = set()
         self._counts[State.ALIVE] = self._size
         self._absent: set[Endpoint] = set()
+        self._circle = population.circle.fork(self.is_alive)
         # Another order of probing for each member, without a list for each.
         self._stride = next(
             stride
@@ -73,6 +76,12 @@ class SharedTable(Table):
         if (record := self._own.get(number)) is None:
             record = self._own[number] = replace(self._population.records[number])
         return record
+
+    def is_alive(self, name: str) -> bool:
+        number = self._population.number_of.get(name)
+        return (
+            number is not None and number not in self._forgotten and self._look(number).state == State.ALIVE
+        )
 
     def has_member_at(self, endpoint: Endpoint) -> bool:
         return endpoint in self._population.endpoints and endpoint not in self._absent

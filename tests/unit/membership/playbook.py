@@ -25,7 +25,9 @@ from membership.wire.packet import compound, decode_packet
 VERSIONS = bytes((1, 5, 2, 0, 0, 0))
 E = TypeVar("E", bound=Effect)
 
-CALM = replace(normal(), probe_interval=1000.0, push_pull_interval=1000.0, reconnect_interval=1000.0)
+CALM = replace(
+    normal(), observers=0, probe_interval=1000.0, push_pull_interval=1000.0, reconnect_interval=1000.0
+)
 """A profile under which nothing happens by itself soon."""
 
 

@@ -18,7 +18,14 @@ from membership import (
 from membership.wire.messages import Ack, IndirectPing, Message, Nack, Ping, Suspect, encode
 from tests.unit.membership.playbook import Playbook, alive, endpoint, octets, sent, told
 
-PROFILE = replace(normal(), push_pull_interval=1000.0, reconnect_interval=1000.0)
+PROFILE = replace(
+    normal(),
+    observers=0,
+    probe_interval=0.2,
+    probe_timeout=0.08,
+    push_pull_interval=1000.0,
+    reconnect_interval=1000.0,
+)
 INTERVAL, TIMEOUT = PROFILE.probe_interval, PROFILE.probe_timeout
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from membership import (
     AccusationRefuted,
+    Cause,
     Effect,
     Endpoint,
     LeaveCompleted,
@@ -108,7 +109,7 @@ def test_a_suspect_is_still_a_member_until_its_time_is_up() -> None:
     shortest = 3 * CALM.probe_interval
     effects = play.run_until(3.0 + shortest)
 
-    failed = MemberFailed("node-d", 1, ("node-a", "node-b", "node-c"), shortest)
+    failed = MemberFailed("node-d", 1, ("node-a", "node-b", "node-c"), shortest, Cause.SUSPICION)
     assert told(effects, MemberFailed) == [failed]
     assert "node-d" not in play.names()
 

@@ -17,7 +17,7 @@ def test_each_accuser_shortens_it(count: int, timeouts: tuple[float, ...]) -> No
 
     for confirmer in (None, "node-c", "node-d"):
         if confirmer is not None:
-            assert suspicion.confirm(confirmer)
+            assert suspicion.confirm(confirmer, 100.0)
         suspicion.expect(2)
         found.append(suspicion.deadline - 100.0)
 
@@ -28,7 +28,7 @@ def test_nobody_counts_twice() -> None:
     """Neither the first accuser nor a later one."""
     suspicion = Suspicion("node-b", 0.0, 1.0, 6.0)
 
-    assert [suspicion.confirm(name) for name in ("node-b", "node-c", "node-c")] == [False, True, False]
+    assert [suspicion.confirm(name, 0.0) for name in ("node-b", "node-c", "node-c")] == [False, True, False]
     assert suspicion.accusers == ("node-b", "node-c")
 
 
