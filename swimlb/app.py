@@ -58,6 +58,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.runtime.records import SCHEMA
     from swimlb.runtime.replica import Subscriber
     from swimlb.speaker.core import Config, Speaker
+    from swimlb.speaker.presence import MAGIC
     from swimlb.wire.lan import Lan
     from swimlb.wire.peers import Peers
     from swimlb.wire.process import Wire
@@ -89,7 +90,9 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         meta=speaker.inventory.presences[settings.node].encode(),
         encryption=encryption,
         label=settings.gossip_label,
-        profile={"normal": ml.normal, "lan": ml.lan, "wan": ml.wan}[settings.profile](),
+        profile={"normal": ml.normal, "fast": ml.fast, "lan": ml.lan, "wan": ml.wan}[settings.profile](),
+        # MetalLB's speakers and serf's agents do not say so, and are given memberlist's time.
+        capability_prefix=MAGIC,
     )
     seeds = tuple(ml.Endpoint(host, port) for host, port in settings.seeds())
     l2_config = (

@@ -58,7 +58,7 @@ from swimlb.settings import InvalidSettings, Settings
     "--gossip-label", default="", help="Name of the ring, if several share a network; MetalLB has none."
 )
 @click.option("--run-dir", default="/run/swimlb", show_default=True, help="Where the status socket lies.")
-@click.option("--profile", default="normal", show_default=True, type=click.Choice(["normal", "lan", "wan"]))
+@click.option("--profile", default="normal", show_default=True, type=click.Choice(["normal", "fast", "lan", "wan"]))
 @click.option("--lb-class", default=None, help="Serve only Services of this loadBalancerClass.")
 @click.option(
     "--namespace", default="metallb-system", show_default=True, help="Where configuration objects live."

@@ -25,13 +25,15 @@ from swimlb.speaker.links import Link, Reach, decode_links, encode_links, reach,
 META_OCTETS_MAX = 512
 """memberlist's limit."""
 
-_MAGIC = b"slb1"
+MAGIC = b"slb1"
+"""The first octets of a speaker's meta: it keeps the pace of profiles with observers (`membership.Config`)."""
+
 _LEAVING = 0x01
 _UNREADY_FOR_ALL = 0x02
 _JOINING = 0x04
 _LINKS_COMPLETE = 0x08
 _ID_OCTETS = 4
-_HEAD_OCTETS = len(_MAGIC) + 3
+_HEAD_OCTETS = len(MAGIC) + 3
 LINKS_OCTETS_MAX = 256
 """For six to ten interfaces. The others of a node with more are not known, and any address is trusted to them."""
 UNREADY_MAX = (META_OCTETS_MAX - _HEAD_OCTETS - LINKS_OCTETS_MAX) // _ID_OCTETS
@@ -104,15 +106,15 @@ class Presence:
             | _LINKS_COMPLETE * self.are_links_complete
         )
         links = encode_links(self.links)
-        head = _MAGIC + bytes([flags]) + len(links).to_bytes(2, "big")
+        head = MAGIC + bytes([flags]) + len(links).to_bytes(2, "big")
         return b"".join((head, links, *sorted(self.unready)))
 
     @classmethod
     def decode(cls, meta: bytes) -> Presence:
         """Never fails: what it cannot read is somebody else's meta."""
-        if not meta.startswith(_MAGIC) or len(meta) < _HEAD_OCTETS:
+        if not meta.startswith(MAGIC) or len(meta) < _HEAD_OCTETS:
             return cls()
-        flags, links_octets = meta[len(_MAGIC)], int.from_bytes(meta[_HEAD_OCTETS - 2 : _HEAD_OCTETS], "big")
+        flags, links_octets = meta[len(MAGIC)], int.from_bytes(meta[_HEAD_OCTETS - 2 : _HEAD_OCTETS], "big")
         try:
             links = decode_links(meta[_HEAD_OCTETS : _HEAD_OCTETS + links_octets])
         except ValueError:
