@@ -38,7 +38,10 @@ At once would be wrong: then the last announcement on the wire would be that of 
 """
 
 REPORT_INTERVAL = 10.0
-"""The same address is reported at most this often: a rival may be as talkative as it likes."""
+"""The same rival is reported at most this often: it may be as talkative as it likes."""
+
+RIVALS_MAX = 4
+"""So many rivals for one address are told apart within an interval: somebody may be making MACs up."""
 
 ASK_INTERVAL = 1.0
 SILENCE_MAX = 3.5
@@ -65,7 +68,8 @@ class Conflicts:
 
     def __init__(self) -> None:
         self._defend_at: dict[IpAddress, tuple[float, Effect]] = {}
-        self._reported_at: dict[IpAddress, float] = {}
+        self._reported_at: dict[IpAddress, dict[str, float]] = {}
+        """By address and MAC."""
         self._yielded: dict[IpAddress, _Yield] = {}
 
     def is_yielded(self, address: IpAddress) -> bool:
@@ -75,9 +79,7 @@ class Conflicts:
         """A claim to an announced address. After LOST_BETTER it is the core's part to withdraw the address."""
         address = claim.address
         effects: list[Effect] = []
-        reported_at = self._reported_at.get(address)
-        if reported_at is None or now - reported_at >= REPORT_INTERVAL:
-            self._reported_at[address] = now
+        if self._is_news(claim, now):
             effects.append(ConflictNoticed(address, claim.mac, claim.interface, member))
         match claimant:
             case Claimant.LOST_BETTER:
@@ -93,6 +95,18 @@ class Conflicts:
             case Claimant.STRANGER:
                 self._defend_at.setdefault(address, (now + DEFENCE_DELAY, Defend(address)))
         return effects
+
+    def _is_news(self, claim: ClaimHeard, now: float) -> bool:
+        reported = {
+            mac: at
+            for mac, at in self._reported_at.get(claim.address, {}).items()
+            if now - at < REPORT_INTERVAL
+        }
+        self._reported_at[claim.address] = reported
+        if claim.mac in reported or len(reported) >= RIVALS_MAX:
+            return False
+        reported[claim.mac] = now
+        return True
 
     def hear_yielded(self, address: IpAddress, now: float) -> None:
         """The address is in good hands still."""

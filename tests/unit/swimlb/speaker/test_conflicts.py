@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from swimlb.speaker.conflicts import ASK_INTERVAL, DEFENCE_DELAY, REPORT_INTERVAL, SILENCE_MAX
+from swimlb.speaker.conflicts import ASK_INTERVAL, DEFENCE_DELAY, REPORT_INTERVAL, RIVALS_MAX, SILENCE_MAX
 from swimlb.speaker.core import Config, Phase, Speaker
 from swimlb.speaker.effects import (
     Announce,
@@ -149,6 +149,16 @@ def test_defends_against_a_stranger() -> None:
     assert speaker.step(STRANGER, 1.2) == []
     assert speaker.advance(1.0 + DEFENCE_DELAY) == [Defend(VIP)]
     assert speaker.step(STRANGER, 1.0 + REPORT_INTERVAL) == [ConflictNoticed(VIP, STRANGER.mac, "eth0")]
+
+
+def test_reports_each_rival_but_not_any_number() -> None:
+    """One that is reported must not hide another one, and made-up MACs must not fill the log."""
+    speaker = running("node-c", "node-b")
+    macs = [f"02:00:00:00:01:{number:02x}" for number in range(RIVALS_MAX + 3)]
+
+    effects = [effect for mac in macs for effect in speaker.step(ClaimHeard(VIP, mac, "eth0"), 1.0)]
+
+    assert effects == [ConflictNoticed(VIP, mac, "eth0") for mac in macs[:RIVALS_MAX]]
 
 
 def test_whoever_said_goodbye_is_a_stranger() -> None:
