@@ -16,6 +16,7 @@ from swimlb.lab.errors import LabError
 from swimlb.lab.sandbox import Sandbox
 
 LAN = "192.168.3.0/24"
+LAN6 = "2001:db8:3::/64"
 ROUTER_ASN = 65000
 NODES_ASN = 65001
 NODES_MAX = 60
@@ -31,6 +32,11 @@ class Host:
 
     name: str
     address: str
+
+    @property
+    def address6(self) -> str:
+        """Its IPv6 address on the LAN, which ends like the other one: `2001:db8:3::1:103`."""
+        return f"{LAN6.removesuffix('/64')}1:{self.address.rpartition('.')[2]}"
 
     @property
     def port(self) -> str:
@@ -86,5 +92,6 @@ def build(sandbox: Sandbox, topology: Topology) -> None:
     for host in (*topology.nodes, INSIDE):
         name = sandbox.namespace(host.name)
         namespaces.configure(name, addresses={"eth0": f"{host.address}/24"}, gateway=ROUTER.address)
+        namespaces.ip_batch([f"address add {host.address6}/64 dev eth0 nodad"], name)
     for node in topology.nodes:
         namespaces.set_sysctls(sandbox.namespace(node.name), namespaces.NODE_SYSCTLS)
