@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from membership.errors import InvalidConfig
@@ -52,6 +55,13 @@ def test_keys_are_not_shown() -> None:
     assert shown == f"Keyring({fingerprint(OLD)}, {fingerprint(NEW)})"
     assert fingerprint(OLD) != fingerprint(NEW)
     assert OLD.hex() not in shown
+
+
+def test_a_ring_in_plaintext_does_not_pay_for_encryption() -> None:
+    """The library is imported with the first key."""
+    asked = "import sys, membership, membership.net; sys.exit('cryptography' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
 
 
 def test_the_captured_keys_are_keys() -> None:

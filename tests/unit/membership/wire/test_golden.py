@@ -94,6 +94,9 @@ def test_streams_are_accepted_as_memberlist_accepts_them() -> None:
         "push/pull 200 left nodes",
         "push/pull of none",
     }
+    for name, answer in answers.items():
+        # The same kind of answer, or none: refusals are explained only where memberlist explains them.
+        assert answer[:1].hex() == ACCEPTANCE["tcp"][name]["answer"]["0.5.1"][:2], name
     for name in ("encrypted stream to a node without key", "ping", "ping compressed"):
         assert answers[name].hex() == ACCEPTANCE["tcp"][name]["answer"]["0.5.1"]
 
