@@ -23,6 +23,7 @@ from membership.events import (
     StreamFailed,
 )
 from membership.net.connection import Connection
+from membership.net.refusals import ask_for_refusals, read_refusals
 
 _PACKETS_PER_WAKE = 64
 """Then other work gets its turn; what is left wakes us again."""
@@ -60,6 +61,7 @@ class Transport:
             raise
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_OCTETS)
         self._server = await loop.create_server(self._accept, sock=tcp, backlog=_STREAMS_MAX)
+        ask_for_refusals(udp)
         self._udp = udp
         loop.add_reader(udp, self._read_packets, udp)
 
@@ -99,23 +101,44 @@ class Transport:
         if self._udp is None:
             return
         try:
-            self._udp.sendto(packet.payload, packet.target)
+            self._send_again_if_refused(self._udp, packet)
         except BlockingIOError:
             pass  # A full send buffer loses packets as any queue on the way does.
         except OSError as error:
             self._report(PacketUnsendable(packet.target, _reason(error)))
 
+    def _send_again_if_refused(self, udp: socket.socket, packet: SendPacket) -> None:
+        try:
+            udp.sendto(packet.payload, packet.target)
+        except BlockingIOError:
+            raise
+        except OSError:
+            # It may be about an earlier packet to somebody else, told to us in place of sending this one.
+            for target, reason in read_refusals(udp):
+                self._report(PacketUnsendable(target, reason))
+            udp.sendto(packet.payload, packet.target)
+
     def _read_packets(self, udp: socket.socket) -> None:
-        for _ in range(_PACKETS_PER_WAKE):
+        for count in range(_PACKETS_PER_WAKE):
             if self._udp is not udp:
                 return  # An event has led to stop().
             try:
                 payload, source = udp.recvfrom(_PACKET_OCTETS_MAX)
             except BlockingIOError:
+                if count == 0:
+                    # Nothing to read, so it is an error that has woken us; it stays until it is read.
+                    self._read_refusals(udp)
                 return
             except OSError:
-                continue  # An ICMP error of an earlier packet; it does not say which.
+                # An ICMP error of an earlier packet: the queue of errors says of which.
+                self._read_refusals(udp)
+                continue
             self._on_event(PacketReceived(Endpoint(source[0], source[1]), payload))
+
+    def _read_refusals(self, udp: socket.socket) -> None:
+        for target, reason in read_refusals(udp):
+            if self._udp is udp:
+                self._on_event(PacketUnsendable(target, reason))
 
     def _accept(self) -> Connection:
         """The server's protocol factory: a number for each connection that comes in."""

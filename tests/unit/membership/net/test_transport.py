@@ -85,6 +85,33 @@ def test_what_cannot_be_sent_is_told_later() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("host", ["127.0.43.3", "::1"])
+def test_nobody_listening_for_packets_is_told(host: str) -> None:
+    """The system names whom it could not deliver to, and what is sent to others meanwhile is not lost."""
+    closed = Endpoint(host, 17_946)
+    own = RIGHT if host != "::1" else Endpoint("::1", 17_947)
+    heard = Heard(own)
+
+    async def scenario() -> None:
+        await heard.transport.start()
+        try:
+            heard.transport.perform(SendPacket(closed, b"ping"))
+            await heard.until(1)
+            for _ in range(3):
+                heard.transport.perform(SendPacket(closed, b"ping"))
+                heard.transport.perform(SendPacket(own, b"to ourselves"))
+            await heard.until(7)
+        finally:
+            await heard.transport.stop()
+
+    asyncio.run(scenario())
+
+    refused = [event for event in heard.events if isinstance(event, PacketUnsendable)]
+    assert refused == [PacketUnsendable(closed, "ECONNREFUSED")] * 4
+    received = [event for event in heard.events if isinstance(event, PacketReceived)]
+    assert received == [PacketReceived(own, b"to ourselves")] * 3
+
+
 def test_a_stream_is_one_request_and_one_answer() -> None:
     """Large ones too, and the close comes after all is sent."""
     request, answer = b"request", bytes(1_000_000)
