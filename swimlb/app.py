@@ -58,6 +58,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.runtime.records import SCHEMA
     from swimlb.runtime.replica import Subscriber
     from swimlb.speaker.core import Config, Speaker
+    from swimlb.speaker.links import SubnetRule
     from swimlb.speaker.presence import MAGIC
     from swimlb.wire.lan import Lan
     from swimlb.wire.peers import Peers
@@ -81,6 +82,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             node=settings.node,
             is_data_path_local=True,
             is_exclude_label_ignored=settings.is_exclude_label_ignored,
+            subnet_rule=SubnetRule(settings.subnet),
         )
     )
     gossip = ml.Config(

@@ -42,6 +42,8 @@ class Settings:
     lb_class: str | None = None
     system_namespace: str = "metallb-system"
     is_exclude_label_ignored: bool = False
+    subnet: str = "prefer"
+    """Whether a node needs an address's subnet to announce it: `prefer`, `require`, or `ignore`."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
     log_level: str = "info"

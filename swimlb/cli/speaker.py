@@ -58,12 +58,21 @@ from swimlb.settings import InvalidSettings, Settings
     "--gossip-label", default="", help="Name of the ring, if several share a network; MetalLB has none."
 )
 @click.option("--run-dir", default="/run/swimlb", show_default=True, help="Where the status socket lies.")
-@click.option("--profile", default="normal", show_default=True, type=click.Choice(["normal", "fast", "lan", "wan"]))
+@click.option(
+    "--profile", default="normal", show_default=True, type=click.Choice(["normal", "fast", "lan", "wan"])
+)
 @click.option("--lb-class", default=None, help="Serve only Services of this loadBalancerClass.")
 @click.option(
     "--namespace", default="metallb-system", show_default=True, help="Where configuration objects live."
 )
 @click.option("--ignore-exclude-lb", is_flag=True, help="Announce from nodes labelled to be excluded, too.")
+@click.option(
+    "--subnet",
+    default="prefer",
+    show_default=True,
+    type=click.Choice(["prefer", "require", "ignore"]),
+    help="Announce an address from nodes that have its subnet: if there are any, only, or as MetalLB does.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -81,6 +90,7 @@ def speaker(
     lb_class: str | None,
     namespace: str,
     ignore_exclude_lb: bool,
+    subnet: str,
     log_level: str,
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
@@ -102,6 +112,7 @@ def speaker(
             lb_class=lb_class,
             system_namespace=namespace,
             is_exclude_label_ignored=ignore_exclude_lb,
+            subnet=subnet,
             log_level=log_level,
         )
     except InvalidSettings as error:
