@@ -15,6 +15,9 @@ def disagreements(statuses: Mapping[str, SpeakerStatus | None], *, must_have_ser
     heard = {node: status for node, status in statuses.items() if status is not None}
     found: list[str] = []
     for node, status in heard.items():
+        if status.phase in ("starting", "joining"):
+            # The others agree on who owns what without it, until in a moment it takes its own.
+            found.append(f"{node} is {status.phase}")
         if status.alive_members() != frozenset(heard):
             found.append(f"{node} holds {', '.join(sorted(status.alive_members())) or 'nobody'} for alive")
         if must_have_services and not status.services:

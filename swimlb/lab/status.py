@@ -92,6 +92,7 @@ class SpeakerStatus:
     bgp: tuple[BgpSession, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     problems: tuple[Problem, ...] = ()
+    phase: str = "running"
 
     def alive_members(self) -> frozenset[str]:
         return frozenset(member.name for member in self.members if member.is_alive)

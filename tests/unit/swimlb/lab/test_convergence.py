@@ -38,6 +38,11 @@ def test_a_speaker_that_does_not_answer_is_not() -> None:
     assert sentences(lab() | {"node-b": None}) == ["node-b does not answer"]
 
 
+def test_a_speaker_that_is_joining_is_not() -> None:
+    """All agree on who owns what, but not for long."""
+    assert sentences(lab() | {"node-b": replace(speaker("node-b"), phase="joining")}) == ["node-b is joining"]
+
+
 def test_everyone_must_hold_everyone_for_alive() -> None:
     suspecting = replace(
         speaker("node-b"),
