@@ -108,6 +108,8 @@ class Wire:
             self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
 
     def _perform(self, effect: fx.Effect) -> None:
+        # Also what a deadline brought about has to be seen, and no side has told of anything then.
+        self.report()
         match effect:
             case (
                 fx.Announce()
