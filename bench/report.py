@@ -75,8 +75,12 @@ def plot(found: Found, path: Path) -> None:
             if points:
                 axis.plot(list(points), list(points.values()), marker="o", markersize=3, label=name)
         axis.set(title=panel.title, xlabel="members", ylabel=panel.unit, yscale="log")
+        axis.set_xticks(sorted({ring["size"] for ring in found["rings"]}))
+        for formatted in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            formatted("{x:g}")
+        axis.tick_params(axis="y", which="both", labelsize="x-small")
         axis.grid(visible=True, which="both", alpha=0.2)
-    axes.flat[0].legend(fontsize="small")
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
@@ -98,7 +102,8 @@ def _page(found: Found) -> Iterable[str]:
     yield "serf is Debian's 0.9.4, memberlist is 0.7.0, kinship is the release in requirements/bench.txt."
     yield ""
     yield "A time is counted from the signal until the last survivor has said that the member (of a half: the last of them) is"
-    yield f"gone: median (min-max) in seconds, of {plan['slow_repeats']} deaths each, {plan['quick_repeats']} for swimlb's own profiles."
+    yield f"gone: median (min-max) in seconds, of {plan['slow_repeats']} deaths each, {plan['quick_repeats']} for swimlb's own profiles;"
+    yield f"halves died {plan['halves']} times, {2 * plan['halves']} for these. Half of 3 members is one."
     yield "Octets are counted as the loopback link does, with all headers, 14 octets of link header among them. RSS and PSS are of"
     yield "the process that also watches and reports: the same small loop for Go and Python, the whole agent for serf."
     yield "*Late* is by how much the benchmark's own timer was late at worst in what is counted; a death during which it was more"
