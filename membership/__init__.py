@@ -53,9 +53,12 @@ from membership.events import (
 from membership.keyring import Encryption, Keyring
 from membership.memberlist import Memberlist
 from membership.members import Member, State
+from membership.metrics import RTT_BOUNDS, Metrics
 
 __all__ = [
     "Memberlist",
+    "Metrics",
+    "RTT_BOUNDS",
     "Config",
     "Profile",
     "fast",

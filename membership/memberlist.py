@@ -29,6 +29,7 @@ from membership.effects import (
 from membership.envelope import Envelope
 from membership.errors import DecodeError
 from membership.members import Member, Record, State, Table
+from membership.metrics import Meters, Metrics
 from membership.observers import Observers
 from membership.outbox import Outbox
 from membership.pace import Pace
@@ -93,6 +94,7 @@ class Memberlist:
             changed_at=0.0,
         )
         self._table = make_table(local, rng)
+        self._meters = Meters()
         self._awareness = Awareness(profile.awareness_max_multiplier)
         self._envelope = Envelope(
             config.label.encode(), config.encryption, nonces, compression=profile.compression
@@ -103,10 +105,10 @@ class Memberlist:
         streams = self._streams = Streams(self._outbox, self._envelope)
         self._relays = Relays(config, pace, self._outbox)
         self._prober = Prober(
-            config, pace, self._table, self._rules, self._awareness, self._outbox, streams, rng
+            config, pace, self._table, self._rules, self._awareness, self._outbox, streams, self._meters, rng
         )
         self._observers = Observers(
-            config, pace, self._table, self._rules, self._awareness, self._outbox, rng
+            config, pace, self._table, self._rules, self._awareness, self._outbox, self._meters, rng
         )
         self._push_puller = PushPuller(config, pace, self._table, self._rules, self._outbox, streams, rng)
         self._user_messages = UserMessages(profile, self._table, self._outbox, streams)
@@ -155,6 +157,10 @@ class Memberlist:
             reconnects=self._rejoiner.candidate_count,
         )
 
+    def metrics(self) -> Metrics:
+        """All counters at this moment."""
+        return self._meters.read(self._pace.profile.name, self._awareness.score, self.depths())
+
     # The machine
 
     def step(self, event: ev.Event, now: float) -> list[Effect]:
@@ -199,6 +205,7 @@ class Memberlist:
         if self._is_leaving and self._is_farewell_said():
             self._is_leaving = False
             effects.append(LeaveCompleted())
+        self._meters.count(effects)
         self._due = self._earliest_deadline()
         return effects
 
@@ -272,6 +279,7 @@ class Memberlist:
     # Packets
 
     def _receive_packet(self, event: ev.PacketReceived, now: float) -> None:
+        self._meters.receive(len(event.payload))
         try:
             payload = self._envelope.open_packet(event.payload)
         except DecodeError as error:

@@ -20,6 +20,7 @@ from membership.awareness import Awareness
 from membership.config import Config, Profile
 from membership.effects import Observation
 from membership.members import Record, State, Table
+from membership.metrics import Meters
 from membership.outbox import Outbox
 from membership.pace import Pace
 from membership.rules import Rules
@@ -61,6 +62,7 @@ class Observers:
         rules: Rules,
         awareness: Awareness,
         outbox: Outbox,
+        meters: Meters,
         rng: Random,
     ) -> None:
         self._config = config
@@ -69,6 +71,7 @@ class Observers:
         self._rules = rules
         self._awareness = awareness
         self._outbox = outbox
+        self._meters = meters
         self._rng = rng
         self._is_running = False
         self._next_round: float | None = None
@@ -109,6 +112,7 @@ class Observers:
         if (watch := self._by_sequence.get(sequence)) is None:
             return False
         watch.rtt = now - watch.sent[sequence]
+        self._meters.answered(watch.rtt)
         watch.heard_at = now
         self._calm(watch)
         return True
@@ -122,9 +126,7 @@ class Observers:
     def start_over(self, now: float) -> None:
         """We were not run for a while: what was to be heard is still in the socket, or lost by our own fault."""
         for watch in self._watches.values():
-            if watch.sent:
-                self._calm(watch)
-            watch.heard_at = now
+            self._forget(watch, now)
 
     # Time
 
@@ -200,12 +202,16 @@ class Observers:
         elif watch.has_accused:
             # It has refuted.
             watch.has_accused = False
-            watch.heard_at = now
-            self._calm(watch)
+            self._forget(watch, now)
 
     def _drop(self, watch: _Watch) -> None:
         self._calm(watch)
         del self._watches[watch.record.name]
+
+    def _forget(self, watch: _Watch, now: float) -> None:
+        """What we have missed counts for nothing: begin anew."""
+        self._calm(watch)
+        watch.heard_at = now
 
     def _calm(self, watch: _Watch) -> None:
         for sequence in watch.sent:
@@ -225,6 +231,10 @@ class Observers:
                 return
             watch.next_ping = now
         if now >= self._sure_at(watch):
+            if self._awareness.score > self._profile.awareness_max_multiplier // 2:
+                # Whoever doubts itself has no vote (Lifeguard).
+                self._forget(watch, now)
+                return
             self._accuse(watch, now)
         if now >= watch.next_ping:
             profile = self._profile
@@ -254,10 +264,6 @@ class Observers:
 
     def _accuse(self, watch: _Watch, now: float) -> None:
         record, profile = watch.record, self._profile
-        if self._awareness.score > profile.awareness_max_multiplier // 2:
-            # Whoever doubts itself has no vote (Lifeguard).
-            self.start_over(now)
-            return
         watch.has_accused = True
         seen = Observation(len(watch.sent), now - watch.heard_at, watch.rtt, watch.is_refused)
         self._rules.accuse(record, now, seen)

@@ -16,6 +16,7 @@ from membership.address import Endpoint
 from membership.awareness import Awareness
 from membership.config import Config, Profile
 from membership.members import Record, State, Table
+from membership.metrics import Meters
 from membership.outbox import Outbox
 from membership.pace import Pace
 from membership.relay import ping
@@ -34,6 +35,7 @@ _PROTOCOL_WITH_NACK = 4
 class _Probe:
     record: Record
     sequence: int
+    began_at: float
     escalates_at: float
     fails_at: float
     is_look: bool
@@ -54,6 +56,7 @@ class Prober:
         awareness: Awareness,
         outbox: Outbox,
         streams: Streams,
+        meters: Meters,
         rng: Random,
     ) -> None:
         self._config = config
@@ -62,6 +65,7 @@ class Prober:
         self._rules = rules
         self._awareness = awareness
         self._outbox = outbox
+        self._meters = meters
         self._streams = streams
         self._rng = rng
         self._pings = PingForm(config.octets, config.port, config.name)
@@ -128,6 +132,8 @@ class Prober:
         """Direct, relayed or by TCP; False if it is not about a probe."""
         if (probe := self._probes.pop(sequence, None)) is None:
             return False
+        if not probe.has_escalated:
+            self._meters.answered(now - probe.began_at)
         if not probe.is_look:
             self._awareness.adjust(-1)
             self._start_waiting(now)
@@ -155,7 +161,7 @@ class Prober:
         interval = self._awareness.scale(self._profile.probe_interval)
         sequence = self._outbox.next_sequence()
         self._probes[sequence] = _Probe(
-            record, sequence, now + self._profile.probe_timeout, now + interval, is_look
+            record, sequence, now, now + self._profile.probe_timeout, now + interval, is_look
         )
         if record.state == State.SUSPECT:
             # So that it can refute at once.

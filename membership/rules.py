@@ -37,7 +37,7 @@ from membership.wire.codec import U32_MAX
 from membership.wire.messages import Alive, Dead, Suspect
 
 _SECOND_OPINIONS = 6
-"""About how many members look for themselves when they hear of a suspicion, whatever the size of the ring."""
+"""About how many members look for themselves when they hear of a suspicion, or tell the dead, whatever the ring's size."""
 
 _INCARNATION_BELIEVED_MAX = U32_MAX - 0xFFFF
 
@@ -138,6 +138,9 @@ class Rules:
         if has_left:
             self._outbox.tell(MemberLeft(record.name, record.incarnation))
             return
+        if is_ours or self._is_chosen():
+            # If it lives after all, it cannot say so too soon.
+            self._outbox.send_alone(record, message)
         accusers = dict.fromkeys((message.accuser, *(suspicion.accusers if suspicion else ())))
         suspected_for = now - suspicion.began_at if suspicion else 0.0
         observation = suspicion.observation if suspicion else None
@@ -298,10 +301,12 @@ class Rules:
             MemberSuspected(record.name, record.incarnation, message.accuser, self._observation)
         )
         self._spread_accusation(record, suspicion, message, now)
-        if message.accuser != self._local.name:
-            looking = _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
-            if self._rng.random() < looking:
-                self._wanted[record.name] = record
+        if message.accuser != self._local.name and self._is_chosen():
+            self._wanted[record.name] = record
+
+    def _is_chosen(self) -> bool:
+        """Shall we be one of the few that look after somebody?"""
+        return self._rng.random() < _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
 
     def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
         if suspicion.confirm(message.accuser, now):

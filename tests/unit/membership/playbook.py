@@ -51,9 +51,12 @@ def number_of(name: str) -> int:
 class Playbook:
     """`node-a` with some others that it already knows."""
 
-    def __init__(self, *others: str, profile: Profile = CALM, seed: int = 1) -> None:
+    def __init__(
+        self, *others: str, profile: Profile = CALM, seed: int = 1, capability_prefix: bytes = b""
+    ) -> None:
         self.memberlist = Memberlist(
-            Config(name="node-a", address="192.0.2.1", profile=profile), Random(seed)
+            Config(name="node-a", address="192.0.2.1", profile=profile, capability_prefix=capability_prefix),
+            Random(seed),
         )
         self.at(0.0, Started())
         self.hear(0.0, *map(alive, others))
