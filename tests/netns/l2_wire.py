@@ -36,8 +36,8 @@ from swimlb.runtime.recorder import Recorder
 SPEAKER_ADDRESS = IPv4Interface("192.0.2.1/24")
 CLIENT_ADDRESS = IPv4Interface("192.0.2.2/24")
 CLIENT_MAC = bytes.fromhex("0200000000cc")
-SPEAKER_ADDRESS6 = IPv6Interface("2001:db8::1/64")
-CLIENT_ADDRESS6 = IPv6Interface("2001:db8::2/64")
+SPEAKER_ADDRESS6 = IPv6Interface("2001:db8::aa:1/64")
+CLIENT_ADDRESS6 = IPv6Interface("2001:db8::aa:2/64")
 VIP = IPv4Address("192.0.2.10")
 VIP6 = IPv6Address("2001:db8::aa:10")
 FILTER_SETTLE = 0.02
