@@ -2,8 +2,9 @@
 
     python -m swimlb.lab.backend --name node-a --port 8080 --port 53
 
-On each port: HTTP GET of any path (200, the node's name), and UDP (the payload back, with the node's name behind
-it). It listens on the wildcard, because Service addresses come and go while it runs.
+On each port, by IPv4 and IPv6: HTTP GET of any path (200, the node's name), of `/stream` (the same, and from then on
+every line back, until the client closes), and UDP (the payload back, with the node's name behind it). It listens on the
+wildcard, because Service addresses come and go while it runs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from contextlib import suppress
 
 REQUEST_OCTETS_MAX = 8192
 REQUEST_TIMEOUT = 5.0
+STREAM_IDLE_MAX = 60.0
 _DATAGRAM_OCTETS_MAX = 2048
 _IP_PKTINFO = 8
 _IN_PKTINFO = struct.Struct("@I4s4s")
 """Interface, the local address (which to answer from), the header's destination."""
+_IN6_PKTINFO = struct.Struct("@16sI")
+"""The local address, which here is the header's destination; interface."""
 
-BACKLOG = 128
+BACKLOG = 512
 _ANY = "0.0.0.0"  # noqa: S104 - see the module.
+_ANY6 = "::"
 
 
 class Backend:
@@ -37,42 +42,59 @@ class Backend:
         echo.bind((_ANY, port))
         return echo
 
+    def open_echo6(self, port: int) -> socket.socket:
+        echo = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        echo.setblocking(False)
+        echo.bind((_ANY6, port))
+        return echo
+
     def answer_datagrams(self, echo: socket.socket) -> None:
         """Answer all that wait, each from the address that it was sent to: clients take no answer from another."""
         while True:
             try:
                 payload, ancillary, _, sender = echo.recvmsg(
-                    _DATAGRAM_OCTETS_MAX, socket.CMSG_SPACE(_IN_PKTINFO.size)
+                    _DATAGRAM_OCTETS_MAX, socket.CMSG_SPACE(_IN6_PKTINFO.size)
                 )
             except OSError:
                 return  # Nothing waits, or an ICMP error is reported: the next datagram wakes us again.
-            asked = next(
-                data for level, kind, data in ancillary if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO)
-            )
-            _, _, destination = _IN_PKTINFO.unpack(asked)
-            answer_from = _IN_PKTINFO.pack(0, destination, bytes(4))
+            ((level, kind, asked),) = ancillary
+            if level == socket.IPPROTO_IP:
+                _, _, destination = _IN_PKTINFO.unpack(asked)
+                answer_from = _IN_PKTINFO.pack(0, destination, bytes(4))
+            else:
+                destination, _ = _IN6_PKTINFO.unpack(asked)
+                answer_from = _IN6_PKTINFO.pack(destination, 0)
             with suppress(OSError):  # The client is out of reach: it sees a lost answer, which is the truth.
-                echo.sendmsg(
-                    [payload, self._name], [(socket.IPPROTO_IP, _IP_PKTINFO, answer_from)], 0, sender
-                )
+                echo.sendmsg([payload, self._name], [(level, kind, answer_from)], 0, sender)
 
     async def answer_http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection."""
+        """One request a connection; a stream is one that lasts."""
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
-                is_get = request.startswith(b"GET ")
-                status = b"200 OK" if is_get else b"405 Method Not Allowed"
-                body = self._name + b"\n" if is_get else b""
+                is_stream = request.startswith(b"GET /stream ")
+                status = b"200 OK" if request.startswith(b"GET ") else b"405 Method Not Allowed"
+                body = self._name + b"\n" if status.startswith(b"200") else b""
+                length = b"" if is_stream else b"Content-Length: %d\r\n" % len(body)
                 writer.write(
-                    b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-                    % (status, len(body), body)
+                    b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\n%bConnection: close\r\n\r\n%b"
+                    % (status, length, body)
                 )
                 await writer.drain()
+            if is_stream:
+                await self._echo_lines(reader, writer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # A health check that only connects, or a client that went away.
         finally:
             writer.close()
+
+    async def _echo_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            async with asyncio.timeout(STREAM_IDLE_MAX):
+                writer.write(await reader.readuntil(b"\n"))
+                await writer.drain()
 
     async def run(self, ports: list[int]) -> None:
         """Serve until SIGTERM."""
@@ -81,10 +103,10 @@ class Backend:
         loop.add_signal_handler(signal.SIGTERM, ended.set)
         for port in ports:
             await asyncio.start_server(
-                self.answer_http, _ANY, port, limit=REQUEST_OCTETS_MAX, backlog=BACKLOG
+                self.answer_http, (_ANY, _ANY6), port, limit=REQUEST_OCTETS_MAX, backlog=BACKLOG
             )
-            echo = self.open_echo(port)
-            loop.add_reader(echo, self.answer_datagrams, echo)
+            for echo in (self.open_echo(port), self.open_echo6(port)):
+                loop.add_reader(echo, self.answer_datagrams, echo)
         await ended.wait()
 
 

@@ -7,14 +7,15 @@ direction on its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import permutations
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations, product
 
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
 from swimlb.lab.topology import switch_port
 
 _TABLE = "table bridge lab_faults"
+GOSSIP_PORT = 7946
 _PER_MILLE = 10
 """Thousandths: loss of less than a percent is a percentage with a decimal."""
 
@@ -68,6 +69,39 @@ def check_percent(percent: float) -> float:
 def apply(switch: str, loss: Mapping[str, float], partition: Sequence[Sequence[str]]) -> None:
     """Put exactly these faults in force in the switch's namespace."""
     namespaces.run(namespaces.execute(switch, "nft", "-f", "-"), stdin=ruleset(loss, partition))
+
+
+def drop(switch: str, name: str, matches: Sequence[str]) -> None:
+    """Drop what any of these nftables matches fits, over and above the faults of `apply`, until `end_drop`."""
+    rules = "".join(f"    {match} counter drop\n" for match in matches)
+    table = f"table bridge {name}"
+    text = (
+        f"{table} {{}}\ndelete {table}\n{table} {{\n"
+        f"  chain forward {{\n    type filter hook forward priority 1; policy accept;\n{rules}  }}\n}}\n"
+    )
+    namespaces.run(namespaces.execute(switch, "nft", "-f", "-"), stdin=text)
+
+
+def end_drop(switch: str, name: str) -> None:
+    namespaces.run(namespaces.execute(switch, "nft", "delete", "table", "bridge", name))
+
+
+def from_to(senders: Iterable[str], receivers: Iterable[str], match: str = "") -> list[str]:
+    """Matches for frames of any of these hosts to any of those."""
+    return [
+        f'iifname "{switch_port(sender)}" oifname "{switch_port(receiver)}" {match}'.strip()
+        for sender, receiver in product(senders, receivers)
+    ]
+
+
+def gossip_between(groups: Sequence[Sequence[str]], port: int = GOSSIP_PORT) -> list[str]:
+    """Matches for what the members of different groups say to each other by gossip, and nothing else."""
+    return [
+        match
+        for group, others in permutations(groups, 2)
+        for end in ("sport", "dport")
+        for match in from_to(group, others, f"meta l4proto {{ tcp, udp }} th {end} {port}")
+    ]
 
 
 def set_link(switch: str, host: str, *, is_up: bool) -> None:

@@ -28,12 +28,17 @@ STOP_TIMEOUT = 20.0
 """A speaker that is told to stop hands its addresses over first, which takes a few seconds at most."""
 KILL_TIMEOUT = 5.0
 LAST_WORDS_MAX = 300
+_GOSSIP_CUT, _ONE_WAY = "lab_gossip_cut", "lab_one_way"
 
 
 class Lab:
     """Whoever creates one closes its sandbox; the methods may be used in any order after `build`."""
 
-    def __init__(self, sandbox: Sandbox, network: Topology, manifests: Path) -> None:
+    def __init__(
+        self, sandbox: Sandbox, network: Topology, manifests: Path, options: Sequence[str] = ()
+    ) -> None:
+        """`options` are added to the command line of every speaker."""
+        self.options = tuple(options)
         self.sandbox = sandbox
         self.network = network
         self.manifests = manifests
@@ -55,7 +60,8 @@ class Lab:
         settings = sandbox.ledger.settings
         if not settings:
             raise LabError(f"the lab `{name}` is still being built, or its building failed: take it down")
-        return cls(sandbox, topology.walkthrough(settings["nodes"]), Path(settings["manifests"]))
+        network = topology.walkthrough(settings["nodes"])
+        return cls(sandbox, network, Path(settings["manifests"]), settings["options"])
 
     def build(self) -> None:
         """Make the network and start everything in it; returns before the speakers know each other."""
@@ -63,7 +69,11 @@ class Lab:
         if not self.manifests.is_dir():
             raise LabError(f"{self.manifests} is no directory: give the one that holds the manifests")
         self.sandbox.ledger.note_settings(
-            nodes=len(self.network.nodes), manifests=str(self.manifests.resolve()), loss={}, partition=[]
+            nodes=len(self.network.nodes),
+            manifests=str(self.manifests.resolve()),
+            options=self.options,
+            loss={},
+            partition=[],
         )
         topology.build(self.sandbox, self.network)
         self.router.start()
@@ -90,6 +100,7 @@ class Lab:
             *("--bind-address", host.address),
             *("--join", ",".join(one.address for one in self.network.nodes)),
             *("--run-dir", str(directory)),
+            *self.options,
             namespace=node,
             log=self.log(node),
         )
@@ -135,6 +146,24 @@ class Lab:
         self.network.node(node)
         self.sandbox.signal(_backend(node), signal.SIGTERM, timeout=KILL_TIMEOUT)
 
+    def destroy(self, node: str) -> None:
+        """The whole host is gone: its processes are killed, and its namespace deleted with its link."""
+        self.network.node(node)
+        namespace = self.sandbox.namespace(node)
+        pids = namespaces.inhabitants([namespace])
+        processes.kill(one for pid in pids if (one := processes.identify(pid)) is not None)
+        namespaces.delete(namespace)
+
+    def rebuild(self, node: str) -> None:
+        """A host like the one that was destroyed, on the same switch port, with its workload and speaker."""
+        host = self.network.node(node)
+        self.sandbox.add_namespaces(node)
+        namespaces.plug_in(self._switch, {host.port: self.sandbox.namespace(node)})
+        topology.configure_host(self.sandbox, host)
+        namespaces.set_sysctls(self.sandbox.namespace(node), namespaces.NODE_SYSCTLS)
+        self.start_backend(node)
+        self.start(node)
+
     # The network's faults.
 
     def cut(self, host: str) -> None:
@@ -158,6 +187,20 @@ class Lab:
                 self._plugged_in(host)
         self.sandbox.ledger.note_settings(partition=[list(group) for group in groups])
         self._apply_faults()
+
+    def cut_gossip(self, groups: Sequence[Sequence[str]]) -> None:
+        """Drop what groups of nodes say to each other by gossip, and nothing else. No group ends it."""
+        if groups:
+            faults.drop(self._switch, _GOSSIP_CUT, faults.gossip_between(groups))
+        else:
+            faults.end_drop(self._switch, _GOSSIP_CUT)
+
+    def deafen(self, hosts: Sequence[str], to: Sequence[str]) -> None:
+        """One way only: these hosts hear nothing from those. No host ends it."""
+        if hosts:
+            faults.drop(self._switch, _ONE_WAY, faults.from_to(to, hosts))
+        else:
+            faults.end_drop(self._switch, _ONE_WAY)
 
     # What is seen from outside and inside.
 

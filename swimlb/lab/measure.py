@@ -156,7 +156,7 @@ def spells(probes: Iterable[Probe]) -> list[Spell]:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An ARP packet on the LAN whose sender says that the address is its own."""
+    """An ARP packet on the LAN, or a neighbour advertisement, whose sender says that the address is its own."""
 
     time: float
     port: str
@@ -167,9 +167,38 @@ class Claim:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One TCP connection of a client, from its first SYN to its end."""
+
+    address: str
+    is_stream: bool
+    """It was meant to last."""
+    begun: float
+    connected: float | None
+    """When the handshake was done, for the client."""
+    ended: float
+    by: str | None
+    """The node that answered."""
+    error: str | None
+    """What broke it; None: nothing, a stream was alive when its client ended."""
+
+
 def claimants(claims: Iterable[Claim], address: str, begin: float, end: float) -> tuple[str, ...]:
     """The MACs that claimed the address in a window of time, each once."""
     return tuple(sorted({one.mac for one in claims if one.address == address and begin <= one.time <= end}))
+
+
+def overlap(claims: Iterable[Claim], address: str, winner: str, begin: float, end: float) -> float:
+    """How long others went on claiming an address after the MAC that has it in the end had begun to.
+
+    Of a window of time in which the address moves once: over several moves it would add up what lies between them.
+    """
+    inside = [one for one in claims if one.address == address and begin <= one.time <= end]
+    first = min((one.time for one in inside if one.mac == winner), default=None)
+    if first is None:
+        return 0.0
+    return max((one.time - first for one in inside if one.mac != winner and one.time > first), default=0.0)
 
 
 def read_recording(path: Path) -> Recording:
@@ -187,6 +216,11 @@ def read_recording(path: Path) -> Recording:
 def read_claims(path: Path) -> tuple[Claim, ...]:
     """What a referee has written so far."""
     return tuple(Claim(*json.loads(line)) for line in _complete_lines(path))
+
+
+def read_connections(path: Path) -> tuple[Connection, ...]:
+    """What a load has written so far."""
+    return tuple(Connection(*json.loads(line)) for line in _complete_lines(path))
 
 
 def _complete_lines(path: Path) -> list[str]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from swimlb.lab import measure
 from swimlb.lab.errors import LabError
-from swimlb.lab.measure import Claim, Recording
-from swimlb.lab.prober import SETTLED_AFTER
+from swimlb.lab.measure import Claim, Connection, Recording
+from swimlb.lab.prober import INTERVAL, SETTLED_AFTER
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import INSIDE, SWITCH, Host
 from swimlb.lab.waiting import wait_until
@@ -71,8 +71,11 @@ class _Observer:
 class ProbeRun(_Observer):
     """Probes an address from a client for as long as it is open."""
 
-    def __init__(self, sandbox: Sandbox, address: str, port: int, client: Host = INSIDE) -> None:
-        super().__init__(sandbox, "prober", client.name, "--address", address, "--port", str(port))
+    def __init__(
+        self, sandbox: Sandbox, address: str, port: int, client: Host = INSIDE, interval: float = INTERVAL
+    ) -> None:
+        options = ("--address", address, "--port", str(port), "--interval", str(interval))
+        super().__init__(sandbox, "prober", client.name, *options)
         self.address = address
 
     def recording(self) -> Recording:
@@ -99,14 +102,40 @@ class ProbeRun(_Observer):
         return answered.pop() if len(answered) == 1 else None
 
 
+class LoadRun(_Observer):
+    """TCP clients: streams that last and new connections, for as long as it is open."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        addresses: Sequence[str],
+        port: int,
+        *,
+        streams: int,
+        rate: float,
+        client: Host = INSIDE,
+    ) -> None:
+        options = [part for address in addresses for part in ("--address", address)]
+        options += ["--port", str(port), "--streams", str(streams), "--rate", str(rate)]
+        super().__init__(sandbox, "load", client.name, *options)
+
+    def connections(self) -> tuple[Connection, ...]:
+        """Those that have ended; streams that live are there when the load has been stopped."""
+        return measure.read_connections(self._output)
+
+
 class Referee(_Observer):
-    """Writes down every ARP claim on the LAN for as long as it is open."""
+    """Writes down every claim on the LAN, by ARP or by neighbour advertisement, for as long as it is open."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox, "referee", SWITCH)
 
     def claims(self) -> tuple[Claim, ...]:
         return measure.read_claims(self._output)
+
+    def overlap(self, address: str, winner: str, begin: float, end: float = float("inf")) -> float:
+        """How long others claimed the address beside the MAC that has it in the end."""
+        return measure.overlap(self.claims(), address, winner, begin, end)
 
     def claimants(self, address: str, begin: float, end: float = float("inf")) -> tuple[str, ...]:
         """The MACs that claimed the address in that time."""

@@ -1,4 +1,5 @@
-"""The client's side of a measurement: UDP echo requests at a steady pace, through the real kernel and its ARP cache.
+"""The client's side of a measurement: UDP echo requests at a steady pace, through the real kernel and its
+neighbour cache.
 
     python -m swimlb.lab.prober --address 192.0.2.10 --port 8080 --output PATH
 
@@ -17,6 +18,7 @@ import signal
 import socket
 import struct
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TextIO
 
@@ -110,8 +112,9 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--interval", default=INTERVAL, type=float)
     options = parser.parse_args()
+    family = socket.AF_INET if ip_address(options.address).version == 4 else socket.AF_INET6
     with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link,
+        socket.socket(family, socket.SOCK_DGRAM) as link,
         open(options.output, "w", buffering=1 << 16) as output,
     ):
         link.connect((options.address, options.port))

@@ -1,9 +1,12 @@
-"""Watches the switch and writes down who claims which address by ARP: it takes nobody's word for ownership.
+"""Watches the switch and writes down who claims which address, by ARP or by neighbour advertisement (RFC 4861).
+
+It takes nobody's word for ownership.
 
     python -m swimlb.lab.referee --output PATH       # inside the switch's namespace
 
 It sees each frame as it enters a port of the bridge, replies between two hosts too. One line of JSON for each ARP
-packet whose sender gives an address, `[time, port, mac, address, is_reply, target]`. SIGTERM ends it.
+packet whose sender gives an address, and for each advertisement with a link-layer address, `[time, port, mac, address,
+is_reply, target]`. SIGTERM ends it.
 """
 
 from __future__ import annotations
@@ -30,21 +33,34 @@ _ARP_REPLY = 2
 _FRAME_OCTETS_MAX = 128
 _UNSPECIFIED = "0.0.0.0"  # noqa: S104 - an ARP probe's sender (RFC 5227), no address to bind to.
 _BRIDGE = "br0"
+_ETHERTYPE_IPV6 = 0x86DD
+_NEXT_HEADER_ICMPV6 = 58
+_NEIGHBOR_ADVERTISEMENT = 136
+_TARGET_LINK_LAYER_ADDRESS = b"\x02\x01"
+_IPV6_AND_ICMPV6 = struct.Struct("!6xBx16s16sBxxxBxxx16s2s6s")
+"""Next header, source, destination, type, flags, target, the option's type and length, its address."""
+_SOLICITED = 0x40
 
-# ldh [12]; jeq #0x0806, 0, 1; ret #128; ret #0
-_ONLY_ARP = b"".join(
+_ONLY_CLAIMS = b"".join(
     struct.pack("HBBI", *instruction)
     for instruction in (
-        (0x28, 0, 0, 12),
-        (0x15, 0, 1, _ETHERTYPE_ARP),
-        (0x06, 0, 0, _FRAME_OCTETS_MAX),
-        (0x06, 0, 0, 0),
+        (0x28, 0, 0, 12),  # ldh [12]
+        (0x15, 5, 0, _ETHERTYPE_ARP),
+        (0x15, 0, 5, _ETHERTYPE_IPV6),
+        (0x30, 0, 0, 20),  # ldb [20]
+        (0x15, 0, 3, _NEXT_HEADER_ICMPV6),
+        (0x30, 0, 0, 54),  # ldb [54]
+        (0x15, 0, 1, _NEIGHBOR_ADVERTISEMENT),
+        (0x06, 0, 0, _FRAME_OCTETS_MAX),  # ret #128
+        (0x06, 0, 0, 0),  # ret #0
     )
 )
 
 
 def parse_claim(frame: bytes, time: float, port: str) -> Claim | None:
-    """The claim that an Ethernet frame makes; None when it is no ARP for IPv4, or its sender claims nothing."""
+    """The claim that an Ethernet frame makes; None when its sender claims nothing."""
+    if frame[12:14] == _ETHERTYPE_IPV6.to_bytes(2, "big"):
+        return _parse_advertisement(frame, time, port)
     if len(frame) < _ETHERNET_OCTETS + _ARP.size or frame[12:14] != _ETHERTYPE_ARP.to_bytes(2, "big"):
         return None
     *header, operation, sender_mac, sender, _, target = _ARP.unpack_from(frame, _ETHERNET_OCTETS)
@@ -54,16 +70,32 @@ def parse_claim(frame: bytes, time: float, port: str) -> Claim | None:
     return Claim(time, port, sender_mac.hex(":"), address, operation == _ARP_REPLY, socket.inet_ntoa(target))
 
 
+def _parse_advertisement(frame: bytes, time: float, port: str) -> Claim | None:
+    if len(frame) < _ETHERNET_OCTETS + _IPV6_AND_ICMPV6.size:
+        return None
+    next_header, _, destination, kind, flags, target, option, mac = _IPV6_AND_ICMPV6.unpack_from(
+        frame, _ETHERNET_OCTETS
+    )
+    if (next_header, kind, option) != (
+        _NEXT_HEADER_ICMPV6,
+        _NEIGHBOR_ADVERTISEMENT,
+        _TARGET_LINK_LAYER_ADDRESS,
+    ):
+        return None
+    address, heard_by = (socket.inet_ntop(socket.AF_INET6, octets) for octets in (target, destination))
+    return Claim(time, port, mac.hex(":"), address, bool(flags & _SOLICITED), heard_by)
+
+
 def open_tap() -> socket.socket:
-    """A socket that gets the ARP of all ports of the namespace it is opened in."""
+    """A socket that gets the claims of all ports of the namespace it is opened in."""
     # All protocols, then a filter: a bridge takes its ports' frames before a tap for one protocol would see them.
     # What comes before the filter is in place, `parse_claim` leaves out.
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-    program = ctypes.create_string_buffer(_ONLY_ARP, len(_ONLY_ARP))
+    program = ctypes.create_string_buffer(_ONLY_CLAIMS, len(_ONLY_CLAIMS))
     tap.setsockopt(
         socket.SOL_SOCKET,
         _SO_ATTACH_FILTER,
-        struct.pack("HxxxxxxP", len(_ONLY_ARP) // 8, ctypes.addressof(program)),
+        struct.pack("HxxxxxxP", len(_ONLY_CLAIMS) // 8, ctypes.addressof(program)),
     )
     return tap
 

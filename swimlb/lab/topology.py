@@ -90,8 +90,13 @@ def build(sandbox: Sandbox, topology: Topology) -> None:
     namespaces.configure(outside, addresses={"eth0": f"{OUTSIDE.address}/24"}, gateway=OUTSIDE_GATEWAY)
     namespaces.set_sysctls(router, namespaces.ROUTER_SYSCTLS)
     for host in (*topology.nodes, INSIDE):
-        name = sandbox.namespace(host.name)
-        namespaces.configure(name, addresses={"eth0": f"{host.address}/24"}, gateway=ROUTER.address)
-        namespaces.ip_batch([f"address add {host.address6}/64 dev eth0 nodad"], name)
+        configure_host(sandbox, host)
     for node in topology.nodes:
         namespaces.set_sysctls(sandbox.namespace(node.name), namespaces.NODE_SYSCTLS)
+
+
+def configure_host(sandbox: Sandbox, host: Host) -> None:
+    """Addresses and routes of a machine on the LAN."""
+    name = sandbox.namespace(host.name)
+    namespaces.configure(name, addresses={"eth0": f"{host.address}/24"}, gateway=ROUTER.address)
+    namespaces.ip_batch([f"address add {host.address6}/64 dev eth0 nodad"], name)

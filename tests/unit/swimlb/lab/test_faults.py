@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swimlb.lab.errors import LabError
-from swimlb.lab.faults import check_percent, parse_groups, ruleset
+from swimlb.lab.faults import check_percent, from_to, gossip_between, parse_groups, ruleset
 
 
 def test_no_fault_is_a_table_that_drops_nothing() -> None:
@@ -46,3 +46,21 @@ def test_what_is_no_partition_is_refused(text: str) -> None:
 def test_loss_is_a_percentage(percent: float) -> None:
     with pytest.raises(LabError, match="0 to 100"):
         check_percent(percent)
+
+
+def test_one_way_is_every_sender_to_every_receiver() -> None:
+    assert from_to(["node-a"], ["node-b", "node-c"]) == [
+        'iifname "p-node-a" oifname "p-node-b"',
+        'iifname "p-node-a" oifname "p-node-c"',
+    ]
+
+
+def test_gossip_is_cut_both_ways_whichever_end_has_the_port() -> None:
+    matches = gossip_between([["node-a"], ["node-b"]])
+
+    assert {match.split(" meta")[0] for match in matches} == {
+        'iifname "p-node-a" oifname "p-node-b"',
+        'iifname "p-node-b" oifname "p-node-a"',
+    }
+    assert {match.rpartition("th ")[2] for match in matches} == {"sport 7946", "dport 7946"}
+    assert len(matches) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from swimlb.lab.measure import (
     PATIENCE,
     Claim,
+    Connection,
     Outage,
     Probe,
     Recording,
@@ -17,6 +19,8 @@ from swimlb.lab.measure import (
     claimants,
     longest_outage,
     outages,
+    overlap,
+    read_connections,
     read_recording,
     spells,
 )
@@ -126,3 +130,32 @@ def test_answers_are_counted_by_node() -> None:
     recording = Recording((*answered(1.0, 2.0), *lost(3.0), *answered(4.0, by="node-b")))
 
     assert recording.answers_by_node() == {"node-a": 2, "node-b": 1}
+
+
+def claim(time: float, mac: str, address: str = "192.0.2.10") -> Claim:
+    return Claim(time, "p-node-a", mac, address, False, address)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([claim(1.0, "old"), claim(2.0, "new"), claim(3.0, "new")], 0.0),
+        ([claim(1.0, "old"), claim(2.0, "new"), claim(2.5, "old"), claim(3.0, "new")], 0.5),
+        ([claim(2.0, "new"), claim(2.5, "old", "192.0.2.11")], 0.0),
+        ([claim(1.0, "old"), claim(2.0, "old")], 0.0),
+        ([claim(2.0, "new"), claim(9.5, "old")], 0.0),
+    ],
+    ids=["a clean move", "the old owner claims on", "another address", "it never came", "after the window"],
+)
+def test_an_overlap_is_what_others_claim_after_the_winner_has_begun(
+    claims: list[Claim], expected: float
+) -> None:
+    assert overlap(claims, "192.0.2.10", "new", 0.0, 9.0) == expected
+
+
+def test_connections_are_read_while_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "load.jsonl"
+    whole = Connection("192.0.2.10", False, 1.0, 1.001, 1.002, "node-a", None)
+    path.write_text(json.dumps(list(astuple(whole))) + '\n["192.0.2.11", tr')
+
+    assert read_connections(path) == (whole,)

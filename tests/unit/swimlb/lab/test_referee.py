@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -24,6 +24,29 @@ def test_the_sender_of_an_arp_packet_claims_its_address(operation: int, is_reply
     claim = parse_claim(arp(operation, target="192.0.2.11"), 1.5, "p-node-a")
 
     assert claim == Claim(1.5, "p-node-a", "02:00:00:00:00:01", "192.0.2.10", is_reply, "192.0.2.11")
+
+
+def advertisement(flags: int = 0x60, option: str = "0201", kind: int = 136) -> bytes:
+    header = bytes.fromhex("333300000001") + MAC + bytes.fromhex("86dd 60000000 0020 3a ff")
+    ends = IPv6Address("fe80::1").packed + IPv6Address("ff02::1").packed
+    body = bytes([kind, 0, 0, 0, flags, 0, 0, 0]) + IPv6Address("2001:db8::10").packed
+    return header + ends + body + bytes.fromhex(option) + MAC
+
+
+@pytest.mark.parametrize(("flags", "is_reply"), [(0x20, False), (0x60, True)])
+def test_a_neighbor_advertisement_claims_its_target(flags: int, is_reply: bool) -> None:
+    claim = parse_claim(advertisement(flags), 1.5, "p-node-a")
+
+    assert claim == Claim(1.5, "p-node-a", "02:00:00:00:00:01", "2001:db8::10", is_reply, "ff02::1")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [advertisement(kind=135), advertisement(option="0101"), advertisement()[:-1]],
+    ids=["a solicitation", "no target link-layer address", "cut off"],
+)
+def test_other_icmpv6_claims_nothing(frame: bytes) -> None:
+    assert parse_claim(frame, 1.5, "p-node-a") is None
 
 
 def test_a_probe_claims_nothing() -> None:
