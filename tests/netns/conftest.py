@@ -47,9 +47,9 @@ def copy_manifests(directory: Path, *names: str) -> Path:
     return directory
 
 
-def start_lab(sandbox: Sandbox, manifests: Path) -> Lab:
-    """The walkthrough's three nodes on these manifests, joined and at rest."""
-    lab = Lab(sandbox, walkthrough(), manifests)
+def start_lab(sandbox: Sandbox, manifests: Path, nodes: int = 3) -> Lab:
+    """The walkthrough's nodes on these manifests, joined and at rest."""
+    lab = Lab(sandbox, walkthrough(nodes), manifests)
     lab.build()
     lab.wait_until_joined()
     lab.wait_until_settled()
