@@ -30,13 +30,13 @@ class Profile:
     observers: int = 3
     """How many members observe each one, beside the probes; 0: none, as in memberlist."""
 
-    observe_interval: float = 0.1
+    observe_interval: float = 0.125
     """Time between an observer's pings. A member sends `2 * observers / observe_interval` packets a second."""
 
     observe_timeout: float = 0.08
     """An ack that takes longer is a miss, and starts a burst. Whoever is accused has half of it to refute."""
 
-    burst_interval: float = 0.025
+    burst_interval: float = 0.022
     """Time between the pings of a burst: with `observe_misses`, how soon an observer is sure."""
 
     observe_misses: int = 9

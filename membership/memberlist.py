@@ -300,6 +300,7 @@ class Memberlist:
                 expect_our_name(self._config, message)
                 target = reply_endpoint(message.source_address, message.source_port, source)
                 self._outbox.send(target, Ack(message.sequence))
+                self._observers.join_round(now)
             case Ack():
                 self._hear_ack(message.sequence, now)
             case Nack():

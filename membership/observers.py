@@ -29,6 +29,8 @@ from membership.wire.ping import PingForm
 
 _UNANSWERED_MAX = 64
 """Pings remembered of a member that answers none; many more than make a burst."""
+_JOINED_SHARE = 0.15
+"""Of the interval: so much sooner may a round begin to fall together with another's."""
 _REFUSED = ("ECONNREFUSED", "EHOSTUNREACH")
 """Nobody listens there, or nobody is there: known by the host's or the router's own word."""
 _REFUSED_SHARE = 1 / 3
@@ -148,10 +150,23 @@ class Observers:
             if watch.sent or watch.next_ping is not None:
                 self._examine(watch, now)
         if now >= self._next_round:
-            self._next_round = max(self._next_round + self._profile.observe_interval, now)
-            for watch in self._watches.values():
-                if watch.next_ping is None:
-                    self._ping(watch, now)
+            self._begin_round(max(self._next_round, now - self._profile.observe_interval), now)
+
+    def join_round(self, now: float) -> None:
+        """Somebody has just pinged us: we are awake, so let our own round begin, if it is nearly due.
+
+        By this the rounds of all fall together, as fireflies' flashes do, and each member wakes up a few times in a round
+        instead of once for every packet. Waking up is most of what observing costs.
+        """
+        interval = self._profile.observe_interval
+        if self._next_round is not None and now >= self._next_round - _JOINED_SHARE * interval:
+            self._begin_round(now, now)
+
+    def _begin_round(self, since: float, now: float) -> None:
+        self._next_round = since + self._profile.observe_interval
+        for watch in self._watches.values():
+            if watch.next_ping is None and not watch.sent:
+                self._ping(watch, now)
 
     def settle(self, now: float) -> None:
         """The end of a step: who is to be observed may have changed."""

@@ -37,7 +37,7 @@ def test_names_the_field_that_is_wrong(wrong: dict[str, Any]) -> None:
         {"probe_interval": 0.0},
         {"probe_timeout": 1.0},
         {"observers": -1},
-        {"observe_timeout": 0.1},
+        {"observe_timeout": 0.125},
         {"observe_misses": 0},
         {"observe_silence": 0.0},
         {"gossip_interval": 0.0},

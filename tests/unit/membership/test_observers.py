@@ -52,11 +52,23 @@ def test_pings_those_it_observes_all_the_time() -> None:
     """Each once in an interval; nothing else is sent at rest."""
     watch = Watch("node-b", "node-c")
 
-    effects = watch.run_until(3.0)
+    effects = watch.run_until(2.0 + 10 * PROFILE.observe_interval)
 
     counts = {name: [ping.node for ping in pings(effects)].count(name) for name in ("node-b", "node-c")}
     assert set(counts.values()) == {10}
     assert len(sent(effects)) == 20
+
+
+def test_its_round_falls_together_with_that_of_others() -> None:
+    """A ping that comes shortly before the round lets it begin at once; one that comes just after it does not."""
+    watch = Watch("node-b", "node-c")
+    due = watch.memberlist.next_deadline()
+    assert due is not None
+
+    early = watch.hear(due - 0.3 * PROFILE.observe_interval, Ping(1, "node-a"))
+    nearly = watch.hear(due - 0.1 * PROFILE.observe_interval, Ping(2, "node-a"))
+
+    assert [len(pings(effects)) for effects in (early, nearly)] == [0, 2]
 
 
 def test_accuses_the_silent_and_says_what_it_has_seen() -> None:
