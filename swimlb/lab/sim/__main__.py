@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from pathlib import Path
 
 import click
 
+from swimlb.lab.sim.curves import SIZES, Detection, FalseDeaths, measure_detection, measure_false_deaths
+from swimlb.lab.sim.publish import insert, write
+from swimlb.lab.sim.scale import run as measure_scale
 from swimlb.lab.sim.scenario import Outcome, play
 from swimlb.lab.simnet.bounds import profiles
 from swimlb.runtime import clock
@@ -50,6 +55,54 @@ def main(
     if violated:
         click.echo("Replay: python -m swimlb.lab.sim --trace --seed " + " or ".join(map(str, violated)))
         sys.exit(1)
+
+
+@main.command()
+@click.option("--members", type=click.IntRange(3, 60_000), default=10_000, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=60, show_default=True, help="Virtual time.")
+@click.option("--profile", type=click.Choice(list(profiles())), default="normal", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--push-pull", is_flag=True, help="Exchange whole tables, too: most of the work, and no news in it."
+)
+def scale(members: int, seconds: float, profile: str, seed: int, push_pull: bool) -> None:
+    """Run a large ring that begins whole, crash a member halfway, and tell what it took."""
+    click.echo(measure_scale(members, seconds, profiles()[profile], seed=seed, push_pull=push_pull).report())
+
+
+@main.command()
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="For the drawings."
+)
+@click.option(
+    "--document",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Put the tables in here, between the markers.",
+)
+@click.option("--profile", "chosen", type=click.Choice(list(profiles())), multiple=True, help="Default: all.")
+@click.option("--members-max", type=int, default=SIZES[-1], show_default=True, help="Leave out larger rings.")
+@click.option(
+    "--effort", type=click.FloatRange(0, 1), default=1, show_default=True, help="Part of the runs made."
+)
+def curves(
+    output: Path, document: Path | None, chosen: tuple[str, ...], members_max: int, effort: float
+) -> None:
+    """Measure each profile in rings of 3 to 10,000 members, and draw it."""
+    # What lives here lives long and makes no cycles worth looking for often.
+    gc.set_threshold(200_000, 50, 100)
+    sizes = [size for size in SIZES if size <= members_max]
+    detections: list[Detection] = []
+    deaths: list[FalseDeaths] = []
+    for name, profile in profiles().items():
+        if name in (chosen or profiles()):
+            started = clock.monotonic()
+            detections += measure_detection(name, profile, sizes, effort)
+            deaths += measure_false_deaths(name, profile, sizes, effort)
+            click.echo(f"{name}: {clock.monotonic() - started:.0f} s")
+    for path in write(output, detections, deaths):
+        click.echo(path)
+    if document is not None:
+        insert(document, detections, deaths)
 
 
 def _show(outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 from membership import Config, Endpoint, LeaveRequested, MetaChanged, State
 from swimlb.lab.simnet.auditor import Auditor, Violation
-from swimlb.lab.simnet.bounds import TOLERANCES, profiles
+from swimlb.lab.simnet.bounds import TOLERANCES, pace, profiles
 from swimlb.lab.simnet.network import SimNet
 from swimlb.lab.simnet.trace import digest
 from swimlb.lab.simnet.wire import Conditions
@@ -50,12 +50,12 @@ class Scenario:
         choice = self._rng.choice
         drawn_members, drawn_profile = choice(_MEMBERS), choice([*profiles()] + ["normal"] * 3)
         self._seed = seed
-        self._profile_name = profile or drawn_profile
-        self._profile = profiles()[self._profile_name]
-        self._tolerance = TOLERANCES[self._profile_name]
+        self.profile_name = profile or drawn_profile
+        self._profile = profiles()[self.profile_name]
+        self._tolerance = TOLERANCES[self.profile_name]
         self._names = [f"node-{number}" for number in range(1, (members or drawn_members) + 1)]
         self._net = SimNet(seed, keep_trace=trace)
-        self._pace = self._profile.probe_interval / 0.2
+        self._pace = pace(self._profile)
         """Slow profiles live slowly."""
 
     def play(self) -> Outcome:
@@ -71,7 +71,7 @@ class Scenario:
         return Outcome(
             seed=self._seed,
             members=len(self._names),
-            profile=self._profile_name,
+            profile=self.profile_name,
             duration=self._net.now,
             packets=self._net.packets_sent,
             false_deaths=auditor.false_deaths,

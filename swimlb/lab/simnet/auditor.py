@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from math import inf
 
 from membership import Member, MemberFailed, Profile, QueueDepths, State
-from swimlb.lab.simnet.bounds import Tolerance, crash_bound, disturbed_bound, healing_bound
+from swimlb.lab.simnet.bounds import Tolerance, aftermath, crash_bound, disturbed_bound, healing_bound
 from swimlb.lab.simnet.network import Fact, Incident, IncidentKind, SimNet
 from swimlb.lab.simnet.wire import Conditions
 
+_JUST_AFTER = 1e-3
 _STREAMS_MAX = 256
 _RELAYS_MAX = 1024
 _PROBES_MAX = 64
@@ -107,7 +108,7 @@ class Auditor:
 
     def _note(self, incident: Incident) -> None:
         now, name = incident.time, incident.member
-        patience = disturbed_bound(self._profile, self._members)
+        patience = aftermath(self._profile, self._members)
         is_calm = now - self._last_incident > patience and not self._is_rough()
         for crash in self._crashes.values():
             crash.is_plain = False
@@ -115,6 +116,8 @@ class Auditor:
         match incident.kind:
             case IncidentKind.CRASH:
                 self._crashes[name] = _Crash(now, is_calm and not self._crashes)
+                deadline = now + crash_bound(self._profile, self._members)
+                self._net.agenda.at(deadline + _JUST_AFTER, self.audit)
             case IncidentKind.RESTART | IncidentKind.REVIVAL:
                 del self._crashes[name]
                 # What was said of its earlier life may still be on its way.
