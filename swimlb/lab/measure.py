@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 PATIENCE = 0.1
@@ -199,6 +200,27 @@ def overlap(claims: Iterable[Claim], address: str, winner: str, begin: float, en
     if first is None:
         return 0.0
     return max((one.time - first for one in inside if one.mac != winner and one.time > first), default=0.0)
+
+
+CHANGED_HANDS_AFTER = 1.0
+"""A claim that follows another's sooner than this, and is followed by the other's again, is of two owners at once."""
+
+
+def doubled_for(claims: Iterable[Claim], address: str, begin: float, end: float) -> float:
+    """For how long in all two claimed the address in turns: each time from a claim between two of another to the second.
+
+    Moves to and fro that are further apart are moves.
+    """
+    inside = sorted(
+        (one for one in claims if one.address == address and begin <= one.time <= end),
+        key=lambda one: one.time,
+    )
+    total = 0.0
+    changes = [after for before, after in pairwise(inside) if before.mac != after.mac]
+    for there, back in pairwise(changes):
+        if back.time - there.time <= CHANGED_HANDS_AFTER:
+            total += back.time - there.time
+    return total
 
 
 def read_recording(path: Path) -> Recording:

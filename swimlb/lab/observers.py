@@ -137,6 +137,10 @@ class Referee(_Observer):
         """How long others claimed the address beside the MAC that has it in the end."""
         return measure.overlap(self.claims(), address, winner, begin, end)
 
+    def doubled_for(self, address: str, begin: float, end: float = float("inf")) -> float:
+        """How long in all two claimed the address in turns."""
+        return measure.doubled_for(self.claims(), address, begin, end)
+
     def claimants(self, address: str, begin: float, end: float = float("inf")) -> tuple[str, ...]:
         """The MACs that claimed the address in that time."""
         return measure.claimants(self.claims(), address, begin, end)

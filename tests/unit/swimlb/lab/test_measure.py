@@ -17,6 +17,7 @@ from swimlb.lab.measure import (
     Recording,
     Spell,
     claimants,
+    doubled_for,
     longest_outage,
     outages,
     overlap,
@@ -151,6 +152,20 @@ def test_an_overlap_is_what_others_claim_after_the_winner_has_begun(
     claims: list[Claim], expected: float
 ) -> None:
     assert overlap(claims, "192.0.2.10", "new", 0.0, 9.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([claim(1.0, "a"), claim(2.0, "b"), claim(2.25, "a")], 0.25),
+        ([claim(1.0, "a"), claim(2.0, "b"), claim(2.25, "a"), claim(2.75, "b")], 0.75),
+        ([claim(1.0, "a"), claim(2.0, "b"), claim(2.25, "b")], 0.0),
+        ([claim(1.0, "a"), claim(2.0, "b"), claim(8.0, "a")], 0.0),
+    ],
+    ids=["a rival between two claims", "a quarrel", "a move", "a move and the return"],
+)
+def test_two_who_claim_in_turns_are_told_from_moves(claims: list[Claim], expected: float) -> None:
+    assert doubled_for(claims, "192.0.2.10", 0.0, 9.0) == expected
 
 
 def test_connections_are_read_while_they_are_written(tmp_path: Path) -> None:
