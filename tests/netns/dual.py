@@ -161,6 +161,10 @@ class Watch:
             for address, winner in winners.items()
         }
 
+    def doubled_for(self, begin: float, end: float = float("inf")) -> dict[str, float]:
+        """How long in all two claimed an address in turns, by address."""
+        return {address: self.referee.doubled_for(address, begin, end) for address in self.pair.addresses}
+
     def sole_claimants(self, begin: float) -> dict[str, tuple[str | None, ...]]:
         """Which nodes claimed each address since that moment; the client is made to ask anew first."""
         self.forget_neighbours()
