@@ -33,6 +33,10 @@ class Facts:
     def speaker(self) -> dict[str, Any]:
         return self._table.get("speaker", {})
 
+    @property
+    def gossip(self) -> dict[str, Any] | None:
+        return self._table.get("gossip")
+
 
 def status(
     node: str, profile: str, pids: dict[str, int], world: World, problems: tuple[Problem, ...], facts: Facts
@@ -43,6 +47,7 @@ def status(
         "profile": profile,
         "phase": facts.speaker.get("phase", "starting"),
         "processes": {**pids, "wire": facts.speaker.get("pid")},
+        "gossip": facts.gossip,
         "members": facts.of_kind("member"),
         "services": _services(world),
         "l2": facts.of_kind("l2"),

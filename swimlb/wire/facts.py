@@ -1,6 +1,6 @@
 """What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
 
-Keys are `member/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what the status API
+Keys are `gossip`, `member/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what the status API
 shows for it. They stand in `docs/reference/status-api.md`.
 """
 
@@ -23,6 +23,8 @@ from swimlb.wire.ring import Ring
 def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[str, Any]) -> dict[str, bytes]:
     """Everything, as of now."""
     entries: dict[str, dict[str, Any]] = {"speaker": {"phase": speaker.phase.name.lower(), **process}}
+    if (metrics := ring.metrics()) is not None:
+        entries["gossip"] = _gossip(metrics)
     entries |= {f"member/{member.name}": _member(member) for member in ring.members()}
     entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
     entries |= {f"bgp/{name}": _peer(name, *status) for name, status in peers.statuses().items()}
@@ -35,6 +37,20 @@ def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[st
         for entry in speaker.plan.withheld
     }
     return {key: msgpack.packb(value, use_bin_type=True) for key, value in entries.items()}
+
+
+def _gossip(metrics: ml.Metrics) -> dict[str, Any]:
+    return {
+        "profile": metrics.profile,
+        "awareness": metrics.awareness,
+        "rtt_mean": metrics.rtt_mean,
+        "rtt_max": metrics.rtt_max,
+        "suspicions": metrics.suspicions,
+        "failures": metrics.failures,
+        "refutations": metrics.refutations,
+        "lateness_max": metrics.lateness_max,
+        "dropped": sum(metrics.drops.values()),
+    }
 
 
 def _member(member: ml.Member) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class Ring:
         """Everybody known by name, the dead included; empty before `join`."""
         return () if self._memberlist is None else self._memberlist.known()
 
+    def metrics(self) -> ml.Metrics | None:
+        """What the member counts of itself; None before `join`."""
+        return None if self._memberlist is None else self._memberlist.metrics()
+
     @property
     def lateness(self) -> float:
         """Seconds by which the last gossip timer fired too late."""
