@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
 
 from membership import normal
@@ -28,7 +29,8 @@ def test_detection_is_measured_at_different_moments() -> None:
 
     assert (found.members, found.runs) == (5, 15)
     assert 0.3 < found.median < found.p99 <= found.worst <= crash_bound(normal(), 5)
-    assert 55 < found.packets_each < 70
+    questions = normal().observers / normal().observe_interval + 1 / normal().probe_interval
+    assert found.packets_each == pytest.approx(2 * questions, rel=0.1)
 
 
 def test_false_deaths_are_counted() -> None:
