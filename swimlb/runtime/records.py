@@ -107,15 +107,18 @@ def _decoder(hint: Any) -> Decoder:
 
 def _union_decoder(arguments: tuple[Any, ...]) -> Decoder:
     rest = tuple(argument for argument in arguments if argument is not types.NoneType)
-    inner: Decoder
     if set(rest) == {IPv4Address, IPv6Address}:
-        inner = lambda value: ip_address(_expect(value, str))  # noqa: E731
+        inner = _decode_address
     else:
         assert len(rest) == 1, f"no way to tell the parts of {arguments} from each other"
         inner = _decoder(rest[0])
     if len(rest) == len(arguments):
         return inner
     return lambda value: None if value is None else inner(value)
+
+
+def _decode_address(value: Any) -> IPv4Address | IPv6Address:
+    return ip_address(_expect(value, str))
 
 
 def _dataclass_decoder(kind: type[Any]) -> Decoder:
