@@ -133,7 +133,7 @@ class RingMember:
 
 
 def tell(effect: ml.Effect) -> None:
-    """In the words of go-peer, and some that it lacks: `cause` of a leave, `suspect`, `dropped`."""
+    """In the words of go-peer, and some that it lacks: `cause` of a leave, `suspect`, `dropped`, `pace`."""
     match effect:
         case ml.MemberJoined(member):
             emit(event="join", node=describe(member))
@@ -160,6 +160,8 @@ def tell(effect: ml.Effect) -> None:
             emit(event="dropped", source=str(effect.source), reason=effect.reason)
         case ml.RunningLate():
             emit(event="late", lateness=effect.lateness)
+        case ml.PaceChanged():
+            emit(event="pace", profile=effect.profile, because_of=list(effect.because_of))
         case ml.PushPullFailed():
             emit(event="push_pull_failed", target=str(effect.target), reason=effect.reason)
         case _:
@@ -184,6 +186,9 @@ def parse() -> tuple[ml.Config, float]:
     parser.add_argument("--key", default="", help="in hex, separated by commas; the first one encrypts")
     parser.add_argument("--metallb-secret", default="", help="make the keys as MetalLB does")
     parser.add_argument("--meta", default="", help="in hex")
+    parser.add_argument(
+        "--capability", default="", help="in hex: how metas of those begin that keep the pace"
+    )
     parser.add_argument("--life", type=float, default=300.0, help="seconds, then the process ends")
     options = parser.parse_args()
     keyring = ml.Keyring(tuple(map(bytes.fromhex, filter(None, options.key.split(",")))))
@@ -198,6 +203,7 @@ def parse() -> tuple[ml.Config, float]:
         label=options.label,
         encryption=ml.Encryption(keyring=keyring),
         profile=PROFILES[options.profile](),
+        capability_prefix=bytes.fromhex(options.capability),
     )
     return config, options.life
 

@@ -7,16 +7,25 @@ what became of theirs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from swimlb.lab.waiting import pause, wait_until
 from tests.interop.ring_peers import GO_PEERS, GoPeer, LinePeer, OurPeer, RingPeer, SerfPeer, serf_key
+from tests.interop.ring_scenes import (
+    NEWS_WITHIN,
+    VERDICT_WITHIN,
+    PaceScene,
+    everybody_sees,
+    messages_arrive,
+    meta_arrives,
+    nobody_complains,
+)
 
 pytestmark = [
     pytest.mark.interop,
@@ -25,9 +34,6 @@ pytestmark = [
 
 SERF = "2,5,5"
 """serf's delegate versions, which everybody in a ring with a serf agent has to have."""
-_VERDICT_WITHIN = 40.0
-"""memberlist takes up to 24 s when accusers are lost; the usual is 6 to 9 s."""
-_NEWS_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,45 +110,12 @@ KINDS = {
 }
 """MetalLB's way is the key of its secret and no delegate; padding is what speaking protocol 1 means."""
 
+PARTINGS = ("leave", "kill")
+"""How Go's members go out of a ring that they have kept slow."""
 
-def everybody_sees(watchers: Sequence[RingPeer], names: set[str], within: float, what: str) -> None:
-    for watcher in watchers:
-        wait_until(
-            lambda watcher=watcher: watcher.names() == names,
-            timeout=within,
-            what=f"{watcher.name} to see {what}",
-            seen=lambda watcher=watcher: (sorted(watcher.names()), watcher.log.read_text()[-3000:]),
-            interval=0.2,
-        )
-
-
-def nobody_complains(members: Sequence[RingPeer], duration: float) -> None:
-    """Nobody is suspected, refutes, or gets what it cannot read."""
-    for member in members:
-        member.forget_complaints()
-    pause(duration)
-    assert {member.name: member.complaints() for member in members} == {member.name: [] for member in members}
-
-
-def meta_arrives(sender: LinePeer, receivers: Sequence[RingPeer], meta: bytes) -> None:
-    sender.do(f"meta {meta.hex()}")
-    for receiver in receivers:
-        if isinstance(receiver, LinePeer):
-            wait_until(
-                lambda receiver=receiver: receiver.metas().get(sender.name) == meta,
-                timeout=_NEWS_WITHIN,
-                what=f"{receiver.name} to hear the meta of {sender.name}",
-                seen=receiver.metas,
-                interval=0.2,
-            )
-
-
-def messages_arrive(other: LinePeer, ours: LinePeer) -> None:
-    """The application's octets, in both directions."""
-    for sender, receiver, payload in ((other, ours, b"from other"), (ours, other, b"from ours")):
-        start = len(receiver.lines)
-        sender.do(f"user {receiver.name} {payload.hex()}")
-        receiver.wait_for({"event": "user", "payload": payload.hex()}, start)
+needs_current_peers = pytest.mark.skipif(
+    bool(KINDS["current"].lacks() + KINDS["metallb"].lacks()), reason="needs `make go-peers`"
+)
 
 
 def play(kind: Kind, subnet: int, directory: Path) -> None:
@@ -158,7 +131,7 @@ def play(kind: Kind, subnet: int, directory: Path) -> None:
         node_a.join(other_a.seed)
         for member in (*others[1:], node_b):
             member.join(node_a.seed)
-        everybody_sees(members, names, _NEWS_WITHIN, "all after the joins")
+        everybody_sees(members, names, NEWS_WITHIN, "all after the joins")
         nobody_complains(members, kind.quiet)
 
         meta_arrives(node_a, members, b"of node-a")
@@ -169,16 +142,26 @@ def play(kind: Kind, subnet: int, directory: Path) -> None:
         for victim in (*others[1:], node_b):
             survivors = [member for member in members if member is not victim]
             victim.kill()
-            everybody_sees(survivors, names - {victim.name}, _VERDICT_WITHIN, f"the death of {victim.name}")
+            everybody_sees(survivors, names - {victim.name}, VERDICT_WITHIN, f"the death of {victim.name}")
             # It begins at incarnation 1 again, which the ring holds dead; nobody has forgotten it yet.
             victim.start()
             victim.join(other_a.seed)
-            everybody_sees(members, names, _NEWS_WITHIN, f"the return of {victim.name}")
+            everybody_sees(members, names, NEWS_WITHIN, f"the return of {victim.name}")
 
         for member in (*others[1:], node_b):
             member.leave()
             members.remove(member)
-            everybody_sees(members, {left.name for left in members}, _NEWS_WITHIN, f"{member.name} leave")
+            everybody_sees(members, {left.name for left in members}, NEWS_WITHIN, f"{member.name} leave")
+
+
+def quicken(parting: str, subnet: int, directory: Path) -> None:
+    PaceScene(subnet, directory).play(is_graceful=parting == "leave")
+
+
+SCENES: dict[str, Callable[[int, Path], None]] = {
+    **{name: partial(play, kind) for name, kind in KINDS.items()},
+    **{parting: partial(quicken, parting) for parting in PARTINGS},
+}
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +169,11 @@ def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[dict[str, Future[None]]]:
     """The scenes of all tests that were asked for, each in a thread."""
-    wanted = [name for name in KINDS if any(f"[{name}]" in item.name for item in request.session.items)]
-    wanted = [name for name in wanted if not KINDS[name].lacks()]
+    wanted = [name for name in SCENES if any(f"[{name}]" in item.name for item in request.session.items)]
+    wanted = [name for name in wanted if name not in KINDS or not KINDS[name].lacks()]
     with ThreadPoolExecutor(max(1, len(wanted))) as pool:
         yield {
-            name: pool.submit(play, KINDS[name], subnet, tmp_path_factory.mktemp(name))
+            name: pool.submit(SCENES[name], subnet, tmp_path_factory.mktemp(name))
             for subnet, name in enumerate(wanted, 51)
         }
 
@@ -203,7 +186,16 @@ def test_a_ring_of_both_kinds(name: str, outcomes: dict[str, Future[None]]) -> N
     outcomes[name].result()
 
 
-@pytest.mark.skipif(bool(KINDS["current"].lacks() + KINDS["metallb"].lacks()), reason="needs `make go-peers`")
+@needs_current_peers
+@pytest.mark.parametrize("parting", PARTINGS)
+def test_a_ring_quickens_when_the_last_slow_member_is_gone(
+    parting: str, outcomes: dict[str, Future[None]]
+) -> None:
+    """With Go's members there, a kill of ours takes as long as they need; without them, as long as we promise."""
+    outcomes[parting].result()
+
+
+@needs_current_peers
 def test_keys_are_changed_and_nobody_is_lost(tmp_path: Path) -> None:
     """All learn the new key, then all use it, then all forget the old one; nobody complains at any time."""
     old, new = KEY_16.hex(), KEY_32.hex()
@@ -218,7 +210,7 @@ def test_keys_are_changed_and_nobody_is_lost(tmp_path: Path) -> None:
         for member in members:
             stack.enter_context(member).start()
             member.join(members[0].seed)
-        everybody_sees(members, names, _NEWS_WITHIN, "all")
+        everybody_sees(members, names, NEWS_WITHIN, "all")
 
         for change in (f"key add {new}", f"key use {new}", f"key remove {old}"):
             for member in members:
@@ -232,4 +224,4 @@ def test_keys_are_changed_and_nobody_is_lost(tmp_path: Path) -> None:
         )
         newcomer.start()
         newcomer.join(members[0].seed)
-        everybody_sees([*members, newcomer], {*names, "node-c"}, _NEWS_WITHIN, "who has only the new key")
+        everybody_sees([*members, newcomer], {*names, "node-c"}, NEWS_WITHIN, "who has only the new key")
