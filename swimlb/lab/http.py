@@ -32,7 +32,8 @@ def get_from(
 ) -> Response:
     """GET as a host inside the namespace, on a new connection. OSError when it cannot be had."""
     with namespaces.entered(namespace):
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
     return _get(connection, (address, port), f"{address}:{port}", target, timeout)
 
 

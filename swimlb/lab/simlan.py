@@ -7,6 +7,8 @@ few milliseconds. A run is a function of its seed.
 
 from __future__ import annotations
 
+from collections import Counter
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
@@ -22,7 +24,6 @@ from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
 from swimlb.speaker.core import Config, Speaker
 from swimlb.speaker.links import link_of
-from swimlb.speaker.presence import Presence
 
 CLIENT = "client"
 CLIENT_ADDRESS = IPv4Address("192.0.2.254")
@@ -35,6 +36,7 @@ FORGET_AFTER = 8.0
 
 _BROADCAST = b"\xff" * 6
 _INTERFACE = "eth0"
+_CLIENT_MAC = bytes((2, 0, 0, 0, 1, 0))
 _SUBNET = (IPv4Interface("192.0.2.1/24"),)
 _FRAME_DELAY = 0.0005
 
@@ -69,12 +71,16 @@ class Cluster:
         *,
         conditions: Conditions | None = None,
         profile: Callable[[], ml.Profile] = ml.normal,
+        is_probing: bool = True,
     ) -> None:
         self.net = SimNet(seed, conditions)
         self.net.on_fact = self._hear
         self.addresses = addresses
         self._rng = Random(seed)
         self._is_lan_whole = False
+        self._is_probing = is_probing
+        self._squatted: set[IPv4Address] = set()
+        self._announcements: Counter[IPv4Address] = Counter()
         self._client = _Client(answers={address: [] for address in addresses})
         self._nodes: dict[str, _Node] = {}
         self._members = {
@@ -107,7 +113,7 @@ class Cluster:
     def start(self, name: str) -> None:
         """Start a node's speaker, for the first time or again."""
         responder = l2.Responder(l2.Config(), Random(self._rng.getrandbits(64)))
-        speaker = Speaker(Config(node=name, is_data_path_local=True))
+        speaker = Speaker(Config(node=name, is_data_path_local=True, is_probing=self._is_probing))
         node = self._nodes[name] = _Node(speaker, responder, self._macs[name])
         interface = l2.Interface(
             name=_INTERFACE, index=1, mac=node.mac, is_up=True, has_carrier=True, addresses=_SUBNET
@@ -134,6 +140,13 @@ class Cluster:
         self._is_lan_whole = True
         self.net.partition(*groups)
 
+    def squat(self, address: IPv4Address) -> None:
+        """The client's host takes an address for its own, without a word: it answers who asks."""
+        self._squatted.add(address)
+
+    def end_squat(self, address: IPv4Address) -> None:
+        self._squatted.discard(address)
+
     def heal(self) -> None:
         self._is_lan_whole = False
         self.net.heal()
@@ -150,6 +163,16 @@ class Cluster:
         """Every node that answers for the address right now."""
         return [name for name, node in sorted(self._nodes.items()) if address in node.speaker.announced]
 
+    def planned_owner(self, address: IPv4Address) -> str:
+        """Who is to answer for the address, as any node sees it."""
+        owner = next(iter(self._nodes.values())).speaker.plan.duties[address].owner
+        assert owner is not None
+        return owner
+
+    def announcements_of(self, address: IPv4Address) -> int:
+        """How often nodes have claimed the address on the wire."""
+        return self._announcements[address]
+
     def answered_by(self, address: IPv4Address, seconds: float) -> list[str | None]:
         """Who answered the client's last probes; None for one that was lost."""
         return self._client.answers[address][-round(seconds / PROBE_INTERVAL) :]
@@ -161,6 +184,11 @@ class Cluster:
             current = 0 if answer is not None else current + 1
             longest = max(longest, current)
         return longest * PROBE_INTERVAL
+
+    def octets_remembered_by(self, name: str) -> int:
+        """The size of all that a node's machines hold, written out: what grows for ever in it is a leak."""
+        node = self._nodes[name]
+        return len(pickle.dumps((node.speaker, node.responder, self.net.member(name))))
 
     # The speaker
 
@@ -211,10 +239,9 @@ class Cluster:
         seeds = [config.endpoint for other, config in self._members.items() if other != name]
         if name in self.net.names():
             self.net.restart(name, seeds)
-            self.net.tell(name, ml.MetaChanged(meta))
         else:
             self.net.add(self._members[name], seeds)
-            self.net.tell(name, ml.MetaChanged(Presence().encode()))
+        self.net.tell(name, ml.MetaChanged(meta))
 
     def _end(self, name: str, node: _Node) -> None:
         if self._nodes.get(name) is node:
@@ -252,6 +279,8 @@ class Cluster:
         self._perform_l2(name, node, node.responder.advance(self.net.now))
 
     def _broadcast(self, sender: str, frame: bytes) -> None:
+        if sender != CLIENT:
+            self._announcements[arp.decode(frame).sender_address] += 1
         for receiver in [*self._nodes, CLIENT]:
             if receiver == sender:
                 continue
@@ -266,6 +295,9 @@ class Cluster:
             self._tell_responder(receiver, l2.FrameReceived(_INTERFACE, frame))
             return
         heard = arp.decode(frame)
+        if heard.operation is arp.Operation.REQUEST and heard.target_address in self._squatted:
+            reply = arp.reply(arp.reply_template(_CLIENT_MAC, heard.target_address), frame)
+            self._broadcast(CLIENT, reply)
         if heard.sender_address in self._client.answers:
             self._client.cache[heard.sender_address] = heard.sender_mac
 
@@ -285,12 +317,11 @@ class Cluster:
         if self.net.now - self._client.asked_at.get(address, -RESOLVE_INTERVAL) < RESOLVE_INTERVAL:
             return
         self._client.asked_at[address] = self.net.now
-        mac = bytes((2, 0, 0, 0, 1, 0))
         question = arp.ArpFrame(
             destination=_BROADCAST,
-            source=mac,
+            source=_CLIENT_MAC,
             operation=arp.Operation.REQUEST,
-            sender_mac=mac,
+            sender_mac=_CLIENT_MAC,
             sender_address=CLIENT_ADDRESS,
             target_mac=bytes(6),
             target_address=address,
