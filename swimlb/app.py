@@ -83,6 +83,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             is_data_path_local=True,
             is_exclude_label_ignored=settings.is_exclude_label_ignored,
             subnet_rule=SubnetRule(settings.subnet),
+            is_probing=settings.is_probing,
         )
     )
     gossip = ml.Config(

@@ -44,6 +44,8 @@ class Settings:
     is_exclude_label_ignored: bool = False
     subnet: str = "prefer"
     """Whether a node needs an address's subnet to announce it: `prefer`, `require`, or `ignore`."""
+    is_probing: bool = True
+    """Ask whether a stranger has an address before it is announced for the first time."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
     log_level: str = "info"

@@ -73,6 +73,12 @@ from swimlb.settings import InvalidSettings, Settings
     type=click.Choice(["prefer", "require", "ignore"]),
     help="Announce an address from nodes that have its subnet: if there are any, only, or as MetalLB does.",
 )
+@click.option(
+    "--probe/--no-probe",
+    default=True,
+    show_default=True,
+    help="Ask on the LAN, before an address is first announced, whether a stranger has it.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -91,6 +97,7 @@ def speaker(
     namespace: str,
     ignore_exclude_lb: bool,
     subnet: str,
+    probe: bool,
     log_level: str,
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
@@ -113,6 +120,7 @@ def speaker(
             system_namespace=namespace,
             is_exclude_label_ignored=ignore_exclude_lb,
             subnet=subnet,
+            is_probing=probe,
             log_level=log_level,
         )
     except InvalidSettings as error:

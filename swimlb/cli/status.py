@@ -41,6 +41,10 @@ async def _ask(socket: Path) -> dict[str, Any]:
         return await response.json()
 
 
+def _in_use(squatter: dict[str, str] | None) -> str:
+    return "" if squatter is None else f"in use by {squatter['mac']} on {squatter['interface']}"
+
+
 def _print(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -81,7 +85,8 @@ def _print(answer: dict[str, Any]) -> None:
                 entry["address"],
                 entry["owner"],
                 " ".join(entry["candidates"][1:]),
-                " ".join(f"{interface['name']} ({interface['mac']})" for interface in entry["interfaces"]),
+                " ".join(f"{interface['name']} ({interface['mac']})" for interface in entry["interfaces"])
+                or _in_use(entry["in_use_by"]),
             ]
             for entry in answer["l2"]
         ],

@@ -7,8 +7,8 @@ few milliseconds. A run is a function of its seed.
 
 from __future__ import annotations
 
-from collections import Counter
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface

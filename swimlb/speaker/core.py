@@ -21,6 +21,7 @@ over and every route withdrawn. leaving: the ring is told goodbye. Both ends are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import assert_never
@@ -60,8 +61,9 @@ from swimlb.speaker.events import (
 )
 from swimlb.speaker.inventory import Inventory, Record
 from swimlb.speaker.links import Link, SubnetRule
-from swimlb.speaker.planner import Plan, plan
+from swimlb.speaker.planner import Plan, Reason, Withheld, plan
 from swimlb.speaker.presence import Presence
+from swimlb.speaker.probing import Probes, Squatter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Config:
     """Standalone mode: traffic for a Service address ends on this node, so the address is put on `lo`."""
     is_exclude_label_ignored: bool = False
     subnet_rule: SubnetRule = SubnetRule.PREFER
+    is_probing: bool = False
+    """Ask whether a stranger has an address before it is announced for the first time."""
     handover_max: float = 1.0
     """How long a leaving owner answers on while it does not hear its successor.
 
@@ -129,6 +133,10 @@ class Speaker:
         self._claims: dict[IpAddress, float] = {}
         """When a foreign claim was last heard."""
         self._conflicts = Conflicts()
+        self._probes = Probes()
+        self._is_opening = False
+        """The addresses that were first found to be this node's are still in question."""
+        self._is_in_doubt = False
         self._acquaintances = Acquaintances()
         self._links: tuple[Link, ...] | None = None
         """None: not known yet."""
@@ -157,6 +165,22 @@ class Speaker:
     def announced(self) -> frozenset[IpAddress]:
         """Addresses this node answers for right now."""
         return frozenset(self._announced)
+
+    @property
+    def squatters(self) -> Mapping[IpAddress, Squatter]:
+        """Strangers that keep this node from announcing an address."""
+        return self._probes.squatters
+
+    @property
+    def withheld(self) -> tuple[Withheld, ...]:
+        """What this node does not announce, and why: as the plan says, or because a stranger has the address."""
+        squatters = self.squatters
+        in_use = [
+            Withheld(service, "l2", Reason.ADDRESS_IN_USE)
+            for service, allocation in (self._inventory.allocations.items() if squatters else ())
+            if not squatters.keys().isdisjoint(allocation.addresses)
+        ]
+        return (*self._plan.withheld, *in_use)
 
     def step(self, event: Event, now: float) -> list[Effect]:
         if self._phase is Phase.STOPPED:
@@ -196,6 +220,9 @@ class Speaker:
             effects += [effect for address in silent for effect in self._conflicts.end_yield(address)]
             effects += self._replan(now)
         effects += self._conflicts.advance(now)
+        for address in self._probes.silent(now):
+            effects += self._release(address)
+        effects += self._probes.advance(now) + self._review_doubt()
         if self._phase is Phase.JOINING and self._phase_ends_at is not None and self._phase_ends_at <= now:
             effects += self._joined(now)
         return effects + self._continue_stop(now)
@@ -204,6 +231,7 @@ class Speaker:
         deadlines = (
             self._phase_ends_at,
             self._conflicts.next_deadline(),
+            self._probes.next_deadline(),
             *(handover.deadline for handover in self._handing_over.values()),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -224,6 +252,7 @@ class Speaker:
     def _joined(self, now: float) -> list[Effect]:
         if self._phase is Phase.JOINING:
             self._phase, self._phase_ends_at = Phase.RUNNING, None
+            self._is_opening = self._is_in_doubt = self._config.is_probing
         return self._refresh_presence() + self._replan(now)
 
     def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
@@ -259,6 +288,8 @@ class Speaker:
 
     def _claim_heard(self, claim: ClaimHeard, now: float) -> list[Effect]:
         address = claim.address
+        if self._probes.counts(claim):
+            return self._probe_answered(claim, now)
         if self._conflicts.is_yielded(address):
             self._conflicts.hear_yielded(address, now)
         if address not in self._announced:
@@ -270,6 +301,12 @@ class Speaker:
         freed = self._free(address) if claimant is Claimant.LOST_BETTER else []
         return freed + self._conflicts.hear(claim, claimant, member, now)
 
+    def _probe_answered(self, claim: ClaimHeard, now: float) -> list[Effect]:
+        claimant, _ = self._recognize(claim)
+        is_squatter = claimant is Claimant.STRANGER
+        found = self._probes.found_in_use(claim, now) if is_squatter else self._release(claim.address)
+        return found + self._review_doubt()
+
     def _recognize(self, claim: ClaimHeard) -> tuple[Claimant, str | None]:
         mac = bytes.fromhex(claim.mac.replace(":", ""))
         present, lost = self._inventory.presences, self._acquaintances.lost
@@ -279,7 +316,8 @@ class Speaker:
             return (
                 Claimant.LOST_BETTER if self._comes_before(member, claim.address) else Claimant.LOST_WORSE
             ), member
-        is_every_mac_known = all(presence.are_links_complete for presence in present.values())
+        # Who is joining announces nothing, and may not know its links yet.
+        is_every_mac_known = all(one.are_links_complete or one.is_joining for one in present.values())
         return Claimant.STRANGER if is_every_mac_known else Claimant.PRESENT, None
 
     def _comes_before(self, member: str, address: IpAddress) -> bool:
@@ -297,6 +335,7 @@ class Speaker:
             is_joining=self._phase in (Phase.STARTING, Phase.JOINING),
             unready_services=self._inventory.unready_services(),
             links=self._links,
+            is_in_doubt=self._is_in_doubt,
         )
         if presence == self._inventory.presences[self._config.node]:
             return []
@@ -309,10 +348,16 @@ class Speaker:
         """Compute the plan and perform the difference to what is held."""
         if self._phase in (Phase.STARTING, Phase.STOPPED):
             return []
-        self._plan = self._plan_for(self._inventory)
+        previous, self._plan = self._plan, self._plan_for(self._inventory)
         self._plan_of_all = None
         # First what makes traffic arrive at an address that is served, then what lets go of one.
-        return [*self._replan_local(), *self._replan_l2(now), *self._replan_bgp(), *self._note_owners()]
+        return [
+            *self._replan_local(),
+            *self._replan_l2(previous, now),
+            *self._review_doubt(),
+            *self._replan_bgp(),
+            *self._note_owners(),
+        ]
 
     def _plan_for(self, inventory: Inventory) -> Plan:
         config = self._config
@@ -335,7 +380,7 @@ class Speaker:
             *map(RemoveLocalAddress, sorted(removed, key=_order)),
         ]
 
-    def _replan_l2(self, now: float) -> list[Effect]:
+    def _replan_l2(self, previous: Plan, now: float) -> list[Effect]:
         if self._phase is Phase.JOINING:
             return []
         wanted = self._plan.announced_by(self._config.node)
@@ -344,14 +389,50 @@ class Speaker:
             # Once the plan names another owner, nobody has to be watched any more.
             if wanted.pop(address, ()) == ():
                 effects += self._conflicts.end_yield(address)
+        effects += self._probes.keep(wanted.keys(), self._plan.duties.keys())
         for address, interfaces in wanted.items():
             is_taken_back = self._handing_over.pop(address, None) is not None
-            if is_taken_back or self._announced.get(address, ()) != interfaces:
-                self._announced[address] = interfaces
-                effects.append(Announce(address, interfaces))
+            if self._is_in_question(address, previous):
+                effects += self._probes.start(address, interfaces, now)
+            elif is_taken_back or self._announced.get(address, ()) != interfaces:
+                effects += self._announce(address, interfaces)
         for address in [address for address in self._announced if address not in wanted]:
             effects += self._let_go(address, now)
         return effects
+
+    def _is_in_question(self, address: IpAddress, previous: Plan) -> bool:
+        """Whether nobody has asked yet who has an address that is this node's: not in this life, nor its last owner."""
+        if address in self._probes:
+            return True
+        if not self._config.is_probing or self._probes.has_vouched(address):
+            return False
+        duty = previous.duties.get(address)
+        if duty is None or duty.owner is None:
+            return True
+        if duty.owner == self._config.node:
+            return True
+        owner = self._inventory.presences.get(duty.owner) or self._acquaintances.lost.get(duty.owner)
+        return owner is not None and owner.is_in_doubt
+
+    def _announce(self, address: IpAddress, interfaces: frozenset[str] | None) -> list[Effect]:
+        self._announced[address] = interfaces
+        self._probes.vouch(address)
+        return [Announce(address, interfaces)]
+
+    def _release(self, address: IpAddress) -> list[Effect]:
+        """Nobody else has the address, as far as this node has asked."""
+        interfaces, effects = self._probes.release(address)
+        return [*effects, *self._announce(address, interfaces)]
+
+    def _review_doubt(self) -> list[Effect]:
+        """Tell the others when this node begins, or ends, to vouch for what it owns. Who leaves changes nothing."""
+        squatters = len(self._probes.squatters)
+        self._is_opening = self._is_opening and len(self._probes) > squatters
+        is_in_doubt = self._is_opening or squatters > 0
+        if self._is_stopping or is_in_doubt == self._is_in_doubt:
+            return []
+        self._is_in_doubt = is_in_doubt
+        return self._refresh_presence()
 
     def _let_go(self, address: IpAddress, now: float) -> list[Effect]:
         duty = self._plan.duties.get(address)

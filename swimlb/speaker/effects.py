@@ -143,6 +143,22 @@ class Yielded:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressInUse:
+    """A stranger has an address that this node was about to announce for the first time: it is not announced."""
+
+    address: IpAddress
+    mac: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFree:
+    """The stranger that had the address does not answer any more; it is announced."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Nothing is held any more: the process may end."""
 
@@ -161,4 +177,6 @@ LanEffect: TypeAlias = (
 )
 PeerEffect: TypeAlias = StartPeer | StopPeer | Advertise
 RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
-Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | OwnerChanged | ConflictNoticed | Yielded | Stopped
+NewsEffect: TypeAlias = OwnerChanged | ConflictNoticed | Yielded | AddressInUse | AddressFree
+"""For people."""
+Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | NewsEffect | Stopped

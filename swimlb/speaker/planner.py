@@ -56,6 +56,8 @@ class Reason(StrEnum):
     SHARED_ADDRESS_WITH_SERVICE_SELECTORS = "SharedAddressWithServiceSelectors"
     CONFLICTING_ADVERTISEMENTS = "ConflictingAdvertisements"
     NO_PEER = "NoPeer"
+    ADDRESS_IN_USE = "AddressInUse"
+    """By a stranger. The core says so, not the plan."""
     OWNED_ELSEWHERE = "OwnedElsewhere"
 
 

@@ -4,7 +4,8 @@
     octet  4     flags: bit 0, this node is leaving (a planned stop: hand its addresses over now);
                  bit 1, it has no ready endpoint at all;
                  bit 2, it is joining: it does not announce anything on the LAN yet;
-                 bit 3, what follows are all of its links, otherwise there are more or it did not tell
+                 bit 3, what follows are all of its links, otherwise there are more or it did not tell;
+                 bit 4, it does not vouch for what it owns: strangers may have some of it (`swimlb.speaker.probing`)
     octets 5-6   how many octets the links take, which stand here (`swimlb.speaker.links`)
     the rest     4 octets each: Services for which this node has no ready endpoint (standalone mode; in Kubernetes
                  the EndpointSlices tell everybody)
@@ -32,6 +33,7 @@ _LEAVING = 0x01
 _UNREADY_FOR_ALL = 0x02
 _JOINING = 0x04
 _LINKS_COMPLETE = 0x08
+_IN_DOUBT = 0x10
 _ID_OCTETS = 4
 _HEAD_OCTETS = len(MAGIC) + 3
 LINKS_OCTETS_MAX = 256
@@ -62,6 +64,8 @@ class Presence:
     """Its interfaces that are up with carrier, where it announces."""
     are_links_complete: bool = False
     """False: it may have others than these."""
+    is_in_doubt: bool = False
+    """Who takes an address over from it asks first whether a stranger has the address."""
 
     @classmethod
     def of(
@@ -71,6 +75,7 @@ class Presence:
         is_joining: bool = False,
         unready_services: Iterable[str] = (),
         links: tuple[Link, ...] | None = None,
+        is_in_doubt: bool = False,
     ) -> Presence:
         """`links` is None as long as this node does not know its own interfaces."""
         unready = frozenset(map(service_id, unready_services))
@@ -83,6 +88,7 @@ class Presence:
             is_joining,
             told,
             are_complete and links is not None,
+            is_in_doubt,
         )
 
     @property
@@ -104,6 +110,7 @@ class Presence:
             | _UNREADY_FOR_ALL * self.is_unready_for_all
             | _JOINING * self.is_joining
             | _LINKS_COMPLETE * self.are_links_complete
+            | _IN_DOUBT * self.is_in_doubt
         )
         links = encode_links(self.links)
         head = MAGIC + bytes([flags]) + len(links).to_bytes(2, "big")
@@ -130,4 +137,5 @@ class Presence:
             bool(flags & _JOINING),
             links,
             bool(flags & _LINKS_COMPLETE),
+            bool(flags & _IN_DOUBT),
         )

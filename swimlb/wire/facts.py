@@ -34,7 +34,7 @@ def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[st
             "by": entry.by,
             "reason": str(entry.reason),
         }
-        for entry in speaker.plan.withheld
+        for entry in speaker.withheld
     }
     return {key: msgpack.packb(value, use_bin_type=True) for key, value in entries.items()}
 
@@ -66,6 +66,7 @@ def _member(member: ml.Member) -> dict[str, Any]:
 def _address(address: IpAddress, speaker: Speaker, lan: Lan) -> dict[str, Any]:
     duty = speaker.plan.duties[address]
     is_announced_here = address in speaker.announced
+    squatter = speaker.squatters.get(address)
     return {
         "address": str(address),
         "owner": duty.owner,
@@ -74,6 +75,7 @@ def _address(address: IpAddress, speaker: Speaker, lan: Lan) -> dict[str, Any]:
         "interfaces": [_interface(interface) for interface in lan.interfaces_of(address)]
         if is_announced_here
         else [],
+        "in_use_by": None if squatter is None else {"mac": squatter.mac, "interface": squatter.interface},
     }
 
 

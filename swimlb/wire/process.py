@@ -137,6 +137,10 @@ class Wire:
                 )
             case fx.Yielded(address, member, mac):
                 self._log.warning("address_yielded", address=str(address), member=member, mac=mac)
+            case fx.AddressInUse(address, mac, interface):
+                self._log.warning("address_in_use", address=str(address), mac=mac, interface=interface)
+            case fx.AddressFree(address):
+                self._log.info("address_free", address=str(address))
             case fx.Stopped():
                 assert self._done is not None
                 self._done.set_result(None)

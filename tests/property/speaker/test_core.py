@@ -69,9 +69,11 @@ OTHERS = st.sampled_from(["node-b", "node-c", "node-d"])
 class Play(RuleBasedStateMachine):
     """Performs effects on a model of the world: which addresses are held, which sessions run."""
 
+    is_probing = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.speaker = Speaker(Config(node="node-a", is_data_path_local=True))
+        self.speaker = Speaker(Config(node="node-a", is_data_path_local=True, is_probing=self.is_probing))
         self.now = 0.0
         self.announced: dict[IpAddress, frozenset[str] | None] = {}
         self.watched: set[IpAddress] = set()
@@ -122,6 +124,8 @@ class Play(RuleBasedStateMachine):
                     self.is_stopped = True
                 case fx.JoinRing() | fx.OwnerChanged() | fx.ConflictNoticed() | fx.Yielded():
                     pass
+                case fx.AddressInUse(address) | fx.AddressFree(address):
+                    assert address not in self.announced
 
     @rule(put=st.lists(st.sampled_from(RECORDS), max_size=4))
     def learns(self, put: list[Record]) -> None:
@@ -181,6 +185,11 @@ class Play(RuleBasedStateMachine):
         assert self.speaker.announced == self.announced.keys()
 
     @invariant()
+    def says_that_it_withholds_what_a_stranger_has(self) -> None:
+        assert self.speaker.squatters.keys().isdisjoint(self.announced)
+        assert self.speaker.squatters.keys() <= self.watched
+
+    @invariant()
     def announces_only_what_traffic_finds_an_end_for(self) -> None:
         assert self.announced.keys() <= self.local
 
@@ -200,4 +209,11 @@ class Play(RuleBasedStateMachine):
         assert not self.watched
 
 
+class ProbingPlay(Play):
+    """The same, of a speaker that asks before it announces."""
+
+    is_probing = True
+
+
 TestPlay = Play.TestCase
+TestProbingPlay = ProbingPlay.TestCase
