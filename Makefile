@@ -124,6 +124,12 @@ fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS
 bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 15 min; QUICK=1: 2 min
 	@$(BIN)/python -m bench.membership $(if $(QUICK),--quick)
 
+RUNS ?= 20
+
+.PHONY: bench-layer2
+bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; RUNS=N of each; QUICK=1: 3 min
+	@$(BIN)/python -m bench.layer2 --runs $(RUNS) $(if $(QUICK),--quick)
+
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
 	@$(PIP) install uv

@@ -235,6 +235,12 @@ def read_recording(path: Path) -> Recording:
     return Recording(tuple(probes), lateness_max)
 
 
+def read_lateness(path: Path, begin: float, end: float) -> float:
+    """The most that a probe sent in that time left after its time."""
+    probes = map(json.loads, _complete_lines(path))
+    return max((lateness for sent, _, _, lateness in probes if begin <= sent <= end), default=0.0)
+
+
 def read_claims(path: Path) -> tuple[Claim, ...]:
     """What a referee has written so far."""
     return tuple(Claim(*json.loads(line)) for line in _complete_lines(path))

@@ -88,6 +88,10 @@ class ProbeRun(_Observer):
         """What is known of the time from a moment on."""
         return self.recording().between(moment, float("inf"))
 
+    def lateness(self, begin: float, end: float) -> float:
+        """The most that a probe of that time left after its time."""
+        return measure.read_lateness(self._output, begin, end)
+
     def answering(self, window: float = ANSWERING_WINDOW) -> str | None:
         """The node that answered all settled probes of the latest window of time, alone.
 
