@@ -26,9 +26,11 @@ class Ring:
         conditions: Conditions | None = None,
         profile: Profile | None = None,
         encryption: Encryption | None = None,
+        keep_trace: bool = False,
     ) -> None:
+        """A trace is a text line for every event, which costs more than the event."""
         self.profile = profile or normal()
-        self.net = SimNet(seed, conditions, keep_trace=True)
+        self.net = SimNet(seed, conditions, keep_trace=keep_trace)
         self.names = [f"node-{number}" for number in range(1, count + 1)]
         for number, name in enumerate(self.names, 1):
             config = Config(
@@ -38,7 +40,7 @@ class Ring:
                 encryption=encryption or Encryption(),
             )
             self.net.add(config, self.seeds if number > 1 else ())
-        assert self.net.run_until(lambda: self.all_see(self.names), 30)
+        assert self._run_until_all_see(self.names, 30)
 
     @property
     def seeds(self) -> tuple[Endpoint, ...]:
@@ -55,10 +57,21 @@ class Ring:
     def time_until_all_see(self, names: Iterable[str], within: float) -> float:
         """Seconds until they agree; an assertion fails when it takes longer than `within`."""
         expected, start = list(names), self.net.now
-        assert self.net.run_until(lambda: self.all_see(expected), within), {
-            name: self.sees(name) for name in expected
-        }
+        assert self._run_until_all_see(expected, within), {name: self.sees(name) for name in expected}
         return self.net.now - start
+
+    def _run_until_all_see(self, names: list[str], within: float) -> bool:
+        """Looks again only when somebody has told something: every change of a member's list is told."""
+        facts_seen = -1
+
+        def is_reached() -> bool:
+            nonlocal facts_seen
+            if len(self.net.facts) == facts_seen:
+                return False
+            facts_seen = len(self.net.facts)
+            return self.all_see(names)
+
+        return self.net.run_until(is_reached, within)
 
     def told(self, kind: type[E]) -> list[E]:
         return [fact.effect for fact in self.net.facts if isinstance(fact.effect, kind)]

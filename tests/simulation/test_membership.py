@@ -213,7 +213,7 @@ def test_the_same_seed_gives_the_same_run(seed: int) -> None:
     traces: list[list[str] | None] = []
 
     for _ in range(2):
-        ring = Ring(seed, 4, conditions=Conditions(loss=0.2, duplication=0.1))
+        ring = Ring(seed, 4, conditions=Conditions(loss=0.2, duplication=0.1), keep_trace=True)
         ring.net.crash("node-4")
         ring.net.run_for(3)
         traces.append(ring.net.trace)
