@@ -36,7 +36,7 @@ def detection_times(promise: Promise, count: int, crashing: int, seeds: range) -
     times: list[float] = []
     for seed in seeds:
         ring = Ring(seed, count, profile=promise.profile)
-        ring.net.run_for(1 + seed * 0.0371)
+        ring.net.run_for(promise.profile.observe_interval * (8 + seed * 0.297))
         for name in ring.names[-crashing:]:
             ring.net.crash(name)
         times.append(ring.time_until_all_see(ring.names[:-crashing], 5))
@@ -93,9 +93,9 @@ def test_loss_kills_nobody(promise: Promise, count: int, seed: int) -> None:
 def test_rest_is_cheap(promise: Promise, count: int) -> None:
     """No member sends more than is promised, and more members do not make it more."""
     ring = Ring(1, count, profile=promise.profile)
-    ring.net.run_for(2)
+    ring.net.run_for(1)
     packets = ring.net.packets_sent
 
-    ring.net.run_for(3)
+    ring.net.run_for(2)
 
-    assert (ring.net.packets_sent - packets) / 3 / count <= promise.packets
+    assert (ring.net.packets_sent - packets) / 2 / count <= promise.packets

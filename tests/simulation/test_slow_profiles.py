@@ -101,7 +101,7 @@ def test_stalls_kill_nobody(promise: Promise, count: int) -> None:
     """Each member in turn stops for as long as is tolerated, and now and then two in a row."""
     ring = Ring(count, count, profile=promise.profile)
 
-    for number in range(40):
+    for number in range(24):
         ring.net.pause(ring.names[number % count], promise.stall)
         ring.net.run_for(promise.stall * (1.0 + number * 0.37 % 1.5))
 
