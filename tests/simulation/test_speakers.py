@@ -9,8 +9,8 @@ from swimlb.lab.simlan import Cluster
 from swimlb.lab.simnet import Conditions
 
 ADDRESSES = tuple(IPv4Address(f"192.0.2.{last}") for last in (10, 11, 12, 13))
-DETECTION = 1.5
-"""Well above the bound of the `normal` profile for a crash known to all."""
+DETECTION = 0.8
+"""The bound of the `normal` profile for a crash known to all; the next owner's first announcement takes no time."""
 
 
 def settled(seed: int, speakers: int = 3, conditions: Conditions | None = None) -> Cluster:
