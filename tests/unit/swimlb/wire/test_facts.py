@@ -1,0 +1,85 @@
+"""What *wire* reports of its membership, as the status API shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import membership as ml
+from announce import l2
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.recorder import Recorder
+from swimlb.runtime.replica import Batch
+from swimlb.speaker.core import Config, Speaker
+from swimlb.speaker.effects import JoinRing
+from swimlb.watch.standalone import World
+from swimlb.watch.status import Facts, status
+from swimlb.wire import facts
+from swimlb.wire.lan import Lan
+from swimlb.wire.peers import Peers
+from swimlb.wire.ring import Ring
+from swimlb.wire.secret import KeyDerivation, Plaintext, SecretFiles
+
+ADDRESS = "127.0.49.1"
+UNTOUCHED = {
+    "profile": "fast",
+    "awareness": 0,
+    "rtt_mean": None,
+    "rtt_max": 0.0,
+    "suspicions": 0,
+    "failures": 0,
+    "refutations": 0,
+    "lateness_max": 0.0,
+    "dropped": 0,
+}
+
+
+async def follow_a_lone_member() -> tuple[dict[str, Any] | None, ...]:
+    """`gossip` before it joins, then, and after somebody has sent it what is no gossip."""
+    rng, recorder = random.Random(1), Recorder()
+    log = EventLog(logging.getLogger(__name__))
+    config = ml.Config(name="node-a", address=ADDRESS, profile=ml.fast())
+    secret = SecretFiles((), KeyDerivation.METALLB, Plaintext.REFUSE)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        ring = Ring(config, (), secret, rng, recorder, log, lambda event: None, lambda: None, tasks)
+        gossip = teller(ring, recorder, log, tasks)
+        await ring.start()
+        before = gossip()
+        ring.perform(JoinRing())
+        joined = gossip()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"\xff no gossip", (ADDRESS, config.port))
+        await asyncio.sleep(0.01)  # The packet is in the socket already: it is read before this ends.
+        disturbed = gossip()
+        await ring.close()
+    return before, joined, disturbed
+
+
+def teller(
+    ring: Ring, recorder: Recorder, log: EventLog, tasks: asyncio.TaskGroup
+) -> Callable[[], dict[str, Any] | None]:
+    """The way of the fact: wire's table, across to watch, into the answer of the API."""
+    rng, speaker = random.Random(2), Speaker(Config(node="node-a"))
+    responder = l2.Responder(l2.Config(), rng)
+    lan = Lan(responder, recorder, log, lambda event: None, is_data_path_local=False)
+    peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks)
+
+    def gossip() -> dict[str, Any] | None:
+        heard = Facts()
+        heard.learn(Batch(facts.table(speaker, ring, lan, peers, {"pid": 1}), frozenset()))
+        return status("node-a", "fast", {}, World(), (), heard)["gossip"]
+
+    return gossip
+
+
+def test_the_member_tells_of_itself_once_it_has_joined() -> None:
+    """Nothing before; then the profile in force and counts, of which what is no gossip moves one."""
+    before, joined, disturbed = asyncio.run(follow_a_lone_member())
+
+    assert before is None
+    assert joined == UNTOUCHED
+    assert disturbed == UNTOUCHED | {"dropped": 1}
