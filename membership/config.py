@@ -182,7 +182,11 @@ def fast() -> Profile:
 
 
 def lan() -> Profile:
-    """memberlist's DefaultLANConfig: for a ring with MetalLB speakers or serf agents in it."""
+    """memberlist's DefaultLANConfig: for a ring with MetalLB speakers or serf agents in it.
+
+    A crash is known to all no later than with memberlist: in 7.5 s by the median, 12 s at worst, for 3 to 20 members. A
+    stall of 4.5 s, and 20 % loss each way, cost nobody its life. At most 3 packets a second.
+    """
     return Profile(
         name="lan",
         observers=0,
@@ -197,7 +201,11 @@ def lan() -> Profile:
 
 
 def wan() -> Profile:
-    """memberlist's DefaultWANConfig."""
+    """memberlist's DefaultWANConfig: for members whose paths are long, or that stop for seconds.
+
+    A crash is known to all no later than with memberlist: in 50 s by the median, 75 s at worst, for 3 to 20 members. A
+    stall of 30 s, and 20 % loss each way, cost nobody its life. At most 1 packet a second.
+    """
     return Profile(
         name="wan",
         observers=0,

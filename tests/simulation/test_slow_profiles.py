@@ -30,6 +30,8 @@ class Promise:
     worst: float
     stall: float
     loss: float
+    packets: float
+    """Sent by each member in a second, at rest."""
 
     def timeout(self, members: int, confirmations: int) -> float:
         """memberlist's suspicion timer, from the first accusation on."""
@@ -61,8 +63,8 @@ class Promise:
 # LZW changes no timing here, and costs the test most of its time.
 LAN, WAN = (replace(profile, compression=False) for profile in (lan(), wan()))
 PROMISES = [
-    pytest.param(Promise(LAN, 1.0, 4, median=7.5, worst=12.0, stall=4.5, loss=0.2), id="lan"),
-    pytest.param(Promise(WAN, 5.0, 6, median=50.0, worst=75.0, stall=30.0, loss=0.2), id="wan"),
+    pytest.param(Promise(LAN, 1.0, 4, median=7.5, worst=12.0, stall=4.5, loss=0.2, packets=3.0), id="lan"),
+    pytest.param(Promise(WAN, 5.0, 6, median=50.0, worst=75.0, stall=30.0, loss=0.2, packets=1.0), id="wan"),
 ]
 
 
@@ -117,3 +119,16 @@ def test_loss_kills_nobody(promise: Promise, count: int, seed: int) -> None:
     ring.net.run_for(120 * promise.interval)
 
     assert ring.told(MemberFailed) == []
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("count", [3, 10])
+def test_rest_is_cheap(promise: Promise, count: int) -> None:
+    """No member sends more than is promised, and more members do not make it more."""
+    ring = Ring(1, count, profile=promise.profile)
+    ring.net.run_for(5 * promise.interval)
+    packets, duration = ring.net.packets_sent, 30 * promise.interval
+
+    ring.net.run_for(duration)
+
+    assert (ring.net.packets_sent - packets) / duration / count <= promise.packets
