@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from swimlb.lab.lab import Lab
-from swimlb.lab.measure import Connection
+from swimlb.lab.measure import LATENESS_MAX, Connection
 from swimlb.lab.observers import LoadRun, Referee
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import pause
@@ -29,6 +29,7 @@ from tests.netns.dual import (
 ADDRESSES = [*addresses4(6), *addresses6(6)]
 FINE = 0.002
 MOVES = 3
+ATTEMPTS_MAX = 4
 STREAMS = 200
 RATE = 200.0
 MOVING_FOR = 0.5
@@ -51,33 +52,36 @@ def watch(lab: Lab) -> Iterator[Watch]:
 def test_leaving_and_returning_lose_nothing(
     lab: Lab, watch: Watch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """SIGTERM, then a start: with a probe every 2 ms for each family not one is lost, there or back."""
-    node = watch.pair.node
-    leaving: dict[str, float] = dict.fromkeys(watch.pair.addresses, 0.0)
-    returning = dict(leaving)
+    """SIGTERM, then a start: with a probe every 2 ms for each family not one is lost, there or back.
 
-    for _ in range(MOVES):
+    A move during which the prober itself was late speaks of the machine, and is done again.
+    """
+    leaving: list[dict[str, float]] = []
+    returning: list[dict[str, float]] = []
+
+    for _ in range(ATTEMPTS_MAX):
         left_at = clock.monotonic()
-        lab.stop(node)
+        lab.stop(watch.pair.node)
         watch.await_successors()
-        note(leaving, watch, left_at)
+        left = {address: watch.lost_for(address, left_at) for address in watch.pair.addresses}
 
         returned_at = clock.monotonic()
-        lab.start(node)
+        lab.start(watch.pair.node)
         rest(lab)
-        watch.await_answers_of(node)
-        note(returning, watch, returned_at)
+        watch.await_answers_of(watch.pair.node)
+        returned = {address: watch.lost_for(address, returned_at) for address in watch.pair.addresses}
+        if max(run.lateness(left_at, clock.monotonic()) for run in watch.probes.values()) <= LATENESS_MAX:
+            leaving.append(left)
+            returning.append(returned)
+        if len(leaving) == MOVES:
+            break
 
     with capsys.disabled():
-        print(f"\n  {MOVES} planned moves: lost for {milliseconds(leaving)}", end=" ")
-        print(f"leaving, {milliseconds(returning)} returning; {lateness(watch)}", end="")
-    assert max(leaving.values()) == 0.0
-    assert max(returning.values()) == 0.0
-
-
-def note(worst: dict[str, float], watch: Watch, since: float) -> None:
-    for address in worst:
-        worst[address] = max(worst[address], watch.lost_for(address, since))
+        print(f"\n  {len(leaving)} planned moves: lost for {list(map(milliseconds, leaving))}", end=" ")
+        print(f"leaving, {list(map(milliseconds, returning))} returning; {lateness(watch)}", end="")
+    assert leaving
+    nothing = dict.fromkeys(watch.pair.addresses, 0.0)
+    assert leaving == returning == [nothing] * len(leaving)
 
 
 def test_a_rolling_restart(lab: Lab, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
