@@ -1,6 +1,7 @@
 """Gossip of swimlb beside memberlist, serf and kinship: how fast a death is known to all, and what knowing it costs.
 
-    python -m bench.membership [--quick] [--sizes 3,5] [--only PRODUCT] [--output DIRECTORY] [--redraw JSON]
+    python -m bench.membership [--quick] [--effort PART] [--sizes 3,5] [--only PRODUCT] [--output DIRECTORY]
+    python -m bench.membership --redraw JSON
 
 Every ring lives in a network namespace of its own. The slow profiles, which mostly wait, live side by side at the
 same time; the quick ones one after the other. Writes membership.json and membership.svg to the directory, and
@@ -19,7 +20,7 @@ import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,6 +50,20 @@ class Plan:
     quick_repeats: int
     halves: int
     codec_seconds: float
+
+    def scaled(self, effort: float) -> Plan:
+        """The same with a part of the deaths and of the rest, but at least one death of each kind."""
+
+        def part(count: int) -> int:
+            return max(1, round(count * effort))
+
+        return replace(
+            self,
+            idle=max(5.0, self.idle * effort),
+            slow_repeats=part(self.slow_repeats),
+            quick_repeats=part(self.quick_repeats),
+            halves=part(self.halves),
+        )
 
 
 FULL = Plan((3, 5, 10, 20), idle=15.0, slow_repeats=3, quick_repeats=10, halves=2, codec_seconds=8.0)
@@ -193,6 +208,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="under two minutes; no document")
+    parser.add_argument(
+        "--effort", type=float, default=1.0, help="part of the deaths and of the time at rest"
+    )
     parser.add_argument("--sizes", help="members per ring, separated by commas")
     parser.add_argument("--only", help="one product")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
@@ -203,18 +221,20 @@ def main() -> None:
     if options.redraw is not None:
         report.write(json.loads(options.redraw.read_text()), _DOCUMENTS)
         return
-    plan = QUICK if options.quick else FULL
+    plan = (QUICK if options.quick else FULL).scaled(options.effort)
     sizes = plan.sizes if options.sizes is None else tuple(map(int, options.sizes.split(",")))
     chosen = [one for one in contenders() if options.only in (None, one.product)]
     results: list[Result] = []
+    loads = [os.getloadavg()[1]]
     with ending_in_order():
         say("codec")
         timings = codec.timings(plan.codec_seconds)
         for size in sizes:
             say(f"rings of {size}")
             results += measure_size(size, chosen, plan)
+    loads.append(os.getloadavg()[1])
     found = {
-        "machine": machine(),
+        "machine": machine() | {"load_before": loads[0], "load_after": loads[1]},
         "plan": asdict(plan),
         "rings": [asdict(result) for result in results],
         "codec": [asdict(timing) for timing in timings],

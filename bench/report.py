@@ -99,6 +99,8 @@ def _page(found: Found) -> Iterable[str]:
     yield ""
     yield "Written by `make bench-membership`; do not edit. All rings of a size lived on one machine, in network namespaces"
     yield f"of their own: {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}."
+    if "load_before" in machine:
+        yield f"The load of the machine was {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, the benchmark's own included."
     yield "serf is Debian's 0.9.4, memberlist is 0.7.0, kinship is the release in requirements/bench.txt."
     yield ""
     yield "A time is counted from the signal until the last survivor has said that the member (of a half: the last of them) is"
