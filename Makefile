@@ -95,10 +95,17 @@ demo: setup ## Watch addresses come up, an owner die and another take over; writ
 
 .PHONY: check
 check: setup-dev ## Format, lint, types, import rules, unit and property tests: under a minute
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-style check-tests
+
+.PHONY: check-style
+check-style:
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-cache | tail -n 1
-	@$(BIN)/basedpyright --level error | tail -n 1
+	@$(BIN)/lint-imports --no-cache >$(STAMPS)/imports.txt || { cat $(STAMPS)/imports.txt; exit 1; }
+	@$(BIN)/basedpyright --level error
+
+.PHONY: check-tests
+check-tests:
 	@$(BIN)/pytest -q tests/unit tests/property
 
 .PHONY: format
