@@ -146,7 +146,11 @@ def test_a_thousand_addresses_move(lab: Lab, sandbox: Sandbox, capsys: pytest.Ca
             have_all_moved,
             timeout=20,
             what="all addresses of the dead to be announced by others",
-            seen=lambda: f"{len(announced_at)} of {len(moving)}",
+            seen=lambda: (
+                f"{len(announced_at)} of {len(moving)}; missing "
+                f"{[(one, owners(lab, witness)[one]) for one in moving if one not in announced_at][:3]}, withheld "
+                f"{lab.require_status(witness).withheld[:3]}"
+            ),
             interval=0.1,
         )
         moved_within = max(announced_at.values()) - killed_at
