@@ -74,7 +74,7 @@ class _Axis:
 
     @classmethod
     def linear(cls, values: Iterable[float], begin: float, end: float) -> _Axis:
-        top = max([*values, 1e-9])
+        top = max(values) or 1.0
         unit = 10.0 ** floor(log10(top))
         step = next(unit * part for part in (0.2, 0.5, 1, 2) if top / (unit * part) <= 6)
         count = ceil(top / step - 1e-9)

@@ -56,6 +56,8 @@ class FalseDeaths:
     """Part of the packets lost, each way."""
     stall: float
     """How long each member stops, now and then."""
+    stalls: int
+    """How often one stopped."""
     member_hours: float
     deaths: int
 
@@ -134,20 +136,23 @@ def _rough(
             victims.add((effect.name, effect.incarnation))
 
     _listen(net, hear)
-    if stall:
-        _stall_all(net, stall, max(_STALL_EVERY * pace(profile), 10 * stall), duration)
+    stalls = _stalls(net.names(), max(_STALL_EVERY * pace(profile), 10 * stall), duration) if stall else []
+    for moment, member in stalls:
+        net.agenda.at(moment, net.pause, member, stall)
     net.run_for(duration)
-    return FalseDeaths(name, members, loss, stall, members * duration / 3600, len(victims))
+    return FalseDeaths(name, members, loss, stall, len(stalls), members * duration / 3600, len(victims))
 
 
-def _stall_all(net: SimNet, stall: float, interval: float, duration: float) -> None:
-    """Each member in its own time, at random moments about `interval` apart."""
+def _stalls(names: Sequence[str], interval: float, duration: float) -> list[tuple[float, str]]:
+    """When who stops: each in its own time, at random moments about `interval` apart."""
     chance = Random(1)
-    for name in net.names():
+    stalls: list[tuple[float, str]] = []
+    for name in names:
         moment = chance.uniform(0, interval)
         while moment < duration:
-            net.agenda.at(moment, net.pause, name, stall)
+            stalls.append((moment, name))
             moment += chance.uniform(0.5, 1.5) * interval
+    return stalls
 
 
 def _listen(net: SimNet, hear: Callable[[str, Effect], None]) -> None:

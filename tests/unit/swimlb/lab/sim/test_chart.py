@@ -60,3 +60,4 @@ def test_a_line_of_zeros_lies_on_the_axis() -> None:
     points = re.search(r'points="([^"]+)"', chart)
     assert points is not None
     assert len({place.split(",")[1] for place in points[1].split()}) == 1
+    assert {"0", "1"} <= set(texts(chart))
