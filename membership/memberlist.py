@@ -28,6 +28,7 @@ from membership.effects import (
 )
 from membership.envelope import Envelope
 from membership.errors import DecodeError
+from membership.isolation import Isolation
 from membership.members import Member, Record, State, Table
 from membership.metrics import Meters, Metrics
 from membership.observers import Observers
@@ -101,7 +102,8 @@ class Memberlist:
         )
         self._pace = pace = Pace(config, self._table)
         self._outbox = Outbox(pace, self._table, self._envelope)
-        self._rules = Rules(config, pace, self._table, self._awareness, self._outbox, rng)
+        self._isolation = Isolation(pace)
+        self._rules = Rules(config, pace, self._table, self._awareness, self._outbox, self._isolation, rng)
         streams = self._streams = Streams(self._outbox, self._envelope)
         self._relays = Relays(config, pace, self._outbox)
         self._prober = Prober(
@@ -291,8 +293,18 @@ class Memberlist:
                     raise message
                 self._receive_message(message, event.source, now)
                 self._observers.hear(event.source, now)
+                self._end_isolation(now)
             except DecodeError as error:
                 self._outbox.tell(PacketDropped(event.source, error.reason))
+
+    def _end_isolation(self, now: float) -> None:
+        """If nobody was heard for a while, what the others owe us from that time was lost by our own fault."""
+        silent_for = self._isolation.hear(now)
+        if silent_for:
+            self._observers.start_over(now)
+            self._rules.delay(silent_for)
+            self._prober.delay(silent_for)
+            self._rules.end_isolation()
 
     def _receive_message(self, message: Message, source: Endpoint, now: float) -> None:
         match message:

@@ -10,6 +10,7 @@ DecodeError, and has then changed nothing.
 
 from __future__ import annotations
 
+from itertools import islice
 from random import Random
 
 from membership.address import Endpoint, host_of, is_address
@@ -28,6 +29,7 @@ from membership.effects import (
     Observation,
 )
 from membership.errors import DecodeError
+from membership.isolation import Isolation
 from membership.members import Record, State, Table
 from membership.outbox import Outbox, Urgency
 from membership.pace import Pace
@@ -38,6 +40,9 @@ from membership.wire.messages import Alive, Dead, Suspect
 
 _SECOND_OPINIONS = 6
 """About how many members look for themselves when they hear of a suspicion, or tell the dead, whatever the ring's size."""
+
+_CONDEMNED_TOLD_MAX = 64
+"""At once; the others are found by pings to the lost, and hear of it then."""
 
 _INCARNATION_BELIEVED_MAX = U32_MAX - 0xFFFF
 
@@ -52,9 +57,11 @@ class Rules:
         table: Table,
         awareness: Awareness,
         outbox: Outbox,
+        isolation: Isolation,
         rng: Random,
     ) -> None:
         self._config = config
+        self._isolation = isolation
         self._pace = pace
         self._table = table
         self._awareness = awareness
@@ -66,6 +73,8 @@ class Rules:
         self._observation: Observation | None = None
         """Of the accusation that we are just making."""
         self._wanted: dict[str, Record] = {}
+        self._condemned_alone: dict[str, Record] = {}
+        """By our own verdict while we heard nobody."""
         self.refutations = 0
 
     @property
@@ -134,7 +143,10 @@ class Rules:
         record.incarnation = message.incarnation
         self._become(record, State.LEFT if has_left else State.DEAD, now)
         is_ours = message.accuser == self._local.name
-        self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.FORWARDED)
+        if is_ours and self._isolation.is_cut_off(now):
+            self._condemned_alone[record.name] = record
+        else:
+            self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.FORWARDED)
         if has_left:
             self._outbox.tell(MemberLeft(record.name, record.incarnation))
             return
@@ -209,6 +221,13 @@ class Rules:
 
     def delay(self, lateness: float) -> None:
         self._suspicions.delay(lateness)
+
+    def end_isolation(self) -> None:
+        """Whom we condemned while we heard nobody shall hear of it, and nobody else."""
+        condemned, self._condemned_alone = self._condemned_alone, {}
+        for record in islice(condemned.values(), _CONDEMNED_TOLD_MAX):
+            if record.state == State.DEAD:
+                self._outbox.send_alone(record, Dead(record.incarnation, record.name, self._local.name))
 
     def settle(self, now: float) -> None:
         """The end of a step: judge anew those whose accusers, or the members that count, have changed."""
@@ -319,6 +338,8 @@ class Rules:
         is_ours = message.accuser == self._local.name
         if is_ours:
             suspicion.next_reminder = now + self._profile.reminder_interval
+            if self._isolation.is_cut_off(now):
+                return
         self._outbox.broadcast(record.name, message, Urgency.OWN if is_ours else Urgency.NONE)
 
     def _remind(self, record: Record, suspicion: Suspicion, now: float) -> None:
