@@ -92,6 +92,9 @@ class Config:
     """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
     ring_settle: float = 0.2
     """From the first member that is heard of to announcing: the table of that member is known by then."""
+    return_settle: float = 1.0
+    """The same while members that this node has lost are still missing: it was probably this node that was cut off,
+    and whoever it does not hear of yet may serve what it would announce."""
     drain_max: float = 3.0
     leave_max: float = 1.0
     linger: float = 0.1
@@ -263,7 +266,9 @@ class Speaker:
         self._inventory.presences[name] = presence
         if self._phase is Phase.JOINING and self._phase_ends_at is not None:
             # Whoever answered has told of all others; seeds that are down need not be waited for.
-            self._phase_ends_at = min(self._phase_ends_at, now + self._config.ring_settle)
+            config = self._config
+            settle = config.return_settle if self._acquaintances.lost else config.ring_settle
+            self._phase_ends_at = min(self._phase_ends_at, now + settle)
         effects = self._replan(now)
         if is_new and not presence.is_joining:
             # It was running where this node could not see it, and may have announced what is ours.

@@ -208,6 +208,23 @@ class TestOwnLinks:
         assert speaker.phase is Phase.RUNNING
         assert speaker.announced == frozenset()
 
+    def test_waits_a_little_for_the_others_when_the_first_one_is_back(self) -> None:
+        """It was this node that was away; who is not heard of yet may serve what it would announce."""
+        speaker = running("node-b", "node-a", "node-c")
+        speaker.step(LinksChanged(()), 1.0)
+        speaker.step(MemberGone("node-a"), 5.0)
+        speaker.step(MemberGone("node-c"), 5.0)
+        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+
+        speaker.step(MemberPresent("node-a", meta("node-a")), 10.0)
+        speaker.advance(10.5)
+        assert speaker.phase is Phase.JOINING
+        speaker.step(MemberPresent("node-c", meta("node-c")), 10.6)
+        effects = speaker.advance(10.9)
+
+        assert speaker.phase is Phase.RUNNING
+        assert Announce(VIP, None) not in effects
+
     def test_serves_its_own_segment_when_the_ring_does_not_come_back(self) -> None:
         """In bounded time."""
         speaker = running("node-b", "node-c")
