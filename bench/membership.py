@@ -116,6 +116,22 @@ class Lateness:
             due = clock.monotonic() + _LATENESS_INTERVAL
 
 
+@contextmanager
+def whole_ring(contender: Contender, size: int) -> Generator[Ring]:
+    """One whose members all know each other. A ring that does not come together is begun anew: joins are not measured."""
+    for attempt in range(1, _ATTEMPTS_MAX + 1):
+        with Ring(contender, size) as ring:
+            try:
+                ring.start()
+            except TimeoutError as error:
+                if attempt == _ATTEMPTS_MAX:
+                    raise
+                say(str(error))
+                continue
+            yield ring
+            return
+
+
 def measure(contender: Contender, size: int, plan: Plan) -> Result:
     """All of one ring's life."""
     result = Result(contender.name, contender.product, contender.profile, size)
@@ -123,8 +139,7 @@ def measure(contender: Contender, size: int, plan: Plan) -> Result:
     halves = plan.halves * (2 if contender.is_quick else 1)
     patience = _QUICK_GIVES_UP_AFTER if contender.is_quick else _SLOW_GIVES_UP_AFTER
     rng = Random(size)
-    with Lateness() as lateness, Ring(contender, size) as ring:
-        ring.start()
+    with Lateness() as lateness, whole_ring(contender, size) as ring:
         pause(3.0)  # The news of the joins is told first.
         result.cost = ring.cost(plan.idle)
         result.false_deaths = ring.false_deaths()
@@ -232,16 +247,17 @@ def main() -> None:
         for size in sizes:
             say(f"rings of {size}")
             results += measure_size(size, chosen, plan)
-    loads.append(os.getloadavg()[1])
-    found = {
-        "machine": machine() | {"load_before": loads[0], "load_after": loads[1]},
-        "plan": asdict(plan),
-        "rings": [asdict(result) for result in results],
-        "codec": [asdict(timing) for timing in timings],
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "membership.json").write_text(json.dumps(found, indent=1) + "\n")
-    report.plot(found, options.output / "membership.svg")
+            loads.append(os.getloadavg()[1])
+            found = {
+                "machine": machine() | {"load_before": loads[0], "load_after": loads[-1]},
+                "plan": asdict(plan),
+                "rings": [asdict(result) for result in results],
+                "codec": [asdict(timing) for timing in timings],
+            }
+            options.output.mkdir(parents=True, exist_ok=True)
+            # After each size, so that an interruption costs only what it interrupts.
+            (options.output / "membership.json").write_text(json.dumps(found, indent=1) + "\n")
+            report.plot(found, options.output / "membership.svg")
     if not options.quick and options.only is None:
         report.write(found, _DOCUMENTS)
     say(f"written to {options.output}")
@@ -251,4 +267,4 @@ if __name__ == "__main__":
     try:
         main()
     except (KeyboardInterrupt, Interrupted):
-        sys.exit("interrupted; nothing is written, and nobody is left")
+        sys.exit("interrupted; the sizes that were done are written, and nobody is left")
