@@ -28,6 +28,9 @@ from tests.netns.dual import (
 
 OUTAGE_MAX = 1.5
 OVERLAP_MAX = 1.0
+NEW_HOST_OUTAGE_MAX = 4.0
+"""A machine that has just come up cannot answer IPv6 before its link-local address is known to be unique, which takes
+the kernel up to two seconds; a speaker that takes its address back sooner is not told of that yet."""
 STOPPED_FOR = 10.0
 NEW_MAC = "02:00:00:00:77:01"
 
@@ -62,7 +65,9 @@ def tell(capsys: pytest.CaptureFixture[str], watch: Watch) -> Teller:
     return Teller(capsys, watch)
 
 
-def check_moved_and_back(lab: Lab, watch: Watch, tell: Teller, hurt_at: float, what: str) -> None:
+def check_moved_and_back(
+    lab: Lab, watch: Watch, tell: Teller, hurt_at: float, what: str, outage_max: float = OUTAGE_MAX
+) -> None:
     """After the node has been mended: it owns its addresses again, alone, and both moves were short and clean."""
     node = watch.pair.node
     settled_at = rest(lab)
@@ -72,7 +77,7 @@ def check_moved_and_back(lab: Lab, watch: Watch, tell: Teller, hurt_at: float, w
 
     tell(f"{what}: longest outage", outages)
     assert all(macs == (node,) for macs in alone.values()), alone
-    assert max(outages.values()) < OUTAGE_MAX
+    assert max(outages.values()) < outage_max
 
 
 def test_a_cut_cable(lab: Lab, watch: Watch, tell: Teller) -> None:
@@ -253,4 +258,4 @@ def test_the_host_is_gone(lab: Lab, watch: Watch, tell: Teller) -> None:
     finally:
         lab.rebuild(watch.pair.node)
 
-    check_moved_and_back(lab, watch, tell, hurt_at, "host gone")
+    check_moved_and_back(lab, watch, tell, hurt_at, "host gone", NEW_HOST_OUTAGE_MAX)
