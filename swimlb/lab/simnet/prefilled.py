@@ -93,7 +93,7 @@ class SharedTable(Table):
         self._index(record)
 
     def move(self, record: Record, octets: bytes, port: int) -> None:
-        raise NotImplementedError("members of a population stay where they are")
+        raise AssertionError("members of a population stay where they are")
 
     def next_to_probe(self) -> Record | None:
         for _ in range(self._size):
