@@ -108,6 +108,12 @@ def wait_for_table(frr: Frr, prefixes: set[str], family: str = "ipv4") -> dict[s
     return table(frr, family)
 
 
+def neighbour_with_reason(frr: Frr) -> dict[str, Any] | None:
+    """What bgpd knows of this node once it has read why the session ended: it drops the routes before it does."""
+    neighbour: dict[str, Any] = frr.vtysh_json(f"show bgp neighbors {NODE} json")[NODE]
+    return neighbour if "lastNotificationReason" in neighbour else None
+
+
 def test_routes_arrive_with_their_attributes_and_leave(link: Link) -> None:
     frr = link.router(bgpd())
     three = {"198.51.100.1/32", "198.51.100.2/32", "198.51.100.64/26"}
@@ -147,7 +153,9 @@ def test_the_router_hears_why_a_node_stops_and_loses_no_time(link: Link) -> None
         established(live)
         wait_for_table(frr, {"198.51.100.1/32"})
         took = live.stop("node-a is being drained")
-        neighbour = frr.vtysh_json(f"show bgp neighbors {NODE} json")[NODE]
+        neighbour = wait_until(
+            lambda: neighbour_with_reason(frr), timeout=5, what="FRR to have read the NOTIFICATION"
+        )
 
         assert table(frr) == {}
         assert neighbour["lastNotificationReason"] == "Cease/Administrative Shutdown"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -105,7 +105,7 @@ def test_a_rolling_restart(lab: Lab, sandbox: Sandbox, capsys: pytest.CaptureFix
                 pause(0.5)
             took = clock.monotonic() - begun
         connections = load.connections()
-        moved_at = moves(lab, referee, ADDRESSES)
+        moved_at = moves(lab, referee, before)
 
     broken = [one for one in connections if one.error is not None]
     never_connected = [one for one in broken if one.connected is None]
@@ -134,13 +134,15 @@ def meets(connection: Connection, moved_at: float) -> bool:
     return connection.begun <= moved_at + MOVING_FOR and connection.ended >= moved_at
 
 
-def moves(lab: Lab, referee: Referee, addresses: Sequence[str]) -> dict[str, list[float]]:
-    """When another node than before claimed each address."""
-    found: dict[str, list[float]] = {address: [] for address in addresses}
-    holder: dict[str, str] = {}
+def moves(lab: Lab, referee: Referee, owner_before: Mapping[str, str | None]) -> dict[str, list[float]]:
+    """When another node than before claimed each address.
+
+    The first owner is not taken from the wire: a client that knows it already gives it no reason to speak.
+    """
+    found: dict[str, list[float]] = {address: [] for address in owner_before}
+    holder = {address: lab.mac(owner) for address, owner in owner_before.items() if owner is not None}
     for claim in referee.claims():
         if claim.address in found and holder.get(claim.address) != claim.mac:
-            if claim.address in holder:
-                found[claim.address].append(claim.time)
+            found[claim.address].append(claim.time)
             holder[claim.address] = claim.mac
     return found
