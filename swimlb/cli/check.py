@@ -10,45 +10,26 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from swimlb.allocator import allocate
+from swimlb.cli.inputs import judging_options, paths_option, read_manifests
 from swimlb.config import Options, Ref, Resolved, resolve
 from swimlb.model import Problem, Severity
-from swimlb.sources import Manifests, read_paths, read_text
-
-_STANDARD_INPUT = "-"
 
 
 @click.command()
-@click.option(
-    "-f",
-    "--filename",
-    "paths",
-    metavar="PATH",
-    multiple=True,
-    required=True,
-    help="A manifest, or a directory of manifests; - is standard input. May be given several times.",
-)
+@paths_option
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
-@click.option(
-    "--namespace",
-    default=Options().system_namespace,
-    show_default=True,
-    help="The system namespace, which holds pools, advertisements and peers.",
-)
-@click.option(
-    "--lb-class", default="", help="Judge the Services of this loadBalancerClass, not those without one."
-)
+@judging_options
 def check(paths: Sequence[str], output: str, strict: bool, namespace: str, lb_class: str) -> None:
     """Tell what is wrong with manifests, and the way out.
 
     The exit status is 1 if anything is in error, which means not in force.
     """
-    manifests = _read(paths)
+    manifests = read_manifests(paths)
     options = Options(system_namespace=namespace, lb_class=lb_class)
     resolved = resolve(manifests.documents, source_problems=manifests.problems, options=options)
     problems = (*resolved.problems, *pending_problems(resolved))
@@ -59,16 +40,6 @@ def check(paths: Sequence[str], output: str, strict: bool, namespace: str, lb_cl
         click.echo(_summary(len(manifests.documents), problems), err=True)
     if any(strict or problem.severity is Severity.ERROR for problem in problems):
         sys.exit(1)
-
-
-def _read(paths: Iterable[str]) -> Manifests:
-    manifests = Manifests()
-    for path in paths:
-        if path == _STANDARD_INPUT:
-            manifests += read_text(sys.stdin.buffer.read().decode("utf-8", errors="replace"), "<stdin>")
-        else:
-            manifests += read_paths([Path(path)])
-    return manifests
 
 
 def pending_problems(resolved: Resolved) -> Iterable[Problem]:
