@@ -7,6 +7,7 @@ from swimlb.config.schema import shorten
 from swimlb.config.types import U16_MAX, U32_MAX
 from swimlb.model import Community
 
+COMMUNITY_PATTERN = "^([0-9]+:[0-9]+|large:[0-9]+:[0-9]+:[0-9]+)$"
 _HINT = "Write 65535:65282, or large:64496:1:2 for a large community."
 
 

@@ -12,6 +12,11 @@ from swimlb.model import AddressRange, IpAddress
 _ADDRESS_HINT = "Write an IPv4 address like 192.0.2.1 or an IPv6 address like 2001:db8::1."
 _ENTRY_HINT = "Write a CIDR like 192.0.2.0/24 or a range like 192.0.2.10-192.0.2.20."
 
+_ADDRESS = r"[0-9A-Fa-f:.]+"
+ADDRESS_PATTERN = f"^({_ADDRESS})?$"
+"""Empty text stands for none: some tools write it for what is absent."""
+POOL_ENTRY_PATTERN = rf"^({_ADDRESS}/[0-9]+|\s*{_ADDRESS}\s*-\s*{_ADDRESS}\s*)$"
+
 
 def parse_address(text: str) -> IpAddress:
     """No leading zeros and no zone; an IPv4-mapped IPv6 address is the IPv4 address."""

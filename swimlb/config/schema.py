@@ -31,29 +31,70 @@ class Type(Protocol[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What the API server is to check as well, in CEL. It says no more than what is checked here in Python."""
+
+    expression: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """What is known of one field besides its default."""
 
     name: str
     type: Type[object]
     is_required: bool
+    about: str
+    """What it means, in a sentence or two, for the definition of the kind and for the reference."""
+    written_default: object
+    """What the API server writes into objects that lack the field; None: nothing."""
+    rules: tuple[Rule, ...]
 
 
-def at(name: str, type: Type[T], *, default: D, required: bool = False) -> T | D:  # noqa: A002
+def at(
+    name: str,
+    type: Type[T],  # noqa: A002
+    *,
+    default: D,
+    required: bool = False,
+    about: str = "",
+    written_default: object = None,
+    rules: tuple[Rule, ...] = (),
+) -> T | D:
     """Declare a field of a record. A required field needs a default too: it stands in while the rest is checked."""
-    return dataclasses.field(default=default, metadata={"declared": Declared(name, type, required)})
+    declared = Declared(name, type, required, about, written_default, rules)
+    return dataclasses.field(default=default, metadata={"declared": declared})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a record besides its fields."""
+
+    is_open: bool = False
+    is_atomic: bool = False
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(at,))
-def record(*, is_open: bool = False) -> Callable[[type[T]], type[T]]:
-    """Make a class a record. An open one ignores fields that it does not declare, others warn of them."""
+def record(
+    *, is_open: bool = False, is_atomic: bool = False, rules: tuple[Rule, ...] = ()
+) -> Callable[[type[T]], type[T]]:
+    """Make a class a record. An open one ignores fields that it does not declare, others warn of them.
+
+    An atomic one has one owner: who applies it (server-side apply) replaces it as a whole.
+    """
 
     def decorate(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True)(cls)
-        made.__is_open__ = is_open  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        made.__shape__ = Shape(is_open, is_atomic, rules)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
         return made
 
     return decorate
+
+
+def shape_of(cls: type[object]) -> Shape:
+    return cast("Shape", cls.__shape__)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 @cache
@@ -76,12 +117,12 @@ def read_record(cls: type[T], value: object, place: Place) -> T:
                 continue
         elif spec.is_required:
             (place / spec.name).error("is missing", f"Add {spec.name}; it is required.")
-    if not getattr(cls, "__is_open__", False):
-        _warn_of_unknown(content, [spec.name for spec in declared.values()], place)
+    if not shape_of(cls).is_open:
+        warn_of_unknown(content, [spec.name for spec in declared.values()], place)
     return cls(**values)
 
 
-def _warn_of_unknown(content: Mapping[str, object], known: Sequence[str], place: Place) -> None:
+def warn_of_unknown(content: Mapping[str, object], known: Sequence[str], place: Place) -> None:
     for name in content.keys() - set(known):
         likely = difflib.get_close_matches(name.lower(), [other.lower() for other in known], n=1)
         meant = next((other for other in known if likely and other.lower() == likely[0]), None)

@@ -22,6 +22,9 @@ U32_MAX = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    format: str = ""
+    """What OpenAPI calls it; nothing is checked by it here."""
+
     def read(self, value: object, place: Place) -> str:
         if not isinstance(value, str):
             raise place.refuse(f"must be text, but is {describe(value)}", "Put quotes around the value.")
@@ -88,6 +91,8 @@ class Parsed(Generic[T]):
     """Text with a syntax of its own; the parser raises Mistake."""
 
     parse: Callable[[str], T]
+    pattern: str = ""
+    """What the text looks like, roughly: it matches all that the parser takes. Empty: anything."""
 
     def read(self, value: object, place: Place) -> T:
         try:
@@ -103,11 +108,17 @@ class ListOf(Generic[T]):
     item: Type[T]
     is_set: bool = False
     """True: the same entry twice is an error."""
+    is_never_empty: bool = False
+    key: str = ""
+    """The field by which the API server tells entries apart; empty: it takes the list as a whole."""
 
     def read(self, value: object, place: Place) -> tuple[T, ...]:
         items: list[T] = []
         places: dict[T, int] = {}
-        for index, entry in enumerate(read_list(value, place)):
+        entries = read_list(value, place)
+        if self.is_never_empty and not entries:
+            place.error("is empty", "List at least one entry.")
+        for index, entry in enumerate(entries):
             try:
                 item = self.item.read(entry, place / index)
             except Unreadable:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from ipaddress import IPv4Address
 
-from swimlb.config.communities import parse_community
+from swimlb.config.communities import COMMUNITY_PATTERN, parse_community
 from swimlb.config.declared import BfdProfile, CommunityAliases, DeclaredPeer
 from swimlb.config.kinds.common import Kind, Object, Scope
-from swimlb.config.ranges import parse_address
+from swimlb.config.ranges import ADDRESS_PATTERN, parse_address
 from swimlb.config.report import Mistake, Place
-from swimlb.config.schema import at, record
-from swimlb.config.selectors import SELECTORS
+from swimlb.config.schema import Rule, at, record
+from swimlb.config.selectors import LEGACY_SELECTORS, SELECTORS
 from swimlb.config.types import (
     U32_MAX,
     Boolean,
+    Choice,
     Integer,
     ListOf,
     Nested,
@@ -39,44 +41,216 @@ def _parse_router_id(text: str) -> IPv4Address:
     return address
 
 
-@record()
+def _parse_optional_address(text: str) -> IpAddress | None:
+    """Empty text stands for none, as it does in MetalLB."""
+    return parse_address(text) if text else None
+
+
+def _parse_optional_router_id(text: str) -> IPv4Address | None:
+    return _parse_router_id(text) if text else None
+
+
+_OPTIONAL_ADDRESS = Parsed(_parse_optional_address, pattern=ADDRESS_PATTERN)
+_ROUTER_ID = Parsed(_parse_optional_router_id, pattern=ADDRESS_PATTERN)
+_DURATION = Parsed(parse_duration)
+_NODES_ABOUT = "Nodes that hold a session with the router, by their labels: one selector must match. Without any, every node."
+_CONNECT_TIME_RULES = (
+    Rule(
+        "duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",
+        "connect time should be between 1 seconds to 65535",
+    ),
+    Rule(
+        "duration(self).getMilliseconds() % 1000 == 0",
+        "connect time should contain a whole number of seconds",
+    ),
+)
+_PEER_RULES = (
+    Rule("self.myASN != 0", "missing local ASN"),
+    Rule(
+        "(has(self.peerASN) && self.peerASN != 0) || has(self.dynamicASN)",
+        "missing peer ASN and dynamicASN",
+    ),
+    Rule(
+        "!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN))",
+        "both peer ASN and dynamicASN specified",
+    ),
+    Rule(
+        "(has(self.peerAddress) && self.peerAddress != '') || (has(self.interface) && self.interface != '')",
+        "peer has no Address or Interface specified",
+    ),
+    Rule(
+        "!(has(self.peerAddress) && self.peerAddress != '' && has(self.interface) && self.interface != '')",
+        "peer has both Address and Interface specified",
+    ),
+    Rule(
+        "!(has(self.password) && self.password != ''"
+        " && has(self.passwordSecret) && has(self.passwordSecret.name) && self.passwordSecret.name != '')",
+        "can not have both password and secret ref set in peer config",
+    ),
+    Rule(
+        "!(has(self.ebgpMultiHop) && self.ebgpMultiHop && has(self.peerASN) && self.peerASN == self.myASN)",
+        "invalid ebgp-multihop parameter set for an ibgp peer",
+    ),
+    Rule(
+        "!has(self.holdTime) || duration(self.holdTime).getSeconds() == 0"
+        " || (duration(self.holdTime).getSeconds() >= 3 && duration(self.holdTime).getSeconds() <= 65535)",
+        "invalid hold time: must be 0 or from 3s to 65535s",
+    ),
+    Rule(
+        "!has(self.holdTime) || !has(self.keepaliveTime)"
+        " || duration(self.keepaliveTime).getSeconds() <= duration(self.holdTime).getSeconds()",
+        "invalid keepaliveTime, must be lower than holdTime",
+    ),
+)
+
+
+class DynamicAsn(StrEnum):
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+
+
+@record(is_atomic=True)
 class SecretReference:
-    name: str = at("name", Text(), default="")
-    namespace: str = at("namespace", Text(), default="")
+    name: str = at(
+        "name", Text(), default="", about="Name of the Secret, of type `kubernetes.io/basic-auth`."
+    )
+    namespace: str = at(
+        "namespace", Text(), default="", about="Not looked at: the Secret stands beside the BGPPeer."
+    )
 
 
 @record()
 class PeerV1Beta1Spec:
     """What both versions have. Timers are in seconds."""
 
-    my_asn: int = at("myASN", _ASN, default=0, required=True)
-    peer_asn: int = at("peerASN", _ASN, default=0)
-    peer_address: IpAddress | None = at("peerAddress", Parsed(parse_address), default=None)
-    peer_port: int = at("peerPort", Integer(0, 16384), default=_DEFAULT_PORT)
-    source_address: IpAddress | None = at("sourceAddress", Parsed(parse_address), default=None)
-    hold_time: float | None = at("holdTime", Parsed(parse_duration), default=None)
-    keepalive_time: float | None = at("keepaliveTime", Parsed(parse_duration), default=None)
-    router_id: IPv4Address | None = at("routerID", Parsed(_parse_router_id), default=None)
-    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=())
-    password: str = at("password", SecretText(), default="")
-    bfd_profile: str = at("bfdProfile", Text(), default="")
-    ebgp_multi_hop: bool = at("ebgpMultiHop", Boolean(), default=False)
-
-
-@record()
-class PeerSpec(PeerV1Beta1Spec):
-    peer_port: int = at("peerPort", Integer(1, 16384), default=_DEFAULT_PORT)
-    password_secret: SecretReference = at(
-        "passwordSecret", Nested(SecretReference), default=SecretReference()
+    my_asn: int = at("myASN", _ASN, default=0, required=True, about="AS number of the nodes.")
+    peer_asn: int = at("peerASN", _ASN, default=0, required=True, about="AS number of the router.")
+    peer_address: IpAddress | None = at(
+        "peerAddress",
+        _OPTIONAL_ADDRESS,
+        default=None,
+        required=True,
+        about="IP address of the router.",
     )
-    dynamic_asn: str = at("dynamicASN", Text(), default="")
-    local_asn: int | None = at("localASN", Integer(1, U32_MAX), default=None)
-    interface: str = at("interface", Text(), default="")
-    connect_time: float | None = at("connectTime", Parsed(parse_duration), default=None)
-    enable_graceful_restart: bool = at("enableGracefulRestart", Boolean(), default=False)
-    vrf: str = at("vrf", Text(), default="")
-    disable_mp: bool = at("disableMP", Boolean(), default=False)
-    dual_stack: bool = at("dualStackAddressFamily", Boolean(), default=False)
+    peer_port: int = at(
+        "peerPort", Integer(0, 16384), default=_DEFAULT_PORT, about="TCP port of the router; 0 means 179."
+    )
+    source_address: IpAddress | None = at(
+        "sourceAddress",
+        _OPTIONAL_ADDRESS,
+        default=None,
+        about="Address of the node that the session comes from. The kernel chooses one when it is absent.",
+    )
+    hold_time: float | None = at(
+        "holdTime",
+        _DURATION,
+        default=None,
+        about="Proposed Hold Time (RFC 4271): 0, or at least 3s. Fractions of a second are cut off.",
+    )
+    keepalive_time: float | None = at(
+        "keepaliveTime",
+        _DURATION,
+        default=None,
+        about="Time between KEEPALIVE messages, at most the hold time. When only one of the two is given, it makes the other.",
+    )
+    router_id: IPv4Address | None = at(
+        "routerID",
+        _ROUTER_ID,
+        default=None,
+        about="BGP Identifier of the nodes. Each takes its own IPv4 address when it is absent.",
+    )
+    node_selectors: tuple[LabelSelector, ...] = at(
+        "nodeSelectors",
+        LEGACY_SELECTORS,
+        default=(),
+        about=_NODES_ABOUT,
+    )
+    password: str = at(
+        "password", SecretText(), default="", about="Password of the session (TCP MD5, RFC 2385)."
+    )
+    bfd_profile: str = at(
+        "bfdProfile",
+        Text(),
+        default="",
+        about="Name of a BFDProfile: the session ends as soon as BFD finds the router gone.",
+    )
+    ebgp_multi_hop: bool = at(
+        "ebgpMultiHop", Boolean(), default=False, about="The router of another AS is more than one hop away."
+    )
+
+
+@record(rules=_PEER_RULES)
+class PeerSpec(PeerV1Beta1Spec):
+    peer_asn: int = at(
+        "peerASN", _ASN, default=0, about="AS number of the router. Either this or `dynamicASN`."
+    )
+    peer_address: IpAddress | None = at(
+        "peerAddress",
+        _OPTIONAL_ADDRESS,
+        default=None,
+        about="IP address of the router. Either this or `interface`.",
+    )
+    peer_port: int = at(
+        "peerPort",
+        Integer(1, 16384),
+        default=_DEFAULT_PORT,
+        written_default=_DEFAULT_PORT,
+        about="TCP port of the router.",
+    )
+    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=(), about=_NODES_ABOUT)
+    password_secret: SecretReference = at(
+        "passwordSecret",
+        Nested(SecretReference),
+        default=SecretReference(),
+        about="A Secret whose key `password` holds the password. Either this or `password`.",
+    )
+    dynamic_asn: DynamicAsn | None = at(
+        "dynamicASN",
+        Choice(DynamicAsn),
+        default=None,
+        about="Take the router's AS number as it comes: `internal` is the nodes' own, `external` any other.",
+    )
+    local_asn: int | None = at(
+        "localASN",
+        Integer(1, U32_MAX),
+        default=None,
+        about="AS number to show to this router in place of `myASN`.",
+    )
+    interface: str = at(
+        "interface",
+        Text(),
+        default="",
+        about="Peer with the router on this interface by its link-local address.",
+    )
+    connect_time: float | None = at(
+        "connectTime",
+        _DURATION,
+        default=None,
+        about="Time between attempts to connect: whole seconds.",
+        rules=_CONNECT_TIME_RULES,
+    )
+    enable_graceful_restart: bool = at(
+        "enableGracefulRestart",
+        Boolean(),
+        default=False,
+        about="Ask the router to keep the routes while the speaker restarts (RFC 4724).",
+        rules=(Rule("self == oldSelf", "EnableGracefulRestart cannot be changed after creation"),),
+    )
+    vrf: str = at("vrf", Text(), default="", about="The VRF of the node that the session is in.")
+    disable_mp: bool = at(
+        "disableMP",
+        Boolean(),
+        default=False,
+        written_default=False,
+        about="Has no effect; MetalLB deprecated it.",
+    )
+    dual_stack: bool = at(
+        "dualStackAddressFamily",
+        Boolean(),
+        default=False,
+        written_default=False,
+        about="Advertise both IPv4 and IPv6 routes in this session.",
+    )
 
 
 def decode_peer_v1beta1(source: Object) -> DeclaredPeer:
@@ -198,13 +372,42 @@ _INTERVAL_MS = Integer(10, 60000)
 
 @record()
 class BfdSpec:
-    receive_interval: int | None = at("receiveInterval", _INTERVAL_MS, default=None)
-    transmit_interval: int | None = at("transmitInterval", _INTERVAL_MS, default=None)
-    detect_multiplier: int | None = at("detectMultiplier", Integer(2, 255), default=None)
-    echo_interval: int | None = at("echoInterval", _INTERVAL_MS, default=None)
-    echo_mode: bool = at("echoMode", Boolean(), default=False)
-    passive_mode: bool = at("passiveMode", Boolean(), default=False)
-    minimum_ttl: int | None = at("minimumTtl", Integer(1, 254), default=None)
+    receive_interval: int | None = at(
+        "receiveInterval",
+        _INTERVAL_MS,
+        default=None,
+        about="Shortest time between received packets that this side bears, in ms. Unset: 300.",
+    )
+    transmit_interval: int | None = at(
+        "transmitInterval",
+        _INTERVAL_MS,
+        default=None,
+        about="Time between packets that this side would like to send, in ms. Unset: 300.",
+    )
+    detect_multiplier: int | None = at(
+        "detectMultiplier",
+        Integer(2, 255),
+        default=None,
+        about="How many packets may be missing before the router is taken for gone. Unset: 3.",
+    )
+    echo_interval: int | None = at(
+        "echoInterval", _INTERVAL_MS, default=None, about="Time between echo packets, in ms. Unset: 50."
+    )
+    echo_mode: bool = at(
+        "echoMode",
+        Boolean(),
+        default=False,
+        about="Have the router send packets of ours back; not for routers more than one hop away.",
+    )
+    passive_mode: bool = at(
+        "passiveMode", Boolean(), default=False, about="Wait for the router to send the first packet."
+    )
+    minimum_ttl: int | None = at(
+        "minimumTtl",
+        Integer(1, 254),
+        default=None,
+        about="Drop packets of a router more than one hop away that have less than this TTL. Unset: 254.",
+    )
 
 
 def decode_bfd_profile(source: Object) -> BfdProfile:
@@ -223,13 +426,24 @@ def decode_bfd_profile(source: Object) -> BfdProfile:
 
 @record()
 class AliasSpec:
-    name: str = at("name", Text(), default="", required=True)
-    value: Community = at("value", Parsed(parse_community), default=Community((0, 0)), required=True)
+    name: str = at("name", Text(), default="", required=True, about="Unique over all Community objects.")
+    value: Community = at(
+        "value",
+        Parsed(parse_community, pattern=COMMUNITY_PATTERN),
+        default=Community((0, 0)),
+        required=True,
+        about="What it stands for: `64496:1` (RFC 1997), or `large:64496:1:2` (RFC 8092).",
+    )
 
 
 @record()
 class CommunitySpec:
-    communities: tuple[AliasSpec, ...] = at("communities", ListOf(Nested(AliasSpec)), default=())
+    communities: tuple[AliasSpec, ...] = at(
+        "communities",
+        ListOf(Nested(AliasSpec)),
+        default=(),
+        about="Names that advertisements may use in place of communities.",
+    )
 
 
 def decode_community(source: Object) -> CommunityAliases:

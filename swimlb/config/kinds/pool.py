@@ -5,9 +5,9 @@ from __future__ import annotations
 from swimlb.config.communities import parse_community_or_alias
 from swimlb.config.declared import DeclaredBgpAdvertisement, DeclaredPool
 from swimlb.config.kinds.common import Kind, Object, Scope
-from swimlb.config.ranges import overlap, parse_pool_entry
+from swimlb.config.ranges import POOL_ENTRY_PATTERN, overlap, parse_pool_entry
 from swimlb.config.report import Place
-from swimlb.config.schema import at, record
+from swimlb.config.schema import Rule, at, record
 from swimlb.config.selectors import NAMES, SELECTOR, SELECTORS
 from swimlb.config.types import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text
 from swimlb.model import (
@@ -22,14 +22,32 @@ from swimlb.model import (
 )
 
 _SIGNED_32_MAX = 2**31 - 1
+NO_ADDRESSES = "the pool has no addresses"
 
 
 @record()
 class AllocationSpec:
-    priority: int = at("priority", Integer(-(2**31), _SIGNED_32_MAX), default=0)
-    namespaces: tuple[str, ...] = at("namespaces", NAMES, default=())
-    namespace_selectors: tuple[LabelSelector, ...] = at("namespaceSelectors", SELECTORS, default=())
-    service_selectors: tuple[LabelSelector, ...] = at("serviceSelectors", SELECTORS, default=())
+    priority: int = at(
+        "priority",
+        Integer(-(2**31), _SIGNED_32_MAX),
+        default=0,
+        about="Of several pinned pools that admit a Service, the one with the lowest number is tried first. 0 comes last.",
+    )
+    namespaces: tuple[str, ...] = at(
+        "namespaces", NAMES, default=(), about="Namespaces whose Services may use the pool."
+    )
+    namespace_selectors: tuple[LabelSelector, ...] = at(
+        "namespaceSelectors",
+        SELECTORS,
+        default=(),
+        about="More such namespaces, by their labels: one selector must match. If none matches any, none is meant.",
+    )
+    service_selectors: tuple[LabelSelector, ...] = at(
+        "serviceSelectors",
+        SELECTORS,
+        default=(),
+        about="Services that may use the pool, by their labels: one selector must match. Without any, every Service.",
+    )
 
     @property
     def model(self) -> ServiceAllocation:
@@ -42,21 +60,43 @@ class AllocationSpec:
         )
 
 
-@record()
+@record(rules=(Rule("self.addresses.size() > 0", NO_ADDRESSES),))
 class PoolSpec:
     addresses: tuple[AddressRange, ...] = at(
-        "addresses", ListOf(Parsed(parse_pool_entry)), default=(), required=True
+        "addresses",
+        ListOf(Parsed(parse_pool_entry, pattern=POOL_ENTRY_PATTERN)),
+        default=(),
+        required=True,
+        about="CIDRs like `192.0.2.0/24`, whose every address is meant, and ranges like `192.0.2.10-192.0.2.20`. "
+        "IPv4 and IPv6 may stand in one pool. No two entries overlap, here or across pools.",
     )
-    auto_assign: bool = at("autoAssign", Boolean(), default=True)
-    avoid_buggy_ips: bool = at("avoidBuggyIPs", Boolean(), default=False)
-    service_allocation: AllocationSpec | None = at("serviceAllocation", Nested(AllocationSpec), default=None)
+    auto_assign: bool = at(
+        "autoAssign",
+        Boolean(),
+        default=True,
+        written_default=True,
+        about="Whether Services get addresses of the pool that did not ask for it, nor for one of its addresses.",
+    )
+    avoid_buggy_ips: bool = at(
+        "avoidBuggyIPs",
+        Boolean(),
+        default=False,
+        written_default=False,
+        about="Never use IPv4 addresses that end in .0 or .255, not even when a Service asks for one.",
+    )
+    service_allocation: AllocationSpec | None = at(
+        "serviceAllocation",
+        Nested(AllocationSpec),
+        default=None,
+        about="Pins the pool to some Services, which are served from it before any pool that is not pinned.",
+    )
 
 
 def decode_pool(source: Object) -> DeclaredPool:
     spec = source.read("spec", PoolSpec)
     addresses = source.place.at("spec", "addresses")
     if not spec.addresses and not addresses.is_broken:
-        addresses.error("the pool has no addresses", "List at least one CIDR or range.")
+        addresses.error(NO_ADDRESSES, "List at least one CIDR or range.")
     _refuse_overlap(spec.addresses, addresses)
     pinned = spec.service_allocation
     pool = Pool(
@@ -88,19 +128,54 @@ def _refuse_overlap(ranges: tuple[AddressRange, ...], place: Place) -> None:
 
 @record()
 class PreferredSpec:
-    weight: int = at("weight", Integer(1, 100), default=1, required=True)
-    preference: LabelSelector = at("preference", SELECTOR, default=LabelSelector(), required=True)
+    weight: int = at(
+        "weight",
+        Integer(1, 100),
+        default=1,
+        required=True,
+        about="Added to the score of each node that matches; the highest score is preferred.",
+    )
+    preference: LabelSelector = at(
+        "preference",
+        SELECTOR,
+        default=LabelSelector(),
+        required=True,
+        about="The nodes that are preferred, by their labels.",
+    )
+
+
+_POOLS_ABOUT = "Names of the IPAddressPools that are announced. Without these and without `ipAddressPoolSelectors`: all pools."
+_POOL_SELECTORS_ABOUT = "More such pools, by their labels: one selector must match."
+_NODES_ABOUT = (
+    "Nodes that may announce, by their labels: one selector must match. Without any, every node may."
+)
+_SERVICES_ABOUT = (
+    "Services that are announced, by their labels: one selector must match. Without any, every Service."
+)
 
 
 @record()
 class L2Spec:
-    pools: tuple[str, ...] = at("ipAddressPools", NAMES, default=())
-    pool_selectors: tuple[LabelSelector, ...] = at("ipAddressPoolSelectors", SELECTORS, default=())
-    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=())
-    interfaces: tuple[str, ...] = at("interfaces", ListOf(Text()), default=())
-    service_selectors: tuple[LabelSelector, ...] = at("serviceSelectors", SELECTORS, default=())
+    pools: tuple[str, ...] = at("ipAddressPools", NAMES, default=(), about=_POOLS_ABOUT)
+    pool_selectors: tuple[LabelSelector, ...] = at(
+        "ipAddressPoolSelectors", SELECTORS, default=(), about=_POOL_SELECTORS_ABOUT
+    )
+    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=(), about=_NODES_ABOUT)
+    interfaces: tuple[str, ...] = at(
+        "interfaces",
+        ListOf(Text()),
+        default=(),
+        about="Names of the interfaces to announce on. Without any, or with an advertisement for the same address that "
+        "has none: on every interface.",
+    )
+    service_selectors: tuple[LabelSelector, ...] = at(
+        "serviceSelectors", SELECTORS, default=(), about=_SERVICES_ABOUT
+    )
     preferred: tuple[PreferredSpec, ...] = at(
-        "preferredNodeSelectors", ListOf(Nested(PreferredSpec)), default=()
+        "preferredNodeSelectors",
+        ListOf(Nested(PreferredSpec)),
+        default=(),
+        about="Nodes that are to own the addresses as long as they live, among those that `nodeSelectors` admit.",
     )
 
 
@@ -119,18 +194,56 @@ def decode_l2_advertisement(source: Object) -> L2Advertisement:
     )
 
 
-@record()
+_NO_AGGREGATE_RULE = Rule(
+    "!has(self.serviceSelectors) || self.serviceSelectors.size() == 0"
+    " || ((!has(self.aggregationLength) || self.aggregationLength == 32)"
+    " && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",
+    "serviceSelectors and aggregationLength are mutually exclusive, can only be used together with default "
+    "aggregationLength (32) and aggregationLengthV6 (128)",
+)
+
+
+@record(rules=(_NO_AGGREGATE_RULE,))
 class BgpSpec:
-    pools: tuple[str, ...] = at("ipAddressPools", NAMES, default=())
-    pool_selectors: tuple[LabelSelector, ...] = at("ipAddressPoolSelectors", SELECTORS, default=())
-    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=())
-    service_selectors: tuple[LabelSelector, ...] = at("serviceSelectors", SELECTORS, default=())
-    peers: tuple[str, ...] = at("peers", NAMES, default=())
-    aggregation_length: int = at("aggregationLength", Integer(1, 32), default=32)
-    aggregation_length_v6: int = at("aggregationLengthV6", Integer(1, 128), default=128)
-    local_pref: int | None = at("localPref", Integer(0, U32_MAX), default=None)
+    pools: tuple[str, ...] = at("ipAddressPools", NAMES, default=(), about=_POOLS_ABOUT)
+    pool_selectors: tuple[LabelSelector, ...] = at(
+        "ipAddressPoolSelectors", SELECTORS, default=(), about=_POOL_SELECTORS_ABOUT
+    )
+    node_selectors: tuple[LabelSelector, ...] = at("nodeSelectors", SELECTORS, default=(), about=_NODES_ABOUT)
+    service_selectors: tuple[LabelSelector, ...] = at(
+        "serviceSelectors", SELECTORS, default=(), about=_SERVICES_ABOUT
+    )
+    peers: tuple[str, ...] = at(
+        "peers",
+        NAMES,
+        default=(),
+        about="Names of the BGPPeers to advertise to. Without any: all of them.",
+    )
+    aggregation_length: int = at(
+        "aggregationLength",
+        Integer(1, 32),
+        default=32,
+        written_default=32,
+        about="Length of the IPv4 prefixes that are advertised. Less than 32 advertises the network around the address.",
+    )
+    aggregation_length_v6: int = at(
+        "aggregationLengthV6",
+        Integer(1, 128),
+        default=128,
+        written_default=128,
+        about="The same for IPv6.",
+    )
+    local_pref: int | None = at(
+        "localPref",
+        Integer(0, U32_MAX),
+        default=None,
+        about="LOCAL_PREF of the routes (RFC 4271 section 5.1.5). Only peers in the same AS see it.",
+    )
     communities: tuple[Community | str, ...] = at(
-        "communities", ListOf(Parsed(parse_community_or_alias), is_set=True), default=()
+        "communities",
+        ListOf(Parsed(parse_community_or_alias), is_set=True),
+        default=(),
+        about="BGP communities of the routes: `64496:1`, `large:64496:1:2`, or names that Community objects define.",
     )
 
 
@@ -138,8 +251,7 @@ def decode_bgp_advertisement(source: Object) -> DeclaredBgpAdvertisement:
     spec = source.read("spec", BgpSpec)
     if spec.service_selectors and (spec.aggregation_length, spec.aggregation_length_v6) != (32, 128):
         source.place.at("spec").error(
-            "serviceSelectors and aggregationLength are mutually exclusive, can only be used together with "
-            "default aggregationLength (32) and aggregationLengthV6 (128)",
+            _NO_AGGREGATE_RULE.message,
             "Remove serviceSelectors or the aggregation lengths.",
         )
     advertisement = BgpAdvertisement(
