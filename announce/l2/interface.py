@@ -43,7 +43,7 @@ class Interface:
     master: int | None = None
     """Index of the bridge, bond or VRF that this interface is a port of."""
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
-    """Sorted by family, then by value."""
+    """Those that can be used already, sorted by family, then by value."""
 
 
 class InterfaceRules:

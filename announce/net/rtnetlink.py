@@ -23,7 +23,7 @@ _NLM_F_DUMP, _NLM_F_CREATE_EXCL = 0x300, 0x600
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_WIRELESS = 1, 3, 10, 11
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
-_IFA_F_NODAD = 0x02
+_IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
 _ATTRIBUTE_TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without the flags "nested" and "network byte order"
 _FOREVER = 0xFFFFFFFF
 _SCOPE_HOST = 254
@@ -78,6 +78,8 @@ class AddressMessage:
     label: str
     protocol: int
     """IFA_PROTO: who put the address there; 0 when nobody said."""
+    is_tentative: bool = False
+    """IFA_F_TENTATIVE: the kernel has not found yet that nobody else has it (RFC 4862 section 5.4), or found that somebody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ def _decode_link(is_removal: bool, payload: bytes) -> LinkMessage | None:
 
 
 def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
-    family, prefix_length, _, _, index = _unpack(_ADDRESS, payload)
+    family, prefix_length, flags, _, index = _unpack(_ADDRESS, payload)
     attributes = _attributes(payload[_ADDRESS.size :])
     # On a point-to-point link IFA_ADDRESS is the other end, and IFA_LOCAL ours; IPv6 has mostly IFA_ADDRESS alone.
     packed = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
@@ -216,6 +218,7 @@ def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
         address=interface((packed, prefix_length)),
         label=_text(attributes.get(_IFA_LABEL, b"")),
         protocol=protocol[0] if protocol else 0,
+        is_tentative=bool(flags & _IFA_F_TENTATIVE),
     )
 
 

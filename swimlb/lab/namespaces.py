@@ -37,6 +37,9 @@ NODE_SYSCTLS: Mapping[str, str] = {
     "net/ipv4/conf/default/rp_filter": "0",
 }
 
+LONG_UP_SYSCTLS: Mapping[str, str] = {"net/ipv6/conf/default/accept_dad": "0"}
+"""Of a host that has been up for long when a story begins: the IPv6 addresses of links that it gets are its own at once."""
+
 ROUTER_SYSCTLS: Mapping[str, str] = {
     "net/ipv4/ip_forward": "1",
     # Hash ports too: one client must be able to reach every next hop.

@@ -84,6 +84,8 @@ def build(sandbox: Sandbox, topology: Topology) -> None:
     sandbox.add_namespaces(SWITCH, OUTSIDE.name, *(host.name for host in hosts))
     switch, router, outside = (sandbox.namespace(name) for name in (SWITCH, ROUTER.name, OUTSIDE.name))
     namespaces.build_switch(switch)
+    for host in hosts:
+        namespaces.set_sysctls(sandbox.namespace(host.name), namespaces.LONG_UP_SYSCTLS)
     namespaces.plug_in(switch, {host.port: sandbox.namespace(host.name) for host in hosts})
     namespaces.ip_batch([f"link add eth1 type veth peer name eth0 netns {outside}"], router)
     namespaces.configure(router, addresses={"eth0": f"{ROUTER.address}/24", "eth1": f"{OUTSIDE_GATEWAY}/24"})

@@ -82,6 +82,42 @@ def test_leaves_service_addresses_out() -> None:
     assert table.interface(2) == INTERFACE
 
 
+def test_leaves_tentative_addresses_out() -> None:
+    """Until the kernel says that they are nobody else's, which it does by the same message without the flag."""
+    table = LinkTable()
+    table.apply(LINK)
+    table.apply(ADDRESS)
+    tentative = replace(ADDRESS, address=IPv6Interface("2001:db8::1/64"), is_tentative=True)
+
+    table.apply(tentative)
+    before = table.interface(2)
+    table.apply(replace(tentative, is_tentative=False))
+
+    assert before == replace(INTERFACE, addresses=(ADDRESS.address,))
+    assert table.interface(2) == replace(INTERFACE, addresses=(ADDRESS.address, tentative.address))
+
+
+def test_leaves_ipv6_out_while_the_link_local_address_is_tentative() -> None:
+    """The kernel has no address yet to ask for neighbors from."""
+    table = LinkTable()
+    table.apply(LINK)
+    table.apply(ADDRESS)
+    table.apply(replace(ADDRESS, address=IPv6Interface("2001:db8::1/64")))
+    link_local = replace(ADDRESS, address=IPv6Interface("fe80::1/64"), is_tentative=True)
+
+    table.apply(link_local)
+    before = table.interface(2)
+    table.apply(replace(link_local, is_removal=True))
+    without = table.interface(2)
+    table.apply(replace(link_local, is_tentative=False))
+    after = table.interface(2)
+
+    assert before == replace(INTERFACE, addresses=(ADDRESS.address,))
+    assert without == replace(INTERFACE, addresses=(ADDRESS.address, IPv6Interface("2001:db8::1/64")))
+    assert after is not None
+    assert link_local.address in after.addresses
+
+
 def test_tells_what_happened_to_an_interface() -> None:
     """A rename is a removal and an addition, because everyone knows interfaces by name."""
     renamed = replace(INTERFACE, name="lan0")

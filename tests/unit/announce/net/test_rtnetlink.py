@@ -58,6 +58,16 @@ def test_reads_an_ipv6_address() -> None:
     ]
 
 
+def test_reads_that_an_address_is_tentative() -> None:
+    """From the header, whose octet of flags every kernel fills."""
+    tentative = NEW_IPV6[:18] + bytes([NEW_IPV6[18] | 0x40]) + NEW_IPV6[19:]
+
+    (message,) = parse(tentative)
+
+    assert isinstance(message, AddressMessage)
+    assert message.is_tentative
+
+
 def test_reads_a_link() -> None:
     """Flags that are of no interest are left out."""
     assert parse(NEW_LINK) == [
