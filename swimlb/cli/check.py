@@ -36,7 +36,7 @@ def check(paths: Sequence[str], output: str, strict: bool, namespace: str, lb_cl
     if output == "json":
         click.echo(json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2))
     else:
-        _print(problems)
+        print_problems(problems)
         click.echo(_summary(len(manifests.documents), problems), err=True)
     if any(strict or problem.severity is Severity.ERROR for problem in problems):
         sys.exit(1)
@@ -58,7 +58,7 @@ def pending_problems(resolved: Resolved) -> Iterable[Problem]:
         )
 
 
-def _print(problems: Sequence[Problem]) -> None:
+def print_problems(problems: Sequence[Problem]) -> None:
     colors = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
     for problem in problems:
         where = ":".join(str(part) for part in (problem.file, problem.line) if part is not None)

@@ -11,6 +11,11 @@ from swimlb import __version__
 COMMANDS = {
     "speaker": ("swimlb.cli.speaker", "speaker", "Run this node's speaker."),
     "check": ("swimlb.cli.check", "check", "Tell what is wrong with manifests, before they are in force."),
+    "plan": (
+        "swimlb.cli.plan",
+        "plan",
+        "Show who would get and announce which address, and what if nodes fail.",
+    ),
     "status": ("swimlb.cli.status", "status", "Show what the speaker of this node does, and why."),
     "lab": ("swimlb.cli.lab", "lab", "Run a whole network of speakers in network namespaces."),
     "demo": ("swimlb.cli.demo", "demo", "Watch addresses come up, owners die, and others take over."),

@@ -1,0 +1,194 @@
+"""The answer: allocation first, then for each Service what the nodes would announce, and why others would not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from announce.bgp.routes import Route
+from swimlb.allocator import AllocationResult, allocate
+from swimlb.allocator.counts import count_pools
+from swimlb.config import Resolved
+from swimlb.model import Allocation, IpAddress, IpNetwork, Problem, Severity, TrafficPolicy
+from swimlb.planning.fleet import Fleet, Rules, Verdicts
+from swimlb.planning.records import (
+    NODE_DOWN,
+    BgpEntry,
+    L2Entry,
+    Move,
+    Outlook,
+    ServiceOutlook,
+    ServiceState,
+    WithheldEntry,
+)
+from swimlb.planning.what_if import WhatIf
+from swimlb.speaker.planner import Reason
+
+_WHATEVER_NODE = (
+    Reason.NO_MATCHING_ADVERTISEMENT,
+    Reason.SHARED_ADDRESS_WITH_SERVICE_SELECTORS,
+    Reason.NO_PEER,
+)
+"""Where all nodes give one of these, it says nothing of any of them."""
+
+
+def look_ahead(resolved: Resolved, what_if: WhatIf | None = None, rules: Rules | None = None) -> Outlook:
+    """The whole plan for the configuration in force. Raises InvalidWhatIf."""
+    what_if, rules = what_if or WhatIf(), rules or Rules()
+    configuration = resolved.configuration
+    nodes = what_if.nodes(configuration.nodes)
+    result = allocate(configuration)
+    as_is = _verdicts(result, Fleet(configuration, configuration.nodes, WhatIf(), rules))
+    asked = _verdicts(result, Fleet(configuration, nodes, what_if, rules)) if what_if.is_asked else as_is
+    services = [
+        _allocated(allocation, asked[index], _DownNodes(what_if.down, as_is[index]))
+        for index, allocation in enumerate(result.allocations)
+    ]
+    moves = [
+        move
+        for index, allocation in enumerate(result.allocations)
+        for move in _moves(allocation, as_is[index], asked[index])
+    ]
+    services += _without_address(resolved, result)
+    return Outlook(
+        tuple(sorted(services, key=lambda service: (service.namespace, service.name))),
+        count_pools(configuration.pools, result.allocations),
+        tuple(moves) if what_if.is_asked else None,
+    )
+
+
+def _verdicts(result: AllocationResult, fleet: Fleet) -> list[Verdicts]:
+    """One for each allocation."""
+    sharers: dict[IpAddress, list[Allocation]] = {}
+    for allocation in result.allocations:
+        sharers.setdefault(allocation.addresses[0], []).append(allocation)
+    return [fleet.verdicts(allocation, sharers[allocation.addresses[0]]) for allocation in result.allocations]
+
+
+@dataclass(frozen=True, slots=True)
+class _DownNodes:
+    """Nodes that are taken to be down, and what would be of a Service were they not."""
+
+    names: frozenset[str]
+    as_is: Verdicts
+
+    def reasons(self, by: str) -> Iterator[WithheldEntry]:
+        """That they are down is the reason only where there is no other."""
+        for name in sorted(self.names):
+            if (other := self.as_is.reasons.get((by, name))) is not None:
+                yield WithheldEntry(by, name, str(other))
+            elif self.as_is.is_announced(by):
+                yield WithheldEntry(by, name, NODE_DOWN)
+
+
+def _allocated(allocation: Allocation, verdicts: Verdicts, down: _DownNodes) -> ServiceOutlook:
+    service = allocation.service
+    return ServiceOutlook(
+        namespace=service.namespace,
+        name=service.name,
+        state=ServiceState.ALLOCATED,
+        reason=allocation.reason or None,
+        addresses=allocation.addresses,
+        pool=allocation.pool,
+        l2=tuple(_l2(verdicts)),
+        bgp=tuple(_bgp(verdicts)),
+        withheld=tuple(_withheld(allocation, verdicts, down)),
+    )
+
+
+def _l2(verdicts: Verdicts) -> Iterator[L2Entry]:
+    for address, duty in verdicts.duties.items():
+        if duty.candidates:
+            names = None if duty.interfaces is None else tuple(sorted(duty.interfaces))
+            yield L2Entry(address, duty.candidates, names)
+
+
+def _bgp(verdicts: Verdicts) -> Iterator[BgpEntry]:
+    nodes: dict[tuple[str, Route], list[str]] = {}
+    for node, routes in verdicts.routes.items():
+        for peer, route in routes:
+            nodes.setdefault((peer, route), []).append(node)
+    ordered = sorted(nodes.items(), key=lambda one: (_order(one[0][1].prefix), one[0][0], sorted(one[1])))
+    for (peer, route), of_route in ordered:
+        attributes = route.attributes
+        yield BgpEntry(
+            route.prefix,
+            peer,
+            tuple(sorted(of_route)),
+            attributes.local_pref,
+            tuple(":".join(map(str, community)) for community in attributes.communities),
+            tuple(":".join(map(str, community)) for community in attributes.large_communities),
+        )
+
+
+def _order(prefix: IpNetwork) -> tuple[int, int, int]:
+    return prefix.version, int(prefix.network_address), prefix.prefixlen
+
+
+def _withheld(allocation: Allocation, verdicts: Verdicts, down: _DownNodes) -> Iterator[WithheldEntry]:
+    if not verdicts.is_advertised:
+        yield from (WithheldEntry(by, None, str(Reason.NO_MATCHING_ADVERTISEMENT)) for by in ("l2", "bgp"))
+        return
+    for by in ("l2", "bgp"):
+        reasons = {node: reason for (way, node), reason in verdicts.reasons.items() if way == by}
+        told = list(_told(by, allocation, reasons, len(verdicts.routes)))
+        yield from told
+        if not any(entry.node is None for entry in told):
+            yield from down.reasons(by)
+
+
+def _told(
+    by: str, allocation: Allocation, reasons: dict[str, Reason], node_count: int
+) -> Iterator[WithheldEntry]:
+    """One entry for all nodes where the reason has nothing to do with which node it is."""
+    is_of_all = len(reasons) == node_count and len(set(reasons.values())) == 1
+    reason = next(iter(reasons.values()), None)
+    is_cluster_wide = (
+        reason is Reason.NO_READY_ENDPOINT and allocation.service.traffic_policy is TrafficPolicy.CLUSTER
+    )
+    if reason is not None and is_of_all and (reason in _WHATEVER_NODE or is_cluster_wide):
+        yield WithheldEntry(by, None, str(reason))
+        return
+    yield from (WithheldEntry(by, node, str(reasons[node])) for node in sorted(reasons))
+
+
+def _without_address(resolved: Resolved, result: AllocationResult) -> Iterator[ServiceOutlook]:
+    for pending in result.pending:
+        service = pending.service
+        yield ServiceOutlook(
+            namespace=service.namespace,
+            name=service.name,
+            state=ServiceState.PENDING,
+            reason=pending.reason,
+        )
+    for key, reason in resolved.ignored:
+        namespace, name = key.split("/", 1)
+        yield ServiceOutlook(namespace=namespace, name=name, state=ServiceState.IGNORED, reason=reason)
+    known = {pending.service.key for pending in result.pending} | {key for key, _ in resolved.ignored}
+    known |= {allocation.service.key for allocation in result.allocations}
+    for key, problem in _refused_services(resolved.problems).items():
+        if key not in known:
+            namespace, name = key.split("/", 1)
+            yield ServiceOutlook(
+                namespace=namespace,
+                name=name,
+                state=ServiceState.PENDING,
+                reason=f"it is refused: {problem.field}: {problem.message}",
+            )
+
+
+def _refused_services(problems: Iterable[Problem]) -> dict[str, Problem]:
+    """Services that are in error, by key, each with what is wrong first."""
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        kind, _, key = problem.object.partition("/")
+        if kind == "Service" and key.count("/") == 1 and problem.severity is Severity.ERROR:
+            found.setdefault(key, problem)
+    return found
+
+
+def _moves(allocation: Allocation, before: Verdicts, after: Verdicts) -> Iterator[Move]:
+    for address in allocation.addresses:
+        had, has = before.owner(address), after.owner(address)
+        if had != has:
+            yield Move(address, had, has, allocation.service.key)
