@@ -80,6 +80,15 @@ $(STAMPS)/go-peers/stamp: $(wildcard tests/interop/go-peer/*) | $(STAMPS)/test-p
 		$(DEBIAN_GO) build -tags memberlist022 -trimpath -o $(abspath $(@D))/memberlist-0.2.2 .
 	@touch $@
 
+# Judges our CRDs by the API server's own code.
+.PHONY: crd-check
+crd-check: $(STAMPS)/crd-check/crd-check ## Build the judge of CRDs that tests ask
+
+$(STAMPS)/crd-check/crd-check: $(wildcard tests/interop/crd-check/*) | $(STAMPS)/dev
+	@echo "Building the judge of CRDs from Kubernetes' own code"
+	@mkdir -p $(@D)
+	@cd tests/interop/crd-check && $(GO) build -trimpath -o $(abspath $@) .
+
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
 	@echo "Installing what the benchmarks need (pinned, with hashes)"
 	@$(PIP) install --require-hashes -r requirements/bench.txt
@@ -114,7 +123,7 @@ format: setup-dev ## Bring the code into its form
 	@$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: check go-peers ## Everything: check, simulation, real daemons, network namespaces
+test: check go-peers crd-check ## Everything: check, simulation, real daemons, network namespaces
 	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
 
 .PHONY: sim
@@ -136,6 +145,10 @@ RUNS ?= 20
 .PHONY: bench-layer2
 bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; RUNS=N of each; QUICK=1: 3 min
 	@$(BIN)/python -m bench.layer2 --runs $(RUNS) $(if $(QUICK),--quick)
+
+.PHONY: generate
+generate: setup-dev ## Write the CRDs of the chart and the tables of docs/reference/configuration.md anew
+	@$(BIN)/python -m swimlb.cli.generate
 
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew

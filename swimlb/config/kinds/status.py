@@ -82,7 +82,9 @@ class Truth(StrEnum):
 @record()
 class Condition:
     type: str = at("type", Text(), default="", required=True, about="What is judged.")
-    status: Truth = at("status", Choice(Truth), default=Truth.UNKNOWN, required=True, about="Is it so?")
+    status: Truth = at(
+        "status", Choice(Truth), default=Truth.UNKNOWN, required=True, about="Whether it is so."
+    )
     reason: str = at("reason", Text(), default="", required=True, about="Why, in one word.")
     message: str = at("message", Text(), default="", required=True, about="Why, for people.")
     last_transition_time: str = at(
@@ -96,7 +98,10 @@ class Condition:
 @record()
 class StateStatus:
     result: Result | None = at(
-        "result", Choice(Result), default=None, about="Is all configuration in force as it is written?"
+        "result",
+        Choice(Result),
+        default=None,
+        about="Whether all configuration is in force as it is written.",
     )
     error_summary: str = at("errorSummary", Text(), default="", about="All that is wrong, a line each.")
     conditions: tuple[Condition, ...] = at(
