@@ -1,0 +1,42 @@
+"""How one speaker was told to run, and how long it waits for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swimlb.speaker.links import SubnetRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    node: str
+    """This node's name: the member's name in the ring and the Node's name in Kubernetes."""
+    is_data_path_local: bool = False
+    """Standalone mode: traffic for a Service address ends on this node, so the address is put on `lo`."""
+    is_exclude_label_ignored: bool = False
+    subnet_rule: SubnetRule = SubnetRule.PREFER
+    is_probing: bool = False
+    """Ask whether a stranger has an address before it is announced for the first time."""
+    handover_max: float = 1.0
+    """How long a leaving owner answers on while it does not hear its successor.
+
+    Longer than gossip needs to tell the successor (one round, 0.2 s at most) and than a busy node needs to act.
+    """
+    handover_nudge: float = 0.3
+    """When a leaving owner that has heard nothing announces once more, so that its successor defends the address.
+
+    A successor that was cut off and never noticed has no reason of its own to announce: it was the owner all along.
+    """
+    claim_memory: float = 2.0
+    """A claim heard this short a time before the plan names another owner was that owner's."""
+    join_max: float = 3.0
+    """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
+    ring_settle: float = 0.2
+    """From the first member that is heard of to announcing: the table of that member is known by then."""
+    return_settle: float = 1.0
+    """The same while members that this node has lost are still missing: it was probably this node that was cut off,
+    and whoever it does not hear of yet may serve what it would announce."""
+    drain_max: float = 3.0
+    leave_max: float = 1.0
+    linger: float = 0.1
+    """From the last handover to the end: what was sent before neighbours switched is still answered."""

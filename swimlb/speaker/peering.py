@@ -1,0 +1,51 @@
+"""The BGP side of the speaker: which sessions run, and what each peer is to hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from announce.bgp.routes import Route
+from swimlb.model import BgpPeer
+from swimlb.speaker.effects import Advertise, Effect, StartPeer, StopPeer
+
+
+class Peering:
+    """Keeps the sessions equal to the peers of the plan. A changed peer starts anew when its old session has ended."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, BgpPeer] = {}
+        self._stopping: set[str] = set()
+        self._advertised: dict[str, frozenset[Route]] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """No session is being stopped."""
+        return not self._stopping
+
+    def settle(self, wanted: Mapping[str, BgpPeer], routes: Mapping[str, frozenset[Route]]) -> list[Effect]:
+        """These peers are to have a session, and to hear these routes."""
+        effects: list[Effect] = []
+        for name in [name for name, peer in self._peers.items() if wanted.get(name) != peer]:
+            effects += self._stop(name)
+        for name, peer in wanted.items():
+            if name not in self._peers and name not in self._stopping:
+                self._peers[name] = peer
+                effects.append(StartPeer(peer))
+        for name in sorted(self._peers):
+            if self._advertised.get(name) != routes[name]:
+                self._advertised[name] = routes[name]
+                effects.append(Advertise(name, routes[name]))
+        return effects
+
+    def stop_all(self) -> list[Effect]:
+        return [effect for name in list(self._peers) for effect in self._stop(name)]
+
+    def stopped(self, name: str) -> None:
+        """The session has ended, and may be started again."""
+        self._stopping.discard(name)
+
+    def _stop(self, name: str) -> list[Effect]:
+        del self._peers[name]
+        self._advertised.pop(name, None)
+        self._stopping.add(name)
+        return [StopPeer(name)]
