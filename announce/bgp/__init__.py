@@ -8,7 +8,8 @@ part that needs sockets.
 """
 
 from announce.bgp.attributes import Community, LargeCommunity
-from announce.bgp.config import PeerConfig
+from announce.bgp.capabilities import Role
+from announce.bgp.config import DynamicAsn, PeerConfig
 from announce.bgp.effects import (
     CloseConnection,
     Connect,
@@ -24,14 +25,20 @@ from announce.bgp.effects import (
 )
 from announce.bgp.errors import InvalidConfig
 from announce.bgp.events import (
+    BfdUp,
     BytesReceived,
     BytesSent,
+    ConnectionAccepted,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionEvent,
     ConnectionFailed,
     Event,
+    Reconfigured,
+    RouteEvent,
     RoutesChanged,
+    RoutesComplete,
+    RoutesUpdated,
     Started,
     StopRequested,
 )
@@ -44,6 +51,8 @@ from announce.bgp.states import State
 __all__ = [
     "Peer",
     "PeerConfig",
+    "DynamicAsn",
+    "Role",
     "PeerStatus",
     "State",
     "InvalidConfig",
@@ -57,9 +66,15 @@ __all__ = [
     "Event",
     "Started",
     "StopRequested",
+    "Reconfigured",
+    "BfdUp",
+    "RouteEvent",
     "RoutesChanged",
+    "RoutesUpdated",
+    "RoutesComplete",
     "ConnectionEvent",
     "ConnectionEstablished",
+    "ConnectionAccepted",
     "ConnectionFailed",
     "ConnectionClosed",
     "BytesReceived",

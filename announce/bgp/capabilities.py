@@ -20,6 +20,16 @@ class CapabilityCode(IntEnum):
     FOUR_OCTET_AS = 65
 
 
+class Role(IntEnum):
+    """What a speaker is to the other one (RFC 9234 section 4.1)."""
+
+    PROVIDER = 0
+    ROUTE_SERVER = 1
+    ROUTE_SERVER_CLIENT = 2
+    CUSTOMER = 3
+    PEER = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Multiprotocol:
     """The speaker handles this family in MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 section 8)."""

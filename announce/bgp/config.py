@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
+from announce.bgp.capabilities import Role
 from announce.bgp.errors import InvalidConfig
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family
 
@@ -15,12 +17,34 @@ PASSWORD_OCTETS_MAX = 80
 """What the kernel takes as a TCP MD5 key."""
 
 
+class DynamicAsn(StrEnum):
+    """A rule in place of the peer's AS number, which its OPEN then tells."""
+
+    INTERNAL = "internal"
+    """The same as ours."""
+    EXTERNAL = "external"
+    """Any other than ours."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerConfig:
     local_asn: int
-    peer_asn: int
+    """What this peer sees us as, in OPEN and in AS_PATH alike.
+
+    An AS number that only this peer is to see (MetalLB's localASN) goes here: the path then has it alone, as
+    with "no-prepend replace-as".
+    """
+
+    peer_asn: int | DynamicAsn
     peer_address: IpAddress
+    """With a scope for a link-local one."""
     peer_port: int = 179
+
+    is_active: bool = True
+    """We open connections. Otherwise we wait for those of the peer."""
+
+    is_listening: bool = False
+    """Connections that the peer opens are taken, by `ConnectionAccepted`."""
 
     source_address: IpAddress | None = None
     """Local address to connect from; it must be on the host. None: the kernel chooses."""
@@ -37,6 +61,24 @@ class PeerConfig:
     families: tuple[Family, ...] = (IPV4_UNICAST, IPV6_UNICAST)
     """What is offered in OPEN. Routes go out for the families that the peer names too."""
 
+    role: Role | None = None
+    """What we are to the peer (RFC 9234); only with external ones. Where the peer names a role, it must fit."""
+
+    is_role_strict: bool = False
+    """A peer that names no role is refused."""
+
+    restart_time: int = 0
+    """Seconds for which the peer keeps our routes when we restart (RFC 4724). 0: no graceful restart."""
+
+    is_restarting: bool = False
+    """This process follows one that left its routes standing, so the first OPEN has the restart bit.
+
+    End-of-RIB, which ends what is left of the old routes, then waits for `RoutesComplete`.
+    """
+
+    restart_deferral: float = 60.0
+    """End-of-RIB waits no longer than this for `RoutesComplete`: stale routes must not stay for ever."""
+
     hold_time: int = 90
     """Seconds without a message after which the peer is dead; the smaller of both sides' counts. 0: never."""
 
@@ -48,6 +90,9 @@ class PeerConfig:
 
     connect_timeout: float = 5.0
     """Time for TCP to connect."""
+
+    delay_open: float = 0.0
+    """How long the peer may send its OPEN first, on a new connection (RFC 4271 section 8.1.1: DelayOpenTime)."""
 
     open_timeout: float = 10.0
     """Time from there to Established. RFC 4271 suggests minutes, during which a dead peer would block a retry."""
@@ -64,11 +109,27 @@ class PeerConfig:
     default_local_pref: int = 100
     """LOCAL_PREF of routes that name none, to internal peers."""
 
+    update_interval: float = 0.05
+    """Least time between two batches of UPDATEs. The first change goes out at once, those after it together."""
+
+    received_prefixes_max: int | None = None
+    """Prefixes that the peer may send; with more, the session ends by Cease (RFC 4486). None: any number."""
+
+    prefix_limit_wait: float = 300.0
+    """Wait after a session that ended so: somebody has to look at the router first."""
+
+    keeps_received: bool = False
+    """What the peer sends is kept for people to look at, as far as `received_prefixes_max` allows."""
+
+    shutdown_wait: float = 0.0
+    """A planned stop first lowers the preference of all routes for so long (RFC 8326), then withdraws. 0: it
+    withdraws at once."""
+
     drain_time: float = 0.3
     """From the last withdrawal to the end of the session on a planned stop: routers first forget the routes."""
 
     stop_timeout: float = 2.0
-    """A planned stop takes no longer, even if the peer has stopped to read."""
+    """A planned stop takes no longer than this and `shutdown_wait`, even if the peer has stopped to read."""
 
     send_octets_max: int = 32 * 1024
     """What may be on its way to the kernel before UPDATEs wait.
@@ -78,8 +139,16 @@ class PeerConfig:
 
     def __post_init__(self) -> None:
         for name, asn in (("local_asn", self.local_asn), ("peer_asn", self.peer_asn)):
-            if not 0 < asn < 1 << 32:
+            if not isinstance(asn, DynamicAsn) and not 0 < asn < 1 << 32:
                 raise InvalidConfig(name, "choose an AS number from 1 to 4294967295")
+        if not (self.is_active or self.is_listening):
+            raise InvalidConfig("is_active", "a peer that we neither call nor listen to has no session")
+        if self.role is not None and self.is_internal:
+            raise InvalidConfig("role", "roles are for external peers only (RFC 9234 section 4.1)")
+        if not 0 <= self.restart_time < 1 << 12:
+            raise InvalidConfig("restart_time", "choose from 0 to 4095 seconds (RFC 4724 section 3)")
+        if self.received_prefixes_max is not None and self.received_prefixes_max <= 0:
+            raise InvalidConfig("received_prefixes_max", "choose at least 1, or none for any number")
         if not 0 < self.peer_port < 1 << 16:
             raise InvalidConfig("peer_port", "choose a port from 1 to 65535")
         if self.source_address is not None and self.source_address.version != self.peer_address.version:
@@ -102,4 +171,6 @@ class PeerConfig:
     @property
     def is_internal(self) -> bool:
         """IBGP: LOCAL_PREF is sent, and AS_PATH stays empty."""
+        if isinstance(self.peer_asn, DynamicAsn):
+            return self.peer_asn is DynamicAsn.INTERNAL
         return self.local_asn == self.peer_asn

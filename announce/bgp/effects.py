@@ -57,6 +57,8 @@ class SessionEstablished:
     """Named by both sides."""
     is_four_octet_as: bool
     remote_capabilities: tuple[Capability, ...] = ()
+    has_graceful_restart: bool = False
+    """The peer keeps our routes when the connection just ends (RFC 4724)."""
 
 
 class EndKind(StrEnum):
@@ -68,6 +70,9 @@ class EndKind(StrEnum):
     OPEN_TIMEOUT = "open_timeout"
     HOLD_TIMER_EXPIRED = "hold_timer_expired"
     SEND_HOLD_TIMER_EXPIRED = "send_hold_timer_expired"
+    PREFIX_LIMIT_REACHED = "prefix_limit_reached"
+    REPLACED = "replaced"
+    """The peer, which has restarted, has opened a connection in place of this one (RFC 4724 section 5)."""
     STOPPED = "stopped"
 
 

@@ -1,11 +1,15 @@
-"""What a `Peer` is told. Connections carry the number that `Connect` gave them; old numbers are ignored."""
+"""What a `Peer` is told.
+
+Connections carry the number that `Connect` gave them, or one below 0 where the peer opened them and the shell
+numbers them: -1, -2, and so on. Old numbers are ignored.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from announce.bgp.config import IpAddress
+from announce.bgp.config import IpAddress, PeerConfig
 from announce.bgp.routes import Route
 
 
@@ -21,6 +25,17 @@ class StopRequested:
     communication: str = ""
     """For the operator of the router (RFC 9003), up to 255 octets."""
 
+    is_restart: bool = False
+    """We are back in a moment: where graceful restart is agreed on, the connection just ends, and the peer keeps
+    our routes. Else this is a stop like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Other settings, for the next connection and all that is not settled by OPEN. The session stays."""
+
+    config: PeerConfig
+
 
 @dataclass(frozen=True, slots=True)
 class RoutesChanged:
@@ -30,11 +45,40 @@ class RoutesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutesUpdated:
+    """The difference to what was to be advertised before. Removing what is not there changes nothing."""
+
+    added: frozenset[Route] = field(default=frozenset(), repr=False)
+    removed: frozenset[Route] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesComplete:
+    """After our restart, all that we advertised before and still do has been given again (RFC 4724 section 4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BfdUp:
+    """BFD has found a path to the peer, so there is no sense in waiting to connect."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionEstablished:
     """The TCP connection that `Connect` asked for is there."""
 
     connection: int
     local_address: IpAddress
+    next_hops: tuple[IpAddress, ...] = ()
+    """All addresses of the interface of `local_address`, to be next hop of the other family."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAccepted:
+    """The peer has opened a TCP connection. Its number is below 0."""
+
+    connection: int
+    local_address: IpAddress
+    next_hops: tuple[IpAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +112,12 @@ class BytesSent:
 
 
 ConnectionEvent: TypeAlias = (
-    ConnectionEstablished | ConnectionFailed | ConnectionClosed | BytesReceived | BytesSent
+    ConnectionEstablished
+    | ConnectionAccepted
+    | ConnectionFailed
+    | ConnectionClosed
+    | BytesReceived
+    | BytesSent
 )
-Event: TypeAlias = Started | StopRequested | RoutesChanged | ConnectionEvent
+RouteEvent: TypeAlias = RoutesChanged | RoutesUpdated | RoutesComplete
+Event: TypeAlias = Started | StopRequested | Reconfigured | BfdUp | RouteEvent | ConnectionEvent

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from zlib import crc32
 
 from announce.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefreshSupport
-from announce.bgp.config import IpAddress, PeerConfig
+from announce.bgp.config import DynamicAsn, IpAddress, PeerConfig
 from announce.bgp.effects import SessionEstablished
 from announce.bgp.errors import NotificationError, OpenError
 from announce.bgp.messages import Open
@@ -32,9 +32,11 @@ def own_open(config: PeerConfig, local_address: IpAddress) -> Open:
 
 def check_open(message: Open, config: PeerConfig, own_router_id: IPv4Address) -> None:
     """RFC 4271 section 6.2 in its order, RFC 6286 for the identifier, RFC 7607 for AS 0 (never configured)."""
-    if message.asn != config.peer_asn:
+    if not _is_expected(message.asn, config):
+        rule = config.peer_asn
+        expected = f"an {rule} AS" if isinstance(rule, DynamicAsn) else f"AS {rule}"
         raise NotificationError(
-            OpenError.BAD_PEER_AS, f"it says it is AS {message.asn}, we expect AS {config.peer_asn}"
+            OpenError.BAD_PEER_AS, f"it says it is AS {message.asn}, we expect {expected}"
         )
     if message.hold_time in (1, 2):
         raise NotificationError(OpenError.UNACCEPTABLE_HOLD_TIME, f"a hold time of {message.hold_time} s")
@@ -44,6 +46,16 @@ def check_open(message: Open, config: PeerConfig, own_router_id: IPv4Address) ->
         raise NotificationError(
             OpenError.BAD_BGP_IDENTIFIER, f"its BGP Identifier {message.identifier} is ours too"
         )
+
+
+def _is_expected(asn: int, config: PeerConfig) -> bool:
+    match config.peer_asn:
+        case DynamicAsn.INTERNAL:
+            return asn == config.local_asn
+        case DynamicAsn.EXTERNAL:
+            return asn not in (0, config.local_asn)
+        case expected:
+            return asn == expected
 
 
 def negotiated(config: PeerConfig, remote: Open, local_address: IpAddress) -> SessionEstablished:

@@ -27,7 +27,15 @@ from announce.bgp.effects import (
     SessionEstablished,
     Stopped,
 )
-from announce.bgp.events import Event, RoutesChanged, StopRequested
+from announce.bgp.events import (
+    BfdUp,
+    Event,
+    Reconfigured,
+    RoutesChanged,
+    RoutesComplete,
+    RoutesUpdated,
+    StopRequested,
+)
 from announce.bgp.fsm import Fsm
 from announce.bgp.messages import Update
 from announce.bgp.nlri import Family
@@ -94,6 +102,8 @@ class Peer:
                 effects = self._change_routes(routes)
             case StopRequested(communication):
                 effects = self._begin_stop(communication, now)
+            case Reconfigured() | BfdUp() | RoutesUpdated() | RoutesComplete():
+                effects = []
             case _:
                 effects = self._digest(self._fsm.step(event, now), now)
         return effects + self._pump(now)
