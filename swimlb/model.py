@@ -21,7 +21,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 class Severity(StrEnum):
     ERROR = "error"
-    """The object, or this version of it, is not in force."""
+    """The object, this version of it, or what the field says is not in force."""
     WARNING = "warning"
     """In force, but probably not what was meant."""
 
@@ -314,6 +314,7 @@ class Endpoints:
     service: str
     """Key `namespace/name`."""
     nodes: frozenset[str]
+    """Those with a serving endpoint; "" stands for endpoints that do not tell their node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

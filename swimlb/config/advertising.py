@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from swimlb.config.communities import parse_community
 from swimlb.config.declared import DeclaredBgpAdvertisement
-from swimlb.config.objects import Admitted
+from swimlb.config.document import Ref
+from swimlb.config.idle import Audience
 from swimlb.config.report import Mistake, Place
+from swimlb.config.surroundings import Lan
 from swimlb.model import (
     BgpAdvertisement,
-    BgpPeer,
     Community,
     L2Advertisement,
     LabelSelector,
@@ -21,19 +22,28 @@ from swimlb.model import (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Advertising:
     """Links the advertisements; remembers the BGP ones, whose local preferences must not contradict each other."""
 
     pools: tuple[Pool, ...]
     peers: set[str]
     aliases: dict[str, Community]
+    audience: Audience
+    missing: Callable[[Ref], tuple[str, str]]
+    """Why an object is not in force."""
+    lan: Lan
     _linked: list[tuple[BgpAdvertisement, tuple[Pool, ...]]] = field(
         default_factory=list[tuple[BgpAdvertisement, tuple[Pool, ...]]]
     )
 
     def link_l2(self, advertisement: L2Advertisement, place: Place) -> L2Advertisement:
-        self._select(advertisement.pools, advertisement.pool_selectors, place.at("spec"))
+        spec = place.at("spec")
+        selected = self._select(advertisement.pools, advertisement.pool_selectors, spec)
+        self.audience.warn_of_idle_selectors(
+            advertisement.node_selectors, advertisement.service_selectors, spec
+        )
+        self.lan.note(advertisement, selected)
         return advertisement
 
     def link_bgp(self, declared: DeclaredBgpAdvertisement, place: Place) -> BgpAdvertisement:
@@ -44,8 +54,11 @@ class Advertising:
         )
         for index, name in enumerate(advertisement.peers):
             if name not in self.peers:
-                spec.at("peers", index).warning(f"there is no BGPPeer {name}", "Create it, or mend the name.")
+                spec.at("peers", index).warning(*self._missing("BGPPeer", name, spec))
         selected = self._select(advertisement.pools, advertisement.pool_selectors, spec)
+        self.audience.warn_of_idle_selectors(
+            advertisement.node_selectors, advertisement.service_selectors, spec
+        )
         for pool in selected:
             _check_aggregation(advertisement, pool, spec)
         self._check_local_preference(advertisement, selected, spec)
@@ -60,9 +73,7 @@ class Advertising:
         known = {pool.name for pool in self.pools}
         for index, name in enumerate(names):
             if name not in known:
-                spec.at("ipAddressPools", index).warning(
-                    f"there is no IPAddressPool {name}", "Create it, or mend the name."
-                )
+                spec.at("ipAddressPools", index).warning(*self._missing("IPAddressPool", name, spec))
         if not names and not selectors:
             return self.pools
         by_label = tuple(
@@ -73,6 +84,9 @@ class Advertising:
                 "select no pool", "Label a pool, or mend the selectors."
             )
         return tuple(pool for pool in self.pools if pool.name in names or pool in by_label)
+
+    def _missing(self, kind: str, name: str, place: Place) -> tuple[str, str]:
+        return self.missing(Ref(kind, place.report.namespace, name))
 
     def _communities(self, declared: tuple[Community | str, ...], place: Place) -> tuple[Community, ...]:
         """Names first, then literals, as MetalLB looks them up."""
@@ -136,15 +150,4 @@ def _check_aggregation(advertisement: BgpAdvertisement, pool: Pool, spec: Place)
                 f"invalid aggregation length {length}: prefix {largest} in pool {pool.name} is more specific than "
                 f"the aggregation length for addresses {addresses}",
                 f"Choose {largest} or more, or give the pool the whole /{length}.",
-            )
-
-
-def warn_of_unused_peers(
-    peers: Iterable[Admitted[BgpPeer]], advertisements: Iterable[BgpAdvertisement]
-) -> None:
-    used = [set(advertisement.peers) for advertisement in advertisements]
-    for peer in peers:
-        if not any(not names or peer.ref.name in names for names in used):
-            peer.place.warning(
-                "no BGPAdvertisement uses this peer", "Nothing is advertised to it until one does."
             )

@@ -12,8 +12,11 @@ from swimlb.model import (
     BgpPeer,
     Community,
     HealthCheck,
+    IpAddress,
+    IpNetwork,
     Labels,
     LabelSelector,
+    Node,
     Pool,
     Service,
 )
@@ -63,6 +66,15 @@ class BfdProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredNode:
+    node: Node
+    addresses: tuple[IpAddress, ...] = ()
+    """Its own: no Service may get one."""
+    subnets: tuple[IpNetwork, ...] = ()
+    """Those it is in, as far as anybody told; else what is likely."""
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     name: str
     labels: Labels
@@ -101,4 +113,4 @@ class EndpointSlice:
     service: str
     """Key `namespace/name`; empty: of no Service."""
     nodes: frozenset[str]
-    """Those with a serving endpoint."""
+    """Those with a serving endpoint; "" stands for endpoints that do not tell their node."""

@@ -6,15 +6,16 @@ objects that do not get on, it is always the same one that is refused, in whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from swimlb.config.advertising import Advertising, warn_of_unused_peers
+from swimlb.config.advertising import Advertising
 from swimlb.config.declared import (
     BfdProfile,
     CommunityAliases,
     DeclaredBgpAdvertisement,
+    DeclaredNode,
     DeclaredPeer,
     DeclaredPool,
     DeclaredService,
@@ -24,12 +25,16 @@ from swimlb.config.declared import (
     Secret,
     Workload,
 )
+from swimlb.config.document import Ref
+from swimlb.config.idle import Audience, warn_of_unlike_routers, warn_of_unused_peers, warn_of_unused_profiles
 from swimlb.config.kinds.cluster import BASIC_AUTH
 from swimlb.config.objects import Admitted, Candidates
 from swimlb.config.probing import Workloads
 from swimlb.config.ranges import RangeIndex
 from swimlb.config.report import Place
+from swimlb.config.surroundings import Hosts, Lan, named, warn_of_routers_within, without
 from swimlb.model import (
+    AddressRange,
     BgpAdvertisement,
     BgpPeer,
     Community,
@@ -57,23 +62,39 @@ def link(candidates: Candidates) -> Linked:
     namespaces = _values(candidates.admit(Namespace, _as_is))
     aliases = Aliases()
     candidates.admit(CommunityAliases, aliases.define)
-    pools = _values(candidates.admit(DeclaredPool, Pools(namespaces).link))
-    profiles = {profile.name for profile in _values(candidates.admit(BfdProfile, _as_is))}
+    declared_nodes = _values(candidates.admit(DeclaredNode, _as_is))
+    nodes = tuple(declared.node for declared in declared_nodes)
+    pools = Pools(namespaces, declared_nodes)
+    whole = candidates.admit(DeclaredPool, pools.link)
+    profiles = candidates.admit(BfdProfile, _as_is)
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
-    nodes = _values(candidates.admit(Node, _as_is))
-    peers = candidates.admit(DeclaredPeer, Peers(nodes, profiles, secrets).link, outlives=BgpPeer)
-    advertising = Advertising(pools, {one.ref.name for one in peers}, aliases.meanings)
+    peer_linker = Peers(nodes, {one.ref.name for one in profiles}, secrets, candidates.missing)
+    peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=BgpPeer)
+    workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
+    services = _values(candidates.admit(DeclaredService, workloads.link))
+    audience = Audience(nodes, services)
+    advertising = Advertising(
+        pools=_values(whole),
+        peers={one.ref.name for one in peers},
+        aliases=aliases.meanings,
+        audience=audience,
+        missing=candidates.missing,
+        lan=Lan(declared_nodes),
+    )
     l2_advertisements = _values(candidates.admit(L2Advertisement, advertising.link_l2))
     bgp_advertisements = _values(
         candidates.admit(DeclaredBgpAdvertisement, advertising.link_bgp, outlives=BgpAdvertisement)
     )
     warn_of_unused_peers(peers, bgp_advertisements)
-    workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
-    services = _values(candidates.admit(DeclaredService, workloads.link))
+    warn_of_unused_profiles(profiles, peer_linker.used_profiles)
+    warn_of_unlike_routers(peers)
+    audience.warn_of_idle_peers(peers)
+    warn_of_routers_within(whole, _values(peers))
+    advertising.lan.warn_of_strangers(whole)
     ignored = candidates.admit(IgnoredService, _as_is)
     return Linked(
         Configuration(
-            pools=pools,
+            pools=pools.in_force(_values(whole)),
             l2_advertisements=l2_advertisements,
             bgp_advertisements=bgp_advertisements,
             bgp_peers=_values(peers),
@@ -119,24 +140,54 @@ class Aliases:
 
 @dataclass(slots=True)
 class Pools:
-    """No address may be in two pools."""
+    """No address may be in two pools, nor be one that a node has already."""
 
     namespaces: tuple[Namespace, ...]
+    nodes: tuple[DeclaredNode, ...]
     _taken: RangeIndex = field(default_factory=RangeIndex)
+    _hosts: Hosts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hosts = Hosts(
+            (address, f"Node {declared.node.name}")
+            for declared in self.nodes
+            for address in declared.addresses
+        )
 
     def link(self, declared: DeclaredPool, place: Place) -> Pool:
+        """The pool as it was written, nodes' addresses included."""
         pool = declared.pool
         for index, addresses in enumerate(pool.ranges):
-            other = self._taken.overlapping(addresses)
-            if other is not None:
-                place.at("spec", "addresses", index).error(
-                    f"{addresses} of pool {pool.name} overlaps with {other[0]} of pool {other[1]}",
-                    "Make the two pools apart; of two that overlap the first by name is in force.",
-                )
+            self._check(addresses, pool.name, place.at("spec", "addresses", index))
         if not place.report.has_errors:
             for addresses in pool.ranges:
                 self._taken.add(addresses, pool.name)
         return self._pinned(declared, place)
+
+    def _check(self, addresses: AddressRange, name: str, place: Place) -> None:
+        other = self._taken.overlapping(addresses)
+        if other is not None:
+            place.error(
+                f"{addresses} of pool {name} overlaps with {other[0]} of pool {other[1]}",
+                "Make the two pools apart; of two that overlap the first by name is in force.",
+            )
+            return
+        found = self._hosts.within(addresses)
+        if found:
+            place.partial_error(
+                f"{addresses} of pool {name} overlaps with the address {named(found)}",
+                "Leave nodes' addresses out; the rest of the pool is in force.",
+            )
+
+    def in_force(self, pools: Iterable[Pool]) -> tuple[Pool, ...]:
+        """Without the nodes' addresses: a Service that got one would take the node off the network."""
+        return tuple(
+            replace(pool, ranges=tuple(left for addresses in pool.ranges for left in self._left(addresses)))
+            for pool in pools
+        )
+
+    def _left(self, addresses: AddressRange) -> Iterator[AddressRange]:
+        return without(addresses, (address for address, _ in self._hosts.within(addresses)))
 
     def _pinned(self, declared: DeclaredPool, place: Place) -> Pool:
         """Follow namespaceSelectors; ones that match no namespace admit none."""
@@ -164,6 +215,9 @@ class Peers:
     nodes: tuple[Node, ...]
     profiles: set[str]
     secrets: Mapping[tuple[str, str], Secret]
+    missing: Callable[[Ref], tuple[str, str]]
+    """Why an object is not in force."""
+    used_profiles: set[str] = field(default_factory=set[str])
     _linked: dict[tuple[IpAddress, int], list[BgpPeer]] = field(
         default_factory=dict[tuple[IpAddress, int], list[BgpPeer]]
     )
@@ -171,6 +225,7 @@ class Peers:
     def link(self, declared: DeclaredPeer, place: Place) -> BgpPeer:
         spec, peer = place.at("spec"), declared.peer
         if declared.bfd_profile is not None:
+            self.used_profiles.add(declared.bfd_profile)
             self._find_profile(declared.bfd_profile, peer.name, spec.at("bfdProfile"))
         if declared.password_secret is not None:
             peer = replace(peer, password=self._password(declared.password_secret, spec.at("passwordSecret")))
@@ -189,17 +244,15 @@ class Peers:
         if name in self.profiles:
             place.warning("BFD is not supported yet and has no effect", "The session works without it.")
         else:
-            place.error(
-                f"peer {peer} referencing non existing bfd profile {name}",
-                "Create the BFDProfile, or remove the reference.",
-            )
+            why, way_out = self.missing(Ref("BFDProfile", place.report.namespace, name))
+            place.error(f"peer {peer} referencing non existing bfd profile {name}: {why}", way_out)
 
     def _password(self, name: str, place: Place) -> str | None:
         secret = self.secrets.get((place.report.namespace, name))
         if secret is None:
+            why, way_out = self.missing(Ref("Secret", place.report.namespace, name))
             place.warning(
-                f"there is no Secret {name}, so the session goes without a password",
-                f"Create it in the same namespace, of type {BASIC_AUTH}.",
+                f"{why}, so the session goes without a password", f"{way_out} Its type is {BASIC_AUTH}."
             )
             return None
         if secret.type != BASIC_AUTH:

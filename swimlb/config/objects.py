@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -28,12 +29,23 @@ class Candidates:
     """Versions of objects, newest first. Of each object the first version is admitted that fits in with the rest."""
 
     versions: Mapping[Ref, tuple[Version, ...]]
+    present: AbstractSet[Ref] = frozenset()
+    """All objects there are, also those of which no version is well-formed."""
     admitted: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
 
     @property
     def fallen_back(self) -> set[Ref]:
         """Objects of which an older version was admitted."""
         return {ref for ref, version in self.admitted.items() if version.is_last_good}
+
+    def missing(self, ref: Ref) -> tuple[str, str]:
+        """Why what somebody refers to is not in force, and the way out."""
+        if ref in self.present:
+            return (
+                f"{ref.kind} {ref.name} is itself in error",
+                "Mend it first; what is wrong with it is told, too.",
+            )
+        return f"there is no {ref.kind} {ref.name}", "Create it, or mend the name."
 
     def admit(
         self, cls: type[R], check: Callable[[R, Place], M], *, outlives: type[M] | None = None

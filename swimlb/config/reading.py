@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,14 +9,11 @@ from swimlb.config.document import Document, Ref, mapping_of
 from swimlb.config.kinds import ALL_KINDS, Kind, Object, Options, Scope
 from swimlb.config.kinds.common import Metadata
 from swimlb.config.report import Report, Unreadable
-from swimlb.config.schema import describe, read_record, shorten
-from swimlb.model import Severity
+from swimlb.config.schema import describe, read_mapping, read_record, shorten, warn_of_unknown
+from swimlb.config.strangers import report_unknown
 
 _KINDS = {(kind.api_version, kind.name): kind for kind in ALL_KINDS}
-_OUR_GROUP = "metallb.io"
-_OUR_NAMES = sorted({kind.name for kind in ALL_KINDS if kind.scope is Scope.SYSTEM})
-_STATUS_KINDS = frozenset({"ServiceL2Status", "ServiceBGPStatus", "ConfigurationState"})
-"""Kinds of our group that only tell the operator something; they are nothing to configure with."""
+_SECTIONS = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,8 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
             )
             continue
         reading.present.add(source.ref)
-        if kind.scope is Scope.SYSTEM and source.ref.namespace != options.system_namespace:
-            source.place.at("metadata", "namespace").error(
-                f"resource must be created in {options.system_namespace} namespace, but is in {source.ref.namespace}",
-                f"Set metadata.namespace to {options.system_namespace}.",
-            )
+        if kind.scope is Scope.SYSTEM:
+            _check_ours(source, options)
         try:
             record = kind.decode(source)
         except Unreadable:
@@ -72,6 +65,18 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
         if not report.has_errors:
             reading.good[source.ref] = Version(record, report)
     return reading
+
+
+def _check_ours(source: Object, options: Options) -> None:
+    """Rules for all kinds of ours: where they are, and what stands beside `spec`."""
+    warn_of_unknown(read_mapping(source.document.content, source.place), _SECTIONS, source.place)
+    if source.ref.namespace != options.system_namespace:
+        told = "" if source.metadata.namespace else ", where objects go that name no namespace"
+        source.place.at("metadata", "namespace").error(
+            f"resource must be created in {options.system_namespace} namespace, but is in "
+            f"{source.ref.namespace}{told}",
+            f"Set metadata.namespace to {options.system_namespace}.",
+        )
 
 
 def _where(document: Document) -> str:
@@ -102,7 +107,7 @@ def _identify(document: Document, options: Options, reading: Reading) -> tuple[K
     kind = _KINDS.get((api_version, name))
     if kind is None:
         report.rename(str(Ref(shorten(name), metadata.namespace, metadata.name)))
-        _report_unknown(api_version, name, report)
+        report_unknown(api_version, name, report)
         return None
     namespace = "" if kind.scope is Scope.CLUSTER else metadata.namespace or "default"
     ref = Ref(name, namespace, metadata.name)
@@ -115,32 +120,3 @@ def _identify(document: Document, options: Options, reading: Reading) -> tuple[K
 
 def _source_name(document: Document) -> str:
     return document.file or "document"
-
-
-def _report_unknown(api_version: str, name: str, report: Report) -> None:
-    group = api_version.partition("/")[0] if "/" in api_version else ""
-    versions = sorted(version for version, known in _KINDS if known == name)
-    if group != _OUR_GROUP:
-        hint = (
-            f"Known is {' and '.join(versions)}."
-            if versions
-            else "Nothing need be done if it is not for swimlb."
-        )
-        report.add(
-            Severity.WARNING, ("kind",), f"kind {shorten(name)} of {shorten(api_version)} is not used", hint
-        )
-        return
-    if name in _STATUS_KINDS:
-        return
-    known = [version for version in versions if version.startswith(_OUR_GROUP)]
-    if known:
-        report.add(
-            Severity.ERROR,
-            ("apiVersion",),
-            f"{name} has no version {shorten(api_version)}",
-            f"Use {known[-1]}.",
-        )
-        return
-    likely = difflib.get_close_matches(name, _OUR_NAMES, n=1)
-    hint = f"Did you mean {likely[0]}?" if likely else f"Known kinds are {', '.join(_OUR_NAMES)}."
-    report.add(Severity.ERROR, ("kind",), f"unknown kind {shorten(name)} in {_OUR_GROUP}", hint)

@@ -49,9 +49,9 @@ class Report:
         """Is this field or one within it wrong?"""
         return any(failed[: len(path)] == path for failed in self._failed)
 
-    def add(self, severity: Severity, path: Path, message: str, hint: str) -> None:
+    def add(self, severity: Severity, path: Path, message: str, hint: str, *, refuses: bool = True) -> None:
         """A second error at one field is dropped: it is nearly always a consequence of the first."""
-        if severity is Severity.ERROR:
+        if severity is Severity.ERROR and refuses:
             if path in self._failed:
                 return
             self._failed.add(path)
@@ -89,6 +89,10 @@ class Place:
     def error(self, message: str, hint: str) -> None:
         """The object will be refused."""
         self.report.add(Severity.ERROR, self.path, message, hint)
+
+    def partial_error(self, message: str, hint: str) -> None:
+        """What this field says is out of force, wholly or in part; the rest of the object is not."""
+        self.report.add(Severity.ERROR, self.path, message, hint, refuses=False)
 
     def warning(self, message: str, hint: str) -> None:
         """The object is in force, but probably not what was meant."""

@@ -55,7 +55,8 @@ def resolve(
     that is gone is gone, except when it came from a file that `source_problems` tells could not be read.
     """
     reading = read_documents(documents, options or Options())
-    candidates = Candidates(_versions(previous, reading.good, reading.present, _unreadable(source_problems)))
+    versions = _versions(previous, reading.good, reading.present, _unreadable(source_problems))
+    candidates = Candidates(versions, reading.present)
     linked = link(candidates)
     problems = [problem for report in reading.reports for problem in report.problems]
     stale = frozenset(str(ref) for ref in candidates.fallen_back)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from ipaddress import ip_network
 
-from swimlb.config.declared import EndpointSlice, Namespace, Secret
-from swimlb.config.kinds.common import Kind, Object, Scope
-from swimlb.config.report import Place
-from swimlb.config.schema import at, record
+from swimlb.config.declared import DeclaredNode, EndpointSlice, Namespace, Secret
+from swimlb.config.kinds.common import Kind, Metadata, Object, Scope
+from swimlb.config.ranges import parse_address
+from swimlb.config.report import Mistake, Place
+from swimlb.config.schema import at, record, shorten
 from swimlb.config.types import Boolean, LabelMap, ListOf, Nested, SecretText, Text
-from swimlb.model import Labels, Node
+from swimlb.model import IpAddress, IpNetwork, Labels, Node
 
 BASIC_AUTH = "kubernetes.io/basic-auth"
+SUBNETS_ANNOTATION = "swimlb.io/subnets"
+_CALICO_ANNOTATIONS = ("projectcalico.org/IPv4Address", "projectcalico.org/IPv6Address")
+_INTERNAL, _EXTERNAL = "InternalIP", "ExternalIP"
 _SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -27,13 +32,21 @@ class ConditionSpec:
 
 
 @record(is_open=True)
+class NodeAddressSpec:
+    type: str = at("type", Text(), default="")
+    address: str = at("address", Text(), default="")
+
+
+@record(is_open=True)
 class NodeStatus:
     conditions: tuple[ConditionSpec, ...] = at("conditions", ListOf(Nested(ConditionSpec)), default=())
+    addresses: tuple[NodeAddressSpec, ...] = at("addresses", ListOf(Nested(NodeAddressSpec)), default=())
 
 
-def decode_node(source: Object) -> Node:
+def decode_node(source: Object) -> DeclaredNode:
     status = source.read("status", NodeStatus)
-    return Node(
+    own = _own_addresses(status, source.place.at("status", "addresses"))
+    node = Node(
         name=source.ref.name,
         labels=source.metadata.labels,
         is_network_unavailable=any(
@@ -41,6 +54,50 @@ def decode_node(source: Object) -> Node:
             for condition in status.conditions
         ),
     )
+    subnets = _told_subnets(source.metadata, source.place.at("metadata", "annotations"))
+    inside = [address for kind, address in own if kind == _INTERNAL]
+    return DeclaredNode(
+        node,
+        tuple(dict.fromkeys(address for _, address in own)),
+        subnets or tuple(dict.fromkeys(map(_likely_subnet, inside))),
+    )
+
+
+def _own_addresses(status: NodeStatus, place: Place) -> list[tuple[str, IpAddress]]:
+    """With their type; names of the host are passed over."""
+    found: list[tuple[str, IpAddress]] = []
+    for index, entry in enumerate(status.addresses):
+        if entry.type not in (_INTERNAL, _EXTERNAL):
+            continue
+        try:
+            found.append((entry.type, parse_address(entry.address)))
+        except Mistake as mistake:
+            place.at(index, "address").warning(mistake.message, mistake.hint)
+    return found
+
+
+def _told_subnets(metadata: Metadata, annotations: Place) -> tuple[IpNetwork, ...]:
+    """Ours goes before Calico's, which tell the address with the length of its subnet."""
+    for keys in ((SUBNETS_ANNOTATION,), _CALICO_ANNOTATIONS):
+        found: list[IpNetwork] = []
+        for key in keys:
+            for text in (metadata.annotation(key) or "").split(","):
+                if not text.strip():
+                    continue
+                try:
+                    found.append(ip_network(text.strip(), strict=False))
+                except ValueError:
+                    annotations.at(key).warning(
+                        f"{shorten(text)!r} is no subnet, and not looked at",
+                        "Write 192.0.2.0/24,2001:db8::/64.",
+                    )
+        if found:
+            return tuple(dict.fromkeys(found))
+    return ()
+
+
+def _likely_subnet(address: IpAddress) -> IpNetwork:
+    return ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False)
 
 
 @record(is_open=True)
@@ -83,6 +140,7 @@ class EndpointConditions:
 
 @record(is_open=True)
 class EndpointSpec:
+    addresses: tuple[str, ...] | None = at("addresses", ListOf(Text()), default=None)
     node: str = at("nodeName", Text(), default="")
     conditions: EndpointConditions = at(
         "conditions", Nested(EndpointConditions), default=EndpointConditions()
@@ -102,7 +160,7 @@ def decode_endpoint_slice(source: Object) -> EndpointSlice:
         nodes=frozenset(
             endpoint.node
             for endpoint in content.endpoints
-            if endpoint.node and endpoint.conditions.is_serving
+            if endpoint.addresses != () and endpoint.conditions.is_serving
         ),
     )
 

@@ -35,9 +35,11 @@ class PortSpec:
 
 
 class _ClusterIp:
-    """An address, or None for the headless Service."""
+    """An address, or None for the headless Service; empty text: the API server is to choose."""
 
-    def read(self, value: object, place: Place) -> IpAddress:
+    def read(self, value: object, place: Place) -> IpAddress | None:
+        if value == "":
+            return None
         if value == "None":
             raise place.refuse("a headless Service cannot have a load balancer", "Remove clusterIP: None.")
         return Parsed(parse_address).read(value, place)
@@ -61,7 +63,8 @@ class ServiceSpec:
         "ipFamilyPolicy", Choice(FamilyPolicy), default=FamilyPolicy.SINGLE_STACK
     )
     families: tuple[IpFamily, ...] = at("ipFamilies", ListOf(Choice(IpFamily), is_set=True), default=())
-    cluster_ips: tuple[IpAddress, ...] = at("clusterIPs", ListOf(_ClusterIp()), default=())
+    cluster_ips: tuple[IpAddress | None, ...] = at("clusterIPs", ListOf(_ClusterIp()), default=())
+    cluster_ip: IpAddress | None = at("clusterIP", _ClusterIp(), default=None)
     load_balancer_ip: IpAddress | None = at("loadBalancerIP", _OptionalAddress(), default=None)
 
 
@@ -164,8 +167,9 @@ def _families(spec: ServiceSpec, requested: tuple[IpAddress, ...], place: Place)
 
     A manifest that says nothing means the families of the addresses it asks for, or else those of its policy.
     """
-    if spec.cluster_ips:
-        families = tuple(family_of(address) for address in spec.cluster_ips)
+    cluster_ips = [one for one in spec.cluster_ips or (spec.cluster_ip,) if one is not None]
+    if cluster_ips:
+        families = tuple(family_of(address) for address in cluster_ips)
         if len(families) > 2 or len(set(families)) != len(families):
             place.at("clusterIPs").error("must be one address of each family at most", "Remove the others.")
             return families[:1]

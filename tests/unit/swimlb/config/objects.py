@@ -44,6 +44,15 @@ def peer(name: str, **spec: object) -> dict[str, object]:
     return ours("BGPPeer", name, {**required, **spec}, version="v1beta2")
 
 
+def node(name: str, *addresses: str, labels: object = None, annotations: object = None) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "status": {"addresses": [{"type": "InternalIP", "address": address} for address in addresses]},
+    }
+
+
 def service(
     name: str,
     *,

@@ -366,6 +366,26 @@ def test_an_endpoint_serves_when_it_is_ready_or_still_serving() -> None:
     )
 
 
+def test_endpoints_count_without_a_node_but_not_without_an_address() -> None:
+    """The former serve a Service of any node; the latter are left over."""
+    result = resolved(
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [
+                {"addresses": ["192.0.2.1"]},
+                {"addresses": ["192.0.2.2"], "nodeName": "node-a"},
+                {"addresses": [], "nodeName": "node-b"},
+            ],
+        }
+    )
+
+    assert result.configuration.endpoints == (
+        Endpoints(service="default/web", nodes=frozenset({"", "node-a"})),
+    )
+
+
 def test_reads_a_service() -> None:
     found = only_service(
         annotations={
@@ -415,6 +435,9 @@ def test_the_new_prefix_of_annotations_wins() -> None:
     [
         ({}, ["IPv4"]),
         ({"clusterIPs": ["2001:db8::1"]}, ["IPv6"]),
+        ({"clusterIP": "2001:db8::1"}, ["IPv6"]),
+        ({"clusterIP": "2001:db8::1", "clusterIPs": ["198.51.100.1"]}, ["IPv4"]),
+        ({"clusterIP": "", "clusterIPs": [""]}, ["IPv4"]),
         ({"ipFamilies": ["IPv6", "IPv4"]}, ["IPv6", "IPv4"]),
         ({"ipFamilyPolicy": "PreferDualStack"}, ["IPv4", "IPv6"]),
         ({"loadBalancerIP": "2001:db8::1"}, ["IPv6"]),
@@ -447,6 +470,7 @@ def test_ignores_services_that_are_not_ours(spec: dict[str, object], reason: str
         ({"ports": []}, "spec.ports", "the Service has no ports"),
         ({"ports": [{"port": 80}, {"port": 80}]}, "spec.ports[1]", "TCP/80 is listed twice"),
         ({"ports": [{"port": 0}]}, "spec.ports[0].port", "is 0, must be from 1 to 65535"),
+        ({"clusterIP": "None"}, "spec.clusterIP", "a headless Service cannot have a load balancer"),
         ({"clusterIPs": ["None"]}, "spec.clusterIPs[0]", "a headless Service cannot have a load balancer"),
         ({"loadBalancerIP": 5}, "spec.loadBalancerIP", "must be text, but is the number 5"),
         (

@@ -6,7 +6,17 @@ import pytest
 
 from swimlb.config import Document, Options, Resolved, resolve
 from swimlb.model import Problem, Severity
-from tests.unit.swimlb.config.objects import document, documents, ours, peer, pool, resolved, service, told
+from tests.unit.swimlb.config.objects import (
+    document,
+    documents,
+    node,
+    ours,
+    peer,
+    pool,
+    resolved,
+    service,
+    told,
+)
 
 
 def pool_names(result: Resolved) -> list[str]:
@@ -190,19 +200,73 @@ def test_configuration_belongs_into_the_system_namespace() -> None:
             "IPAddressPool",
             ("error", "apiVersion", "IPAddressPool has no version metallb.io/v1alpha1"),
         ),
+        ("metallb.io/v1beta1", "AddressPool", ("error", "kind", "unknown kind AddressPool in metallb.io")),
         (
             "serving.knative.dev/v1",
             "Service",
-            ("warning", "kind", "kind Service of serving.knative.dev/v1 is not used"),
+            ("warning", "apiVersion", "Service of serving.knative.dev/v1 is not used"),
         ),
-        ("v1", "ConfigMap", ("warning", "kind", "kind ConfigMap of v1 is not used")),
+        (
+            "metalb.io/v1beta1",
+            "IPAddressPool",
+            ("warning", "apiVersion", "IPAddressPool of metalb.io/v1beta1 is not used"),
+        ),
+        ("v1", "Sevice", ("warning", "kind", "kind Sevice of v1 is not used")),
+        ("apps/v1", "DeamonSet", ("warning", "kind", "kind DeamonSet of apps/v1 is not used")),
     ],
 )
 def test_tells_of_unknown_kinds(api_version: str, kind: str, expected: tuple[str, str, str]) -> None:
-    """In our own group it is a mistake, elsewhere most likely none."""
+    """In our own group it is a mistake; elsewhere only what looks like a slip is told."""
     result = resolved({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "y"}})
 
     assert told(result.problems) == [(expected[0], f"{kind}/y/x", *expected[1:])]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "ConfigMap"),
+        ("v1", "ServiceAccount"),
+        ("v1", "Endpoints"),
+        ("apps/v1", "ReplicaSet"),
+        ("networking.k8s.io/v1", "Ingress"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ],
+)
+def test_other_kinds_are_passed_over(api_version: str, kind: str) -> None:
+    """A directory of manifests, or a cluster, holds much that is none of our business."""
+    assert (
+        resolved(
+            {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "data": {"a": "b"}}
+        ).problems
+        == ()
+    )
+
+
+def test_tells_of_the_former_configuration() -> None:
+    """Who moves from an old MetalLB gets the command that makes objects of it."""
+    result = resolved(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "config", "namespace": "metallb-system"},
+            "data": {"config": "address-pools:\n- name: default\n"},
+        }
+    )
+
+    assert [(problem.severity.value, problem.field) for problem in result.problems] == [
+        ("warning", "data.config")
+    ]
+    assert "swimlb convert metallb-configmap" in result.problems[0].hint
+
+
+def test_tells_of_unknown_sections() -> None:
+    """Of our kinds; a slip in `spec` must not leave an advertisement that announces everything."""
+    misspelt = {**ours("L2Advertisement", "lan", {}), "sepc": {"interfaces": ["eth0"]}}
+
+    assert told(resolved(misspelt).problems) == [
+        ("warning", "L2Advertisement/metallb-system/lan", "sepc", "unknown field, ignored")
+    ]
 
 
 def test_what_speakers_write_is_no_mistake() -> None:
@@ -376,13 +440,9 @@ def test_a_node_has_one_session_with_a_router(
     first: dict[str, object], second: dict[str, object], errors: int
 ) -> None:
     """The router would take the second one for a collision, and close one after the other."""
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": "node-a", "labels": {"rack": "1", "zone": "a"}},
-    }
+    nodes = [node("node-a", labels={"rack": "1", "zone": "a"}), node("node-b", labels={"rack": "2"})]
 
-    result = resolved(node, ours("BGPAdvertisement", "out", {}), peer("a", **first), peer("b", **second))
+    result = resolved(*nodes, ours("BGPAdvertisement", "out", {}), peer("a", **first), peer("b", **second))
 
     assert [problem.object for problem in result.problems] == ["BGPPeer/metallb-system/b"] * errors
     assert all("BGPPeer a has 192.0.2.254 port 179 already" in problem.message for problem in result.problems)
