@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import yaml
 
-from swimlb.config import Document, Path
+from swimlb.config import Document, Marks, Path
 from swimlb.config.document import mapping_of
 from swimlb.model import Problem, Severity
+from swimlb.sources.json_text import from_json
 from swimlb.sources.yaml_loader import Loader, NodeMarks, check_brackets, check_tree
 
 DOCUMENTS_MAX = 200_000
@@ -32,7 +33,7 @@ class Manifests:
 class _ItemMarks:
     """Lines of an item of a List."""
 
-    marks: NodeMarks
+    marks: Marks
     index: int
 
     def line_of(self, path: Path) -> int | None:
@@ -47,8 +48,9 @@ def read_text(text: str, file: str) -> Manifests:
         check_brackets(text)
     except yaml.YAMLError as error:
         return Manifests(problems=(_problem(file, error, None),))
-    # JSON may be indented with tabs, which YAML forbids; within a JSON text a tab cannot stand.
-    loader = Loader(text.replace("\t", " ") if file.endswith(".json") else text)
+    if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):
+        text = from_json(text)
+    loader = Loader(text)
     try:
         while loader.check_node():
             node = cast("yaml.Node", loader.get_node())
@@ -69,17 +71,30 @@ def read_text(text: str, file: str) -> Manifests:
 def _documents(loader: Loader, node: yaml.Node, file: str) -> Iterator[Document]:
     check_tree(node)
     content: object = loader.construct_document(node)  # pyright: ignore[reportUnknownMemberType]
-    marks = NodeMarks(node)
-    if content is None:
-        return
+    if content is not None:
+        yield from _objects(content, file, NodeMarks(node))
+
+
+def _objects(content: object, file: str, marks: Marks) -> Iterator[Document]:
+    """The object itself, or those in a list: `kind: List`, as kubectl prints it, or `ServiceList`, as the API does."""
     fields = mapping_of(content)
-    items = fields.get("items")
-    if fields.get("kind") != "List" or not isinstance(items, list):
+    kind, items = fields.get("kind"), fields.get("items")
+    is_list = (
+        isinstance(kind, str) and kind.endswith("List") and "name" not in mapping_of(fields.get("metadata"))
+    )
+    if not is_list or not isinstance(items, list):
         yield Document(content, file, marks.line_of(()), marks)
         return
+    shared = {"apiVersion": fields.get("apiVersion"), "kind": str(kind).removesuffix("List")}
     for index, item in enumerate(cast("list[object]", items)):
-        of_item = _ItemMarks(marks, index)
-        yield Document(item, file, of_item.line_of(()), of_item)
+        whole = item if kind == "List" else _completed(item, shared)
+        yield from _objects(whole, file, _ItemMarks(marks, index))
+
+
+def _completed(item: object, shared: Mapping[str, object]) -> object:
+    """The API leaves out of items what the list tells for all."""
+    fields = mapping_of(item)
+    return {**shared, **fields} if fields and "kind" not in fields else item
 
 
 def _problem(file: str, error: Exception, line: int | None) -> Problem:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from textwrap import dedent
 
 import pytest
@@ -55,6 +56,57 @@ def test_a_list_is_its_items() -> None:
     assert contents(manifests) == [{"kind": "A"}, {"kind": "B", "spec": "x"}]
     assert [document.line for document in manifests.documents] == [4, 5]
     assert manifests.documents[1].line_of(("spec",)) == 6
+
+
+def test_a_list_of_one_kind_is_its_items() -> None:
+    """As the API server gives it: items do not repeat what the list tells. Lists may be in lists."""
+    text = """\
+        apiVersion: v1
+        kind: List
+        items:
+        - apiVersion: metallb.io/v1beta1
+          kind: IPAddressPoolList
+          items:
+          - metadata: {name: a}
+          - kind: Other
+        - kind: B
+        """
+
+    assert contents(read(text)) == [
+        {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "a"}},
+        {"kind": "Other"},
+        {"kind": "B"},
+    ]
+    assert [document.line for document in read(text).documents] == [7, 8, 9]
+
+
+def test_an_object_of_a_kind_called_list_is_none() -> None:
+    """It has a name."""
+    whitelist = {"kind": "WhiteList", "metadata": {"name": "a"}, "items": ["b"]}
+
+    assert contents(read(json.dumps(whitelist))) == [whitelist]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\uD83D\uDE00\ud83d\ude01", "\U0001f600\U0001f601"),
+        (r"\\ud83d\\ude00", r"\ud83d\ude00"),
+        (r"\\\ud83d\ude00", "\\\U0001f600"),
+        (r"\ud83d", "\ufffd"),
+        (r"\ude00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83dx\n\/\"", '\ufffdx\n/"'),
+    ],
+)
+def test_json_writes_characters_in_two_halves(written: str, meant: str) -> None:
+    """Those beyond 16 bits; `json.dumps` does. YAML's parser alone takes none of it."""
+    assert contents(read(f'{{"a": "{written}"}}', "-")) == [{"a": meant}]
+
+
+def test_yaml_is_left_as_it_is() -> None:
+    """A JSON text within is the text that it is."""
+    assert contents(read(r"a: '\ud83d\ude00'")) == [{"a": r"\ud83d\ude00"}]
 
 
 def test_empty_documents_are_none() -> None:
