@@ -25,6 +25,7 @@ from announce.bgp.effects import (
 )
 from announce.bgp.errors import InvalidConfig
 from announce.bgp.events import (
+    BfdDown,
     BfdUp,
     BytesReceived,
     BytesSent,
@@ -67,6 +68,7 @@ __all__ = [
     "Started",
     "StopRequested",
     "Reconfigured",
+    "BfdDown",
     "BfdUp",
     "RouteEvent",
     "RoutesChanged",

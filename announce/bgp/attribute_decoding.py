@@ -117,6 +117,9 @@ def _with_attribute(
         case AttributeType.LARGE_COMMUNITIES:
             large = struct.iter_unpack(">III", _multiple(value, 12, "LARGE_COMMUNITIES"))
             return replace(attributes, large_communities=tuple((a, b, c) for a, b, c in large))
+        case AttributeType.ONLY_TO_CUSTOMER:
+            asn = int.from_bytes(_exactly(value, 4, "ONLY_TO_CUSTOMER"), "big")
+            return replace(attributes, only_to_customer=asn)
         case AttributeType.MP_REACH_NLRI:
             return replace(attributes, mp_reach=_mp_reach(value))
         case AttributeType.MP_UNREACH_NLRI:

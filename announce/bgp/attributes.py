@@ -1,4 +1,4 @@
-"""Path attributes and how they are written (RFC 4271 section 5, RFC 4760, RFC 6793, RFC 1997, RFC 8092)."""
+"""Path attributes and how they are written (RFC 4271 section 5, RFC 4760, RFC 6793, RFC 1997, RFC 8092, RFC 9234)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from announce.bgp.capabilities import AS_TRANS
@@ -29,6 +29,7 @@ class AttributeType(IntEnum):
     MP_UNREACH_NLRI = 15
     AS4_PATH = 17
     LARGE_COMMUNITIES = 32
+    ONLY_TO_CUSTOMER = 35
 
 
 class Flag(IntFlag):
@@ -52,6 +53,7 @@ FLAGS: dict[int, Flag] = {
     AttributeType.MP_UNREACH_NLRI: Flag.OPTIONAL,
     AttributeType.AS4_PATH: Flag.OPTIONAL | Flag.TRANSITIVE,
     AttributeType.LARGE_COMMUNITIES: Flag.OPTIONAL | Flag.TRANSITIVE,
+    AttributeType.ONLY_TO_CUSTOMER: Flag.OPTIONAL | Flag.TRANSITIVE,
 }
 
 
@@ -80,12 +82,8 @@ class MpReach:
 
     family: Family
     next_hop: bytes
-    """Opaque here, as its form depends on the family (one or two IPv6 addresses)."""
+    """Opaque here, as its form depends on the family: an IPv4 address, or one or two IPv6 addresses."""
     nlri: Prefixes
-
-    @classmethod
-    def of_ipv6(cls, family: Family, next_hop: IPv6Address, nlri: Prefixes) -> MpReach:
-        return cls(family, next_hop.packed, nlri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,8 @@ class PathAttributes:
     mp_reach: MpReach | None = None
     mp_unreach: MpUnreach | None = None
     as4_path: tuple[Segment, ...] | None = None
+    only_to_customer: int | None = None
+    """The AS that lets the route go only downwards (RFC 9234 section 5)."""
 
 
 def encode_attributes(attributes: PathAttributes, *, four_octet_as: bool) -> bytes:
@@ -146,6 +146,9 @@ def encode_attributes(attributes: PathAttributes, *, four_octet_as: bool) -> byt
     if attributes.large_communities:
         value = b"".join(struct.pack(">III", *community) for community in attributes.large_communities)
         parts.append(_attribute(AttributeType.LARGE_COMMUNITIES, value))
+    if attributes.only_to_customer is not None:
+        value = attributes.only_to_customer.to_bytes(4, "big")
+        parts.append(_attribute(AttributeType.ONLY_TO_CUSTOMER, value))
     return b"".join(parts)
 
 

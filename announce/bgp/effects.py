@@ -57,8 +57,20 @@ class SessionEstablished:
     """Named by both sides."""
     is_four_octet_as: bool
     remote_capabilities: tuple[Capability, ...] = ()
+    is_inbound: bool = False
+    """The peer opened the connection."""
+    next_hops: tuple[IpAddress, ...] = ()
+    """The addresses of the interface of `local_address`."""
     has_graceful_restart: bool = False
     """The peer keeps our routes when the connection just ends (RFC 4724)."""
+    keeps_on_notification: bool = False
+    """And also at a NOTIFICATION, unless it is a hard reset (RFC 8538)."""
+    has_extended_next_hop: bool = False
+    """IPv4 prefixes may have an IPv6 next hop (RFC 8950)."""
+    has_extended_messages: bool = False
+    """The peer takes messages of up to 65535 octets (RFC 8654)."""
+    has_enhanced_refresh: bool = False
+    """The answer to ROUTE-REFRESH stands in brackets (RFC 7313)."""
 
 
 class EndKind(StrEnum):
@@ -70,9 +82,10 @@ class EndKind(StrEnum):
     OPEN_TIMEOUT = "open_timeout"
     HOLD_TIMER_EXPIRED = "hold_timer_expired"
     SEND_HOLD_TIMER_EXPIRED = "send_hold_timer_expired"
+    BFD_DOWN = "bfd_down"
     PREFIX_LIMIT_REACHED = "prefix_limit_reached"
     REPLACED = "replaced"
-    """The peer, which has restarted, has opened a connection in place of this one (RFC 4724 section 5)."""
+    """Another connection stays: of two at once (RFC 4271 section 6.8), or of a peer that restarted (RFC 4724)."""
     STOPPED = "stopped"
 
 
@@ -92,7 +105,7 @@ class EndReason:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """A session, or an attempt at one, is over. Its routes are gone at the peer."""
+    """A session, or an attempt at one, is over. Its routes are gone at the peer, or stale there for a while."""
 
     reason: EndReason
     was_established: bool

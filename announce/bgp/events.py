@@ -58,6 +58,15 @@ class RoutesComplete:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdDown:
+    """BFD has found the path to the peer dead (RFC 5882), or its forwarding."""
+
+    reason: str
+    is_fate_shared: bool = False
+    """The peer's BFD dies with its BGP (control plane independent bit clear), so it may be just restarting."""
+
+
+@dataclass(frozen=True, slots=True)
 class BfdUp:
     """BFD has found a path to the peer, so there is no sense in waiting to connect."""
 
@@ -120,4 +129,4 @@ ConnectionEvent: TypeAlias = (
     | BytesSent
 )
 RouteEvent: TypeAlias = RoutesChanged | RoutesUpdated | RoutesComplete
-Event: TypeAlias = Started | StopRequested | Reconfigured | BfdUp | RouteEvent | ConnectionEvent
+Event: TypeAlias = Started | StopRequested | Reconfigured | BfdDown | BfdUp | RouteEvent | ConnectionEvent

@@ -15,6 +15,8 @@ _OCTETS_MIN = {
     MessageType.ROUTE_REFRESH: 23,
 }
 
+_OCTETS_MAX = {MessageType.OPEN: MESSAGE_OCTETS_MAX, MessageType.KEEPALIVE: HEADER_OCTETS}
+
 
 class Framer:
     """Takes chunks as they come and yields whole messages as (type, body).
@@ -23,17 +25,19 @@ class Framer:
     caller answers with the NOTIFICATION and closes.
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "_octets_max")
 
-    def __init__(self) -> None:
+    def __init__(self, octets_max: int = MESSAGE_OCTETS_MAX) -> None:
+        """Longer messages are refused; an OPEN never has more than MESSAGE_OCTETS_MAX (RFC 8654 section 3)."""
         self._buffer = b""
+        self._octets_max = octets_max
 
     def feed(self, chunk: bytes) -> Iterator[tuple[MessageType, bytes]]:
         """Exhaust the iterator before the next chunk, or drop the Framer."""
         data = self._buffer + chunk
         position = 0
         while len(data) - position >= HEADER_OCTETS:
-            length, kind = _checked_header(data[position : position + HEADER_OCTETS])
+            length, kind = _checked_header(data[position : position + HEADER_OCTETS], self._octets_max)
             if len(data) - position < length:
                 break
             body = data[position + HEADER_OCTETS : position + length]
@@ -42,12 +46,12 @@ class Framer:
         self._buffer = data[position:]
 
 
-def _checked_header(header: bytes) -> tuple[int, MessageType]:
+def _checked_header(header: bytes, octets_max: int) -> tuple[int, MessageType]:
     length_field, type_octet = header[16:18], header[18]
     length = int.from_bytes(length_field, "big")
     if header[:16] != MARKER:
         raise NotificationError(MessageHeaderError.CONNECTION_NOT_SYNCHRONIZED, "the marker is not all ones")
-    if not HEADER_OCTETS <= length <= MESSAGE_OCTETS_MAX:
+    if not HEADER_OCTETS <= length <= octets_max:
         raise NotificationError(
             MessageHeaderError.BAD_MESSAGE_LENGTH, f"a message of {length} octets", length_field
         )
@@ -57,7 +61,7 @@ def _checked_header(header: bytes) -> tuple[int, MessageType]:
         raise NotificationError(
             MessageHeaderError.BAD_MESSAGE_TYPE, f"a message of type {type_octet}", bytes((type_octet,))
         ) from None
-    if length < _OCTETS_MIN[kind] or (kind is MessageType.KEEPALIVE and length > HEADER_OCTETS):
+    if not _OCTETS_MIN[kind] <= length <= _OCTETS_MAX.get(kind, octets_max):
         raise NotificationError(
             MessageHeaderError.BAD_MESSAGE_LENGTH, f"{kind.name} of {length} octets", length_field
         )

@@ -1,24 +1,27 @@
 """The BGP finite state machine of one peer (RFC 4271 section 8), without the routes.
 
-- *Idle*: not started, stopped, or waiting after a session that ended (IdleHoldTimer, section 8.1.1). Starting,
-  or the end of the wait, opens a TCP connection: *Connect*.
-- *Connect*: once the connection is there, OPEN is sent: *OpenSent*. If it fails or takes too long: *Active*.
-- *Active*: waiting for the ConnectRetryTimer, then *Connect*. (Here an inbound connection will be taken.)
-- *OpenSent*: an acceptable OPEN of the peer is answered by KEEPALIVE: *OpenConfirm*. If the connection ends:
-  *Active*.
-- *OpenConfirm*: the peer's KEEPALIVE: *Established*.
-- *Established*: every message restarts the HoldTimer; routes flow.
+- *Idle*: not started, stopped, or waiting after a session that ended (IdleHoldTimer, section 8.1.1); connections
+  of the peer are refused. Starting, or the end of the wait, opens a TCP connection: *Connect*.
+- *Connect*: waiting for our connection. If it fails or takes too long: *Active*.
+- *Active*: waiting for the ConnectRetryTimer, then *Connect*; or, where we never call, for the peer alone.
+- *OpenSent*, *OpenConfirm*, *Established*: states of a `Connection`, of which there may be two for a while, one
+  opened by each side. The state of the peer is that of the one which has come further.
 
-From the last three every other fault leads to *Idle*: one of the peer by way of a NOTIFICATION to it, one of
-the connection without. The waits grow with each failure in a row and begin anew only after a session that was
-Established for a while.
+In Connect and Active a connection of the peer is taken beside our own attempt. When both have got so far, the
+first OPEN decides which of them stays (section 6.8). A peer that agreed on graceful restart may also begin anew
+while we still believe in its old connection (RFC 4724 section 5).
+
+When the last connection has ended, the waits grow with each failure in a row, and begin anew only after a
+session that was Established for a while.
 """
 
 from __future__ import annotations
 
 import random
 
-from announce.bgp.config import IpAddress, PeerConfig
+from announce.bgp.collision import local_one_stays
+from announce.bgp.config import PeerConfig
+from announce.bgp.connection import Connection
 from announce.bgp.effects import (
     CloseConnection,
     Connect,
@@ -28,78 +31,52 @@ from announce.bgp.effects import (
     SessionEnded,
     SessionEstablished,
 )
-from announce.bgp.errors import (
-    ErrorCode,
-    FsmError,
-    HoldTimerError,
-    NotificationError,
-    OpenError,
-    SendHoldTimerError,
-    Subcode,
-)
+from announce.bgp.errors import CeaseError
 from announce.bgp.events import (
+    BfdDown,
+    BfdUp,
     BytesReceived,
     BytesSent,
+    ConnectionAccepted,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionEvent,
     ConnectionFailed,
     Started,
 )
-from announce.bgp.framing import Framer
-from announce.bgp.messages import (
-    Keepalive,
-    Message,
-    Notification,
-    Open,
-    RouteRefresh,
-    Update,
-    decode_message,
-    encode,
-)
-from announce.bgp.negotiation import check_open, negotiated, own_open, router_id
-from announce.bgp.pacing import Backoff, jittered
-from announce.bgp.states import (
-    FsmEffect,
-    FsmEvent,
-    ManualStop,
-    RouteRefreshRequested,
-    State,
-    Timer,
-    UpdateReceived,
-)
+from announce.bgp.messages import Notification, encode
+from announce.bgp.negotiation import History, LocalEnd, own_open
+from announce.bgp.pacing import Backoff
+from announce.bgp.reluctance import withheld_after
+from announce.bgp.states import FsmEffect, FsmEvent, ManualStop, SessionRefused, State, Tally, Timer
 
-_WITH_SESSION = (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED)
-_UNEXPECTED = {
-    State.OPEN_SENT: FsmError.UNEXPECTED_MESSAGE_IN_OPENSENT,
-    State.OPEN_CONFIRM: FsmError.UNEXPECTED_MESSAGE_IN_OPENCONFIRM,
-    State.ESTABLISHED: FsmError.UNEXPECTED_MESSAGE_IN_ESTABLISHED,
-}
+_ORDER = tuple(State)
 
 
 class Fsm:
-    """One peer's state, timers and connection."""
+    """One peer's state: the attempt to connect, the waits, and up to two connections."""
 
     def __init__(self, config: PeerConfig, rng: random.Random) -> None:
         self._config = config
         self._rng = rng
-        self._state = State.IDLE
+        self._base = State.IDLE
+        """Idle, Connect or Active: the state as far as no connection has come further."""
         self._since = 0.0
         self._timers: dict[Timer, float] = {}
         self._effects: list[FsmEffect] = []
-        self._connection = 0
-        self._framer = Framer()
-        self._local_address: IpAddress | None = None
-        self._session: SessionEstablished | None = None
-        """What OPEN settled; in force from OpenConfirm on."""
-        self._octets_unsent = 0
+        self._dialed = 0
+        """The number of our latest attempt, which goes on in Connect."""
+        self._connections: dict[int, Connection] = {}
         self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
-        self.messages_received = 0
-        self.messages_sent = 0
+        self._established_number: int | None = None
+        self._has_been_established = False
+        self._withheld: frozenset[int] = frozenset()
+        self.tally = Tally()
 
     @property
     def state(self) -> State:
-        return self._state
+        states = [self._base, *(connection.state for connection in self._connections.values())]
+        return max(states, key=_ORDER.index)
 
     @property
     def since(self) -> float:
@@ -109,54 +86,84 @@ class Fsm:
     @property
     def session(self) -> SessionEstablished | None:
         """None unless Established."""
-        return self._session if self._state is State.ESTABLISHED else None
+        established = self._established
+        return established.session if established else None
 
     @property
     def room(self) -> int:
         """Octets of UPDATEs that may be sent now."""
-        return max(0, self._config.send_octets_max - self._octets_unsent) if self.session else 0
+        return self._established.room if self._established else 0
+
+    @property
+    def _established(self) -> Connection | None:
+        for connection in self._connections.values():
+            if connection.state is State.ESTABLISHED:
+                return connection
+        return None
+
+    def reconfigure(self, config: PeerConfig) -> None:
+        """For all that follows; an OPEN that was sent stands."""
+        self._config = config
+        self._backoff.reconfigure(config.connect_retry, config.stable_after)
 
     def next_deadline(self) -> float | None:
-        return min(self._timers.values(), default=None)
+        deadlines = [*self._timers.values()]
+        deadlines += [
+            deadline
+            for connection in self._connections.values()
+            if (deadline := connection.next_deadline()) is not None
+        ]
+        return min(deadlines, default=None)
 
     def step(self, event: FsmEvent, now: float) -> list[FsmEffect]:
+        before = self.state
         match event:
             case Started():
-                if self._state is State.IDLE:
-                    self._connect(now)
-            case ManualStop(communication):
-                self._manual_stop(communication, now)
-            case _ if event.connection == self._connection:
-                self._connection_event(event, now)
+                if self.state is State.IDLE:
+                    self._call(now)
+            case ManualStop():
+                self._manual_stop(event, now)
+            case SessionRefused(reason, wait):
+                self._refuse_session(reason, wait, now)
+            case BfdDown():
+                self._path_down(event, now)
+            case BfdUp():
+                if Timer.CONNECT_RETRY in self._timers:
+                    self._call(now)
             case _:
-                pass  # Of a connection that was given up.
-        return self._taken()
+                self._connection_event(event, now)
+        return self._taken(before, now)
 
     def advance(self, now: float) -> list[FsmEffect]:
-        for timer in Timer:
+        before = self.state
+        for connection in [*self._connections.values()]:
+            connection.advance(now)
+            self._settle(connection, now)
+        for timer in (Timer.CONNECT_RETRY, Timer.CONNECT):
             if self._timers.get(timer, now + 1) <= now:
                 del self._timers[timer]
                 self._expire(timer, now)
-        return self._taken()
+        return self._taken(before, now)
 
     def send(self, message: bytes, now: float) -> Send:
-        """Account for an octet string that is one whole message, and hand it out."""
-        self.messages_sent += 1
-        self._octets_unsent += len(message)
-        self._timers.setdefault(Timer.SEND_HOLD, now + self._config.send_hold_time)
-        if Timer.KEEPALIVE in self._timers:
-            self._start_keepalive_timer(now)
-        return Send(self._connection, message)
+        """A whole message, in Established."""
+        established = self._established
+        assert established is not None
+        return established.send(message, now)
 
-    # The transitions.
+    # Getting a connection.
 
-    def _connect(self, now: float) -> None:
-        """Idle or Active -> Connect."""
-        self._connection += 1
+    def _call(self, now: float) -> None:
+        """Idle or Active -> Connect; or Active, where it is for the peer to call."""
+        self._timers = {}
+        if not self._config.is_active:
+            self._base = State.ACTIVE
+            return
+        self._dialed += 1
         config = self._config
         self._effects.append(
             Connect(
-                connection=self._connection,
+                connection=self._dialed,
                 address=config.peer_address,
                 port=config.peer_port,
                 source=config.source_address,
@@ -164,196 +171,233 @@ class Fsm:
             )
         )
         self._timers = {Timer.CONNECT: now + config.connect_timeout}
-        self._become(State.CONNECT, now)
+        self._base = State.CONNECT
 
     def _connection_event(self, event: ConnectionEvent, now: float) -> None:
-        match self._state, event:
-            case State.CONNECT, ConnectionEstablished(_, local_address):
-                self._send_open(local_address, now)
-            case State.CONNECT, ConnectionFailed(_, reason) | ConnectionClosed(_, reason):
+        number = event.connection
+        connection = self._connections.get(number)
+        is_dialing = self._base is State.CONNECT and number == self._dialed and connection is None
+        match event:
+            case ConnectionAccepted(_, local_address, next_hops):
+                if connection is None:
+                    self._accept(number, LocalEnd(local_address, next_hops, is_inbound=True), now)
+            case ConnectionEstablished(_, local_address, next_hops) if is_dialing:
+                del self._timers[Timer.CONNECT]
+                self._base = State.ACTIVE
+                self._begin(number, LocalEnd(local_address, next_hops), now)
+            case ConnectionFailed(_, reason) | ConnectionClosed(_, reason) if is_dialing:
                 self._fail_to_connect(reason, now)
-            case State.OPEN_SENT | State.OPEN_CONFIRM | State.ESTABLISHED, BytesReceived(_, data):
-                self._receive(data, now)
-            case State.OPEN_SENT | State.OPEN_CONFIRM | State.ESTABLISHED, BytesSent(_, octets):
-                self._account_sent(octets, now)
-            case State.OPEN_SENT, ConnectionClosed(_, reason):
-                self._finish(State.ACTIVE, _closed(reason), now)
-            case State.OPEN_CONFIRM | State.ESTABLISHED, ConnectionClosed(_, reason):
-                self._finish(State.IDLE, _closed(reason), now)
+            case BytesReceived(_, data) if connection is not None:
+                connection.receive(data, now)
+                self._settle(connection, now)
+            case BytesSent(_, octets) if connection is not None:
+                connection.account_sent(octets, now)
+            case ConnectionClosed(_, reason) if connection is not None:
+                text = f"the peer closed the connection: {reason}"
+                connection.lost(EndReason(EndKind.CONNECTION_CLOSED, text))
+                self._settle(connection, now)
             case _:
-                pass  # Left over from before the state changed; the property test walks all pairs.
+                pass  # Of a connection that was given up, or from before the state changed.
+
+    def _begin(self, number: int, end: LocalEnd, now: float) -> None:
+        own = own_open(self._config, end, self._history())
+        connection = Connection(
+            number, end, own, self._config, self._rng, self.tally, self._effects.append, self._stays
+        )
+        self._connections[number] = connection
+        connection.begin(now)
+
+    def _history(self) -> History:
+        has_restarted = self._config.is_restarting and not self._has_been_established
+        return History(has_restarted, has_restarted or self._has_been_established, self._withheld)
 
     def _fail_to_connect(self, reason: str, now: float) -> None:
         """Connect -> Active."""
-        text = f"no connection to {self._config.peer_address} port {self._config.peer_port}: {reason}"
-        self._finish(State.ACTIVE, EndReason(EndKind.CONNECT_FAILED, text), now)
-
-    def _send_open(self, local_address: IpAddress, now: float) -> None:
-        """Connect -> OpenSent."""
-        self._framer = Framer()
-        self._octets_unsent = 0
-        self._local_address = local_address
-        self._timers = {Timer.OPEN: now + self._config.open_timeout}
-        self._become(State.OPEN_SENT, now)
-        self._effects.append(self.send(encode(own_open(self._config, local_address)), now))
-
-    def _receive(self, data: bytes, now: float) -> None:
-        """Every message of a chunk, until one of them ends the session."""
-        connection = self._connection
-        try:
-            for kind, body in self._framer.feed(data):
-                self.messages_received += 1
-                is_four_octet_as = self._session is not None and self._session.is_four_octet_as
-                self._hear(decode_message(kind, body, four_octet_as=is_four_octet_as), now)
-                if self._state not in _WITH_SESSION or connection != self._connection:
-                    return
-        except NotificationError as error:
-            text = f"the peer broke the protocol: {error.reason}"
-            self._refuse(EndReason(EndKind.PROTOCOL_ERROR, text, Notification.answering(error)), now)
-
-    def _hear(self, message: Message, now: float) -> None:
-        if Timer.HOLD in self._timers:
-            self._start_hold_timer(now)
-        match self._state, message:
-            case _, Notification():
-                reason = EndReason(
-                    EndKind.NOTIFICATION_RECEIVED, _received_text(message, self._config), message
-                )
-                self._end(reason, now)
-            case State.OPEN_SENT, Open():
-                self._accept_open(message, now)
-            case State.OPEN_CONFIRM, Keepalive():
-                self._establish(now)
-            case State.ESTABLISHED, Update():
-                self._effects.append(UpdateReceived(message))
-            case State.ESTABLISHED, RouteRefresh(family, 0):
-                self._effects.append(RouteRefreshRequested(family))
-            case State.ESTABLISHED, Keepalive() | RouteRefresh():
-                pass
-            case _:
-                words = f"{type(message).__name__} in state {self._state}"
-                raise NotificationError(_UNEXPECTED[self._state], words)
-
-    def _accept_open(self, message: Open, now: float) -> None:
-        """OpenSent -> OpenConfirm."""
-        assert self._local_address is not None
-        check_open(message, self._config, router_id(self._config, self._local_address))
-        self._session = negotiated(self._config, message, self._local_address)
-        self._become(State.OPEN_CONFIRM, now)
-        self._effects.append(self.send(encode(Keepalive()), now))
-        if self._session.hold_time:
-            self._start_hold_timer(now)
-            self._start_keepalive_timer(now)
-
-    def _establish(self, now: float) -> None:
-        """OpenConfirm -> Established."""
-        assert self._session is not None
-        del self._timers[Timer.OPEN]
-        self._become(State.ESTABLISHED, now)
-        self._effects.append(self._session)
-
-    def _manual_stop(self, communication: str, now: float) -> None:
-        """Any state -> Idle, and no way back but by Started."""
-        notification = Notification.shutdown(communication)
-        reason = EndReason(EndKind.STOPPED, "stopped by us", notification)
-        if self._state in _WITH_SESSION:
-            self._effects.append(self.send(encode(notification), now))
-        if self._state in (*_WITH_SESSION, State.CONNECT):
-            self._effects.append(CloseConnection(self._connection))
-        if self._state in _WITH_SESSION:
-            was_established = self._state is State.ESTABLISHED
-            self._effects.append(SessionEnded(reason, was_established, retry_in=None))
-        self._forget_session()
-        self._timers = {}
-        self._become(State.IDLE, now)
+        self._timers.pop(Timer.CONNECT, None)
+        self._base = State.ACTIVE
+        if not self._connections:
+            text = f"no connection to {self._config.peer_address} port {self._config.peer_port}: {reason}"
+            self._finish(State.ACTIVE, EndReason(EndKind.CONNECT_FAILED, text), now)
 
     def _expire(self, timer: Timer, now: float) -> None:
         match timer:
             case Timer.CONNECT_RETRY:
-                self._connect(now)
-            case Timer.CONNECT:
-                self._effects.append(CloseConnection(self._connection))
+                self._call(now)
+            case _:
+                self._effects.append(CloseConnection(self._dialed))
                 hint = "; is the password the same on both sides?" if self._config.password else ""
                 self._fail_to_connect(f"no answer within {self._config.connect_timeout:g} s{hint}", now)
-            case Timer.OPEN:
-                text = f"the peer did not complete the session within {self._config.open_timeout:g} s"
-                self._refuse_timer(EndKind.OPEN_TIMEOUT, HoldTimerError.UNSPECIFIC, text, now)
-            case Timer.HOLD:
-                hold_time = self._session.hold_time if self._session else 0
-                text = f"nothing heard from the peer for the hold time of {hold_time} s"
-                self._refuse_timer(EndKind.HOLD_TIMER_EXPIRED, HoldTimerError.UNSPECIFIC, text, now)
-            case Timer.SEND_HOLD:
-                text = f"the peer took nothing of what we sent for {self._config.send_hold_time:g} s"
-                self._refuse_timer(EndKind.SEND_HOLD_TIMER_EXPIRED, SendHoldTimerError.UNSPECIFIC, text, now)
-            case Timer.KEEPALIVE:
-                self._start_keepalive_timer(now)
-                # To a peer that has stopped to read, a KEEPALIVE says no more than what is queued before it.
-                if self._octets_unsent < self._config.send_octets_max:
-                    self._effects.append(self.send(encode(Keepalive()), now))
 
-    def _refuse_timer(self, kind: EndKind, subcode: Subcode, text: str, now: float) -> None:
-        notification = Notification.answering(NotificationError(subcode))
-        self._refuse(EndReason(kind, text, notification), now)
+    # The peer's own connections.
 
-    def _refuse(self, reason: EndReason, now: float) -> None:
-        """OpenSent, OpenConfirm or Established -> Idle, telling the peer why."""
-        assert reason.notification is not None
-        self._effects.append(self.send(encode(reason.notification), now))
-        self._end(reason, now)
+    def _accept(self, number: int, end: LocalEnd, now: float) -> None:
+        assert number < 0, "the numbers above are those of our own"
+        if not self._may_accept(now):
+            self._effects.append(Send(number, encode(Notification.cease(CeaseError.CONNECTION_REJECTED))))
+            self._effects.append(CloseConnection(number))
+            return
+        if Timer.CONNECT_RETRY in self._timers:
+            self._timers = {}
+        self._begin(number, end, now)
 
-    def _end(self, reason: EndReason, now: float) -> None:
-        """OpenSent, OpenConfirm or Established -> Idle, closing the connection."""
-        self._effects.append(CloseConnection(self._connection))
-        self._finish(State.IDLE, reason, now)
+    def _may_accept(self, now: float) -> bool:
+        """Not in Idle, and one at a time, of which a later one replaces one that has not sent OPEN."""
+        if not self._config.is_listening or self._base is State.IDLE:
+            return False
+        inbound = [connection for connection in self._connections.values() if connection.end.is_inbound]
+        for connection in inbound:
+            if connection.session is None:
+                text = "the peer opened another connection"
+                connection.close(EndReason(EndKind.REPLACED, text))
+                del self._connections[connection.number]
+        established = self._established
+        if established is None:
+            return not any(connection.session for connection in inbound)
+        if _restarts_gracefully(established):
+            return True
+        # Perhaps the peer has begun anew and we have not noticed; then this shows it.
+        established.probe(now)
+        return False
 
-    def _finish(self, state: State, reason: EndReason, now: float) -> None:
-        """Wait for the next attempt."""
-        was_established = self._state is State.ESTABLISHED
-        wait = self._backoff.wait_after(now - self._since if was_established else 0.0)
+    def _stays(self, connection: Connection, now: float) -> bool:
+        """RFC 4271 section 6.8, when the connection has got an acceptable OPEN."""
+        assert connection.session is not None
+        others = [it for it in self._connections.values() if it is not connection and it.session is not None]
+        for other in others:
+            if other.state is State.ESTABLISHED and _restarts_gracefully(other):
+                # "the previous TCP session MUST be closed, and the new one retained", without a NOTIFICATION.
+                other.close(EndReason(EndKind.REPLACED, "the peer has begun anew, on another connection"))
+            elif other.state is State.ESTABLISHED or _is_preferred(other, self._config, connection.session):
+                _collide(connection, now)
+                return False
+            else:
+                _collide(other, now)
+            self._remove_ended(now)
+        return True
+
+    # The end of connections.
+
+    def _settle(self, connection: Connection, now: float) -> None:
+        """Look at what an event has made of a connection."""
+        self._remove_ended(now)
+        is_new = connection.number != self._established_number
+        if is_new and connection.state is State.ESTABLISHED and connection.ended is None:
+            self._note_established(connection, now)
+
+    def _note_established(self, connection: Connection, now: float) -> None:
+        """The others have no purpose any more."""
+        self._established_number = connection.number
+        self._has_been_established = True
+        if self._base is State.CONNECT:
+            self._effects.append(CloseConnection(self._dialed))
+        self._base = State.ACTIVE
+        self._timers = {}
+        for other in [*self._connections.values()]:
+            if other is not connection:
+                _collide(other, now)
+        self._remove_ended(now)
+
+    def _remove_ended(self, now: float) -> None:
+        for ended in [it for it in self._connections.values() if it.ended is not None]:
+            del self._connections[ended.number]
+            self._forget(ended, now)
+
+    def _forget(self, ended: Connection, now: float) -> None:
+        assert ended.ended is not None
+        reason = ended.ended
+        was_established = ended.state is State.ESTABLISHED
+        self._withheld = (
+            frozenset() if was_established else self._withheld | withheld_after(ended.own, reason)
+        )
+        if self._connections or self._base is State.CONNECT:
+            # Another one goes on, so that there is nothing to wait for.
+            if was_established:
+                self._effects.append(SessionEnded(reason, was_established=True, retry_in=0.0))
+            return
+        is_closed = reason.kind is EndKind.CONNECTION_CLOSED
+        state = State.ACTIVE if is_closed and ended.session is None else State.IDLE
+        lasted = now - ended.established_at if was_established else 0.0
+        self._finish(state, reason, now, lasted, was_established=was_established)
+
+    def _finish(
+        self,
+        state: State,
+        reason: EndReason,
+        now: float,
+        lasted: float = 0.0,
+        *,
+        was_established: bool = False,
+    ) -> None:
+        """Nothing is left: wait for the next attempt."""
+        wait = self._backoff.wait_after(lasted)
         self._effects.append(SessionEnded(reason, was_established, retry_in=wait))
-        self._forget_session()
         self._timers = {Timer.CONNECT_RETRY: now + wait}
-        self._become(state, now)
+        self._base = state
 
-    # What the transitions need.
+    def _manual_stop(self, stop: ManualStop, now: float) -> None:
+        """Any state -> Idle, and no way back but by Started."""
+        last = max(self._connections.values(), key=lambda it: _ORDER.index(it.state), default=None)
+        for connection in self._connections.values():
+            _say_goodbye(connection, stop, now)
+        if self._base is State.CONNECT:
+            self._effects.append(CloseConnection(self._dialed))
+        if last is not None and last.ended is not None:
+            was_established = last.state is State.ESTABLISHED
+            self._effects.append(SessionEnded(last.ended, was_established, retry_in=None))
+        self._go_idle()
 
-    def _become(self, state: State, now: float) -> None:
-        self._state = state
-        self._since = now
+    def _refuse_session(self, reason: EndReason, wait: float, now: float) -> None:
+        if self._established is None:
+            return
+        for connection in self._connections.values():
+            connection.refuse(reason, now)
+        self._effects.append(SessionEnded(reason, was_established=True, retry_in=wait))
+        self._go_idle()
+        self._timers = {Timer.CONNECT_RETRY: now + wait}
 
-    def _forget_session(self) -> None:
-        self._framer = Framer()
-        self._session = None
-        self._local_address = None
-        self._octets_unsent = 0
+    def _go_idle(self) -> None:
+        self._connections = {}
+        self._timers = {}
+        self._base = State.IDLE
 
-    def _account_sent(self, octets: int, now: float) -> None:
-        self._octets_unsent = max(0, self._octets_unsent - octets)
-        self._timers.pop(Timer.SEND_HOLD, None)
-        if self._octets_unsent:
-            self._timers[Timer.SEND_HOLD] = now + self._config.send_hold_time
+    def _path_down(self, event: BfdDown, now: float) -> None:
+        """RFC 5882 section 4.3: a peer whose BFD dies with its BGP may just be restarting, with our routes kept."""
+        notification = Notification.cease(CeaseError.BFD_DOWN)
+        text = f"BFD found the path to the peer dead: {event.reason}"
+        for connection in [*self._connections.values()]:
+            if event.is_fate_shared and _restarts_gracefully(connection):
+                connection.close(EndReason(EndKind.BFD_DOWN, text))
+            else:
+                connection.refuse(EndReason(EndKind.BFD_DOWN, text, notification), now)
+        self._remove_ended(now)
 
-    def _start_hold_timer(self, now: float) -> None:
-        assert self._session is not None
-        self._timers[Timer.HOLD] = now + self._session.hold_time
-
-    def _start_keepalive_timer(self, now: float) -> None:
-        assert self._session is not None
-        third = self._session.hold_time / 3
-        interval = min(self._config.keepalive_time or third, third)
-        self._timers[Timer.KEEPALIVE] = now + jittered(interval, self._rng)
-
-    def _taken(self) -> list[FsmEffect]:
-        effects, self._effects = self._effects, []
+    def _taken(self, before: State, now: float) -> list[FsmEffect]:
+        if self.state is not before:
+            self._since = now
+        effects = self._effects[:]
+        self._effects.clear()
         return effects
 
 
-def _closed(reason: str) -> EndReason:
-    return EndReason(EndKind.CONNECTION_CLOSED, f"the peer closed the connection: {reason}")
+def _is_preferred(existing: Connection, config: PeerConfig, session: SessionEstablished) -> bool:
+    return existing.end.is_inbound is not local_one_stays(config.local_asn, session)
 
 
-def _received_text(notification: Notification, config: PeerConfig) -> str:
-    text = f"the peer ended the session: {notification}"
-    if (notification.code, notification.subcode) == (ErrorCode.OPEN_MESSAGE, OpenError.BAD_PEER_AS):
-        text += f"; it expects another AS of us than {config.local_asn}"
-    return text
+def _collide(loser: Connection, now: float) -> None:
+    notification = Notification.cease(CeaseError.CONNECTION_COLLISION_RESOLUTION)
+    loser.refuse(EndReason(EndKind.REPLACED, "another connection to the peer stays", notification), now)
+
+
+def _say_goodbye(connection: Connection, stop: ManualStop, now: float) -> None:
+    session = connection.session
+    if stop.is_restart and session is not None and session.has_graceful_restart:
+        connection.close(EndReason(EndKind.STOPPED, "closed by us for a restart"))
+        return
+    notification = Notification.shutdown(stop.communication)
+    if session is not None and session.keeps_on_notification:
+        notification = notification.as_hard_reset()
+    connection.refuse(EndReason(EndKind.STOPPED, "stopped by us", notification), now)
+
+
+def _restarts_gracefully(connection: Connection) -> bool:
+    return connection.session is not None and connection.session.has_graceful_restart

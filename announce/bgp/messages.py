@@ -17,7 +17,9 @@ from announce.bgp.attributes import PathAttributes, encode_attributes
 from announce.bgp.capabilities import (
     AS_TRANS,
     Capability,
+    ExtendedMessage,
     FourOctetAs,
+    GracefulRestart,
     Multiprotocol,
     decode_capabilities,
     encode_capability,
@@ -37,6 +39,8 @@ from announce.bgp.nlri import IPV4_UNICAST, Afi, Family, Prefixes
 MARKER = b"\xff" * 16
 HEADER_OCTETS = 19
 MESSAGE_OCTETS_MAX = 4096
+EXTENDED_OCTETS_MAX = 65535
+"""Where both sides have the capability ExtendedMessage (RFC 8654)."""
 VERSION = 4
 
 
@@ -61,6 +65,16 @@ class Open:
     @property
     def is_four_octet_as(self) -> bool:
         return any(isinstance(capability, FourOctetAs) for capability in self.capabilities)
+
+    @property
+    def has_extended_messages(self) -> bool:
+        return any(isinstance(capability, ExtendedMessage) for capability in self.capabilities)
+
+    @property
+    def graceful_restart(self) -> GracefulRestart | None:
+        """RFC 4724 section 3: of several, the last one counts."""
+        several = [it for it in self.capabilities if isinstance(it, GracefulRestart)]
+        return several[-1] if several else None
 
     @property
     def families(self) -> frozenset[Family]:
@@ -111,6 +125,28 @@ class Notification:
         data = bytes((len(text),)) + text if text else b""
         return cls(ErrorCode.CEASE, CeaseError.ADMINISTRATIVE_SHUTDOWN, data)
 
+    @classmethod
+    def cease(cls, subcode: CeaseError) -> Notification:
+        return cls(ErrorCode.CEASE, subcode)
+
+    @classmethod
+    def prefix_limit(cls, family: Family, prefixes_max: int) -> Notification:
+        """RFC 4486 section 4."""
+        data = struct.pack(">HBI", *family, prefixes_max)
+        return cls(ErrorCode.CEASE, CeaseError.MAXIMUM_NUMBER_OF_PREFIXES_REACHED, data)
+
+    def as_hard_reset(self) -> Notification:
+        """The same, but the peer shall keep no routes (RFC 8538 section 3.1)."""
+        data = bytes((self.code, self.subcode)) + self.data
+        return Notification(ErrorCode.CEASE, CeaseError.HARD_RESET, data)
+
+    @property
+    def cause(self) -> Notification:
+        """What a hard reset encloses; else the message itself."""
+        if (self.code, self.subcode) != (ErrorCode.CEASE, CeaseError.HARD_RESET) or len(self.data) < 2:
+            return self
+        return Notification(self.data[0], self.data[1], self.data[2:])
+
     @property
     def communication(self) -> str:
         """The text that came with a shutdown or reset (RFC 9003); empty if there is none, or a broken one."""
@@ -125,7 +161,10 @@ class Notification:
 
     def __str__(self) -> str:
         words = describe(self.code, self.subcode)
-        return f"{words} ({self.communication})" if self.communication else words
+        if (cause := self.cause) is not self:
+            # One level is all that RFC 8538 has: the peer may nest them as deep as the message is long.
+            words += f": {describe(cause.code, cause.subcode)}"
+        return f"{words} ({cause.communication})" if cause.communication else words
 
 
 _CEASE_WITH_TEXT = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.ADMINISTRATIVE_RESET)
@@ -134,6 +173,10 @@ _CEASE_WITH_TEXT = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.ADMINISTRATIV
 @dataclass(frozen=True, slots=True)
 class Keepalive:
     """RFC 4271 section 4.4."""
+
+
+BEGIN_OF_REFRESH = 1
+END_OF_REFRESH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +194,12 @@ Message: TypeAlias = Open | Update | Notification | Keepalive | RouteRefresh
 def frame(kind: MessageType, body: bytes = b"") -> bytes:
     """Put the header before a body."""
     length = HEADER_OCTETS + len(body)
-    assert length <= MESSAGE_OCTETS_MAX, f"{kind.name} of {length} octets"
+    assert length <= EXTENDED_OCTETS_MAX, f"{kind.name} of {length} octets"
     return MARKER + struct.pack(">HB", length, kind) + body
 
 
 def encode(message: Message, *, four_octet_as: bool = True) -> bytes:
-    """The whole message with header. The caller keeps it within MESSAGE_OCTETS_MAX."""
+    """The whole message with header. The caller keeps it within what the peer takes."""
     match message:
         case Open():
             return frame(MessageType.OPEN, _encode_open(message))
@@ -264,6 +307,12 @@ def _missing(attributes: PathAttributes, *, has_nlri: bool) -> str | None:
 
 
 def decode_route_refresh(body: bytes) -> RouteRefresh:
-    with Cursor(body, RouteRefreshError.INVALID_MESSAGE_LENGTH) as cursor:
-        afi, subtype, safi = cursor.u16(), cursor.u8(), cursor.u8()
+    """RFC 2918 section 3; what follows a plain request are filters of RFC 5291, which we never offer."""
+    cursor = Cursor(body, RouteRefreshError.INVALID_MESSAGE_LENGTH)
+    afi, subtype, safi = cursor.u16(), cursor.u8(), cursor.u8()
+    if cursor and subtype in (BEGIN_OF_REFRESH, END_OF_REFRESH):
+        whole = frame(MessageType.ROUTE_REFRESH, body)
+        raise NotificationError(
+            RouteRefreshError.INVALID_MESSAGE_LENGTH, f"ROUTE-REFRESH of {len(whole)} octets", whole
+        )
     return RouteRefresh(Family(afi, safi), subtype)

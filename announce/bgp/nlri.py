@@ -37,8 +37,15 @@ def family_of(prefix: IpNetwork) -> Family:
 
 
 def encode_prefix(prefix: IpNetwork) -> bytes:
+    """Equal prefixes have equal octets, so that these may stand for a prefix within its family."""
     bits = prefix.prefixlen
     return bytes((bits,)) + prefix.network_address.packed[: (bits + 7) // 8]
+
+
+def decode_prefix(afi: int, encoded: bytes) -> IpNetwork:
+    """The octets are one well-formed prefix. "Note that the value of trailing bits is irrelevant"."""
+    network, octets_max = (IPv4Network, 4) if afi == Afi.IPV4 else (IPv6Network, 16)
+    return network((encoded[1:].ljust(octets_max, b"\0"), encoded[0]), strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +71,14 @@ class Prefixes:
         return self._count
 
     def __iter__(self) -> Iterator[IpNetwork]:
-        network, octets_max = (IPv4Network, 4) if self.afi == Afi.IPV4 else (IPv6Network, 16)
-        position = 0
-        while position < len(self.octets):
-            bits = self.octets[position]
-            end = position + 1 + (bits + 7) // 8
-            address = self.octets[position + 1 : end].ljust(octets_max, b"\0")
-            # "Note that the value of trailing bits is irrelevant" (RFC 4271 section 4.3).
-            yield network((address, bits), strict=False)
+        return (decode_prefix(self.afi, encoded) for encoded in self.encoded())
+
+    def encoded(self) -> Iterator[bytes]:
+        """Each prefix as it came."""
+        octets, position = self.octets, 0
+        while position < len(octets):
+            end = position + 1 + (octets[position] + 7) // 8
+            yield octets[position:end]
             position = end
 
 

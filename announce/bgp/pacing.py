@@ -24,6 +24,10 @@ class Backoff:
         self._rng = rng
         self._failures = 0
 
+    def reconfigure(self, waits: Sequence[float], stable_after: float) -> None:
+        self._waits = waits
+        self._stable_after = stable_after
+
     def wait_after(self, established_for: float) -> float:
         """The wait that follows an attempt; 0 seconds: it was never Established."""
         if established_for >= self._stable_after:

@@ -40,6 +40,11 @@ class Route:
     prefix: IpNetwork
     attributes: RouteAttributes = field(default=NO_ATTRIBUTES)
 
+    def __hash__(self) -> int:
+        """Of the prefix alone: few routes differ in nothing else, sets of many are made often, and their order
+        is then the same in every run."""
+        return hash(self.prefix)
+
 
 def merged(routes: Collection[Route]) -> Route:
     """The one route for a prefix that several advertisements generate.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import TypeAlias
 
-from announce.bgp.effects import CloseConnection, Connect, Send, SessionEnded, SessionEstablished
-from announce.bgp.events import ConnectionEvent, Started
+from announce.bgp.effects import CloseConnection, Connect, EndReason, Send, SessionEnded, SessionEstablished
+from announce.bgp.events import BfdDown, BfdUp, ConnectionEvent, Started
 from announce.bgp.messages import Update
 from announce.bgp.nlri import Family
 
@@ -21,10 +21,19 @@ class State(StrEnum):
     ESTABLISHED = "Established"
 
 
+@dataclass(slots=True)
+class Tally:
+    """What all connections of a peer have carried."""
+
+    messages_received: int = 0
+    messages_sent: int = 0
+
+
 class Timer(Enum):
     CONNECT_RETRY = auto()
     """ConnectRetryTimer in Active, IdleHoldTimer in Idle: the next attempt."""
     CONNECT = auto()
+    DELAY_OPEN = auto()
     OPEN = auto()
     HOLD = auto()
     KEEPALIVE = auto()
@@ -36,6 +45,15 @@ class ManualStop:
     """End the session now (RFC 4271 section 8.1.2, Event 2)."""
 
     communication: str
+    is_restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    """What the peer sent in Established cannot be borne; it is told why, and left alone for a while."""
+
+    reason: EndReason
+    wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,7 @@ class RouteRefreshRequested:
     family: Family
 
 
-FsmEvent: TypeAlias = Started | ManualStop | ConnectionEvent
+FsmEvent: TypeAlias = Started | ManualStop | SessionRefused | BfdDown | BfdUp | ConnectionEvent
 FsmEffect: TypeAlias = (
     Connect
     | Send

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from announce.bgp.attributes import MpReach, MpUnreach, Origin, PathAttributes, Segment, SegmentType
 from announce.bgp.capabilities import (
+    RESTART_TIME_MAX,
+    BgpRole,
     Capability,
+    EnhancedRouteRefresh,
+    ExtendedMessage,
+    ExtendedNextHop,
     FourOctetAs,
+    GracefulRestart,
     Multiprotocol,
     RouteRefreshSupport,
     UnknownCapability,
@@ -31,7 +37,7 @@ from announce.bgp.messages import (
     encode,
     frame,
 )
-from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Afi, Prefixes
+from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Afi, Family, Prefixes
 
 u8, u16, u32 = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32))
 asns = st.integers(1, (1 << 32) - 1)
@@ -74,17 +80,27 @@ path_attributes = st.builds(
     large_communities=st.lists(st.tuples(u32, u32, u32), max_size=30).map(tuple),
     mp_reach=st.none()
     | st.builds(
-        MpReach.of_ipv6,
+        MpReach,
         st.just(IPV6_UNICAST),
-        st.builds(IPv6Address, st.integers(0, (1 << 128) - 1)),
+        st.binary(min_size=16, max_size=16),
         ipv6_fields,
     ),
+    only_to_customer=st.none() | u32,
     mp_unreach=st.none() | st.builds(MpUnreach, st.just(IPV6_UNICAST), ipv6_fields),
 )
 capabilities = st.one_of(
     st.builds(Multiprotocol, st.sampled_from([IPV4_UNICAST, IPV6_UNICAST])),
-    st.just(RouteRefreshSupport()),
-    st.builds(UnknownCapability, st.integers(70, 255), st.binary(max_size=20)),
+    st.sampled_from([RouteRefreshSupport(), ExtendedMessage(), EnhancedRouteRefresh()]),
+    st.builds(BgpRole, u8),
+    st.builds(ExtendedNextHop, st.lists(st.tuples(st.builds(Family, u16, u16), u16), max_size=3).map(tuple)),
+    st.builds(
+        GracefulRestart,
+        st.integers(0, RESTART_TIME_MAX),
+        st.booleans(),
+        st.booleans(),
+        st.lists(st.tuples(st.builds(Family, u16, u8), st.booleans()), max_size=3).map(tuple),
+    ),
+    st.builds(UnknownCapability, st.integers(71, 255), st.binary(max_size=20)),
 )
 opens = st.builds(open_of, asns, u16, st.builds(IPv4Address, u32), st.lists(capabilities, max_size=5))
 messages: st.SearchStrategy[Message] = st.one_of(

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 import pytest
 
-from announce.bgp.attributes import Origin, PathAttributes, Segment, SegmentType
-from announce.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefreshSupport, UnknownCapability
-from announce.bgp.errors import CeaseError, ErrorCode, NotificationError, OpenError, UpdateError
+from announce.bgp.attributes import MpReach, Origin, PathAttributes, Segment, SegmentType
+from announce.bgp.capabilities import (
+    BgpRole,
+    EnhancedRouteRefresh,
+    ExtendedMessage,
+    ExtendedNextHop,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+    Role,
+    RouteRefreshSupport,
+    UnknownCapability,
+)
+from announce.bgp.errors import (
+    CeaseError,
+    ErrorCode,
+    NotificationError,
+    OpenError,
+    RouteRefreshError,
+    UpdateError,
+)
 from announce.bgp.messages import (
     MARKER,
     Keepalive,
@@ -77,6 +95,49 @@ VECTORS: list[tuple[Message, bytes]] = [
     (Notification(ErrorCode.OPEN_MESSAGE, OpenError.BAD_PEER_AS), octets("0015 03 02 02")),
     (Notification.shutdown("gone"), octets("001a 03 06 02 04 676f6e65")),
     (RouteRefresh(IPV6_UNICAST), octets("0017 05 0002 00 01")),
+    (RouteRefresh(IPV4_UNICAST, 1), octets("0017 05 0001 01 01")),
+    (
+        Open(
+            64496,
+            0,
+            IPv4Address("192.0.2.10"),
+            (
+                ExtendedNextHop(((IPV4_UNICAST, 2),)),
+                ExtendedMessage(),
+                BgpRole(Role.CUSTOMER),
+                GracefulRestart(
+                    120,
+                    has_restarted=True,
+                    keeps_on_notification=True,
+                    families=((IPV4_UNICAST, True), (IPV6_UNICAST, False)),
+                ),
+                EnhancedRouteRefresh(),
+            ),
+        ),
+        octets(
+            "003a 01 04 fbf0 0000 c000020a 1d 02 1b 0506 0001 0001 0002 0600 0901 03"
+            "400a c078 0001 01 80 0002 01 00 4600"
+        ),
+    ),
+    (
+        Update(attributes=PathAttributes(only_to_customer=64496)),
+        octets("001e 02 0000 0007 c0 23 04 0000fbf0"),
+    ),
+    (
+        Update(
+            attributes=PathAttributes(
+                origin=Origin.IGP,
+                as_path=(),
+                mp_reach=MpReach(IPV4_UNICAST, IPv6Address("fe80::1").packed * 2, ipv4("192.168.1.240/32")),
+            )
+        ),
+        octets(
+            "004b 02 0000 0034 40010100 400200 80 0e 2a 0001 01 20"
+            "fe800000000000000000000000000001 fe800000000000000000000000000001 00 20c0a801f0"
+        ),
+    ),
+    (Notification.prefix_limit(IPV6_UNICAST, 1000), octets("001c 03 06 01 0002 01 000003e8")),
+    (Notification.shutdown("gone").as_hard_reset(), octets("001c 03 06 09 06 02 04 676f6e65")),
 ]
 NAMES = [
     "open",
@@ -88,6 +149,12 @@ NAMES = [
     "notification",
     "shutdown",
     "route-refresh",
+    "begin-of-route-refresh",
+    "open-with-every-capability",
+    "update-only-to-customer",
+    "update-extended-next-hop",
+    "prefix-limit",
+    "hard-reset",
 ]
 
 
@@ -111,13 +178,14 @@ def test_open_of_a_two_octet_speaker_has_the_as_of_the_fixed_field() -> None:
 
 
 def test_open_reads_capabilities_in_any_number_of_parameters() -> None:
-    """FRR puts each capability into a parameter of its own; unknown ones are kept and harmless."""
+    """FRR puts each capability into a parameter of its own; unknown ones are kept and harmless, and so is a value
+    where none belongs."""
     message = decode_open(bytes.fromhex("04 fbf1 005a c0000201 0e 0202 0200 0203 490158 0203 460100"))
 
     assert message.capabilities == (
         RouteRefreshSupport(),
         UnknownCapability(73, b"X"),
-        UnknownCapability(70, b"\0"),
+        EnhancedRouteRefresh(),
     )
 
 
@@ -216,6 +284,25 @@ def test_shutdown_text_is_cut_at_a_character_and_read_without_control_characters
     assert len(long.data) == 255
     assert long.communication == "ä" * 127
     assert str(hostile) == "Cease: Administrative Shutdown (a?[2J)"
+
+
+def test_a_hard_reset_says_what_it_encloses() -> None:
+    """RFC 8538 section 3.1; another one inside is not looked into."""
+    reset = Notification.shutdown("maintenance").as_hard_reset()
+
+    assert str(reset) == "Cease: Hard Reset: Cease: Administrative Shutdown (maintenance)"
+    assert str(reset.as_hard_reset()) == "Cease: Hard Reset: Cease: Hard Reset"
+
+
+def test_only_the_brackets_of_a_refresh_have_a_fixed_length() -> None:
+    """RFC 7313 section 5: the whole message is the data. A plain request may have filters behind it (RFC 5291)."""
+    filtered = decode_message(MessageType.ROUTE_REFRESH, bytes.fromhex("0001 00 01 01 40 0000"))
+    with pytest.raises(NotificationError) as refused:
+        decode_message(MessageType.ROUTE_REFRESH, bytes.fromhex("0001 01 01 00"))
+
+    assert filtered == RouteRefresh(IPV4_UNICAST)
+    assert refused.value.subcode is RouteRefreshError.INVALID_MESSAGE_LENGTH
+    assert refused.value.data == octets("0018 05 0001 01 01 00")
 
 
 def test_unknown_codes_are_described_by_number() -> None:

@@ -13,7 +13,8 @@ from announce.bgp.attributes import MpReach, MpUnreach, Origin, PathAttributes, 
 from announce.bgp.framing import Framer
 from announce.bgp.messages import MESSAGE_OCTETS_MAX, Message, Update, decode_message
 from announce.bgp.nlri import Afi, Prefixes
-from announce.bgp.rib import AdjRibOut, Outbound
+from announce.bgp.outbound import Outbound
+from announce.bgp.rib import AdjRibOut
 from announce.bgp.routes import merged
 from tests.unit.announce.bgp.playbook import LOCAL, routes
 
@@ -21,9 +22,9 @@ OUTBOUND = Outbound(
     local_asn=64496,
     is_internal=False,
     is_four_octet_as=True,
-    local_address=LOCAL,
     families=frozenset({IPV4_UNICAST}),
     default_local_pref=100,
+    next_hops={IPV4_UNICAST: (LOCAL,)},
 )
 END_OF_RIB = Update()
 
@@ -31,6 +32,7 @@ END_OF_RIB = Update()
 def drained(rib: AdjRibOut, *, four_octet_as: bool = True) -> list[Message]:
     """All that the peer is told until there is no more."""
     messages: list[Message] = []
+    rib.absorb(1 << 20)
     while (octets := rib.next_update()) is not None:
         assert len(octets) <= MESSAGE_OCTETS_MAX
         messages += [decode_message(*framed, four_octet_as=four_octet_as) for framed in Framer().feed(octets)]
@@ -100,7 +102,8 @@ def test_ipv6_prefixes_travel_in_multiprotocol_attributes() -> None:
     """MP_REACH_NLRI, MP_UNREACH_NLRI, and an End-of-RIB of their own."""
     address = IPv6Address("2001:db8::10")
     rib = told(
-        replace(OUTBOUND, local_address=address, families=frozenset({IPV6_UNICAST})), "2001:db8:1::/64"
+        replace(OUTBOUND, next_hops={IPV6_UNICAST: (address,)}, families=frozenset({IPV6_UNICAST})),
+        "2001:db8:1::/64",
     )
 
     announced = drained(rib)
@@ -111,7 +114,7 @@ def test_ipv6_prefixes_travel_in_multiprotocol_attributes() -> None:
     path = PathAttributes(
         origin=Origin.IGP,
         as_path=(Segment(SegmentType.AS_SEQUENCE, (64496,)),),
-        mp_reach=MpReach.of_ipv6(IPV6_UNICAST, address, nlri),
+        mp_reach=MpReach(IPV6_UNICAST, address.packed, nlri),
     )
     end_of_rib = Update(attributes=PathAttributes(mp_unreach=MpUnreach(IPV6_UNICAST, Prefixes(Afi.IPV6))))
     assert announced == [Update(attributes=path), end_of_rib]

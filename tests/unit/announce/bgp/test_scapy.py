@@ -10,7 +10,7 @@ import pytest
 from announce.bgp import IPV6_UNICAST
 from announce.bgp.attributes import MpReach, Origin, PathAttributes, Segment, SegmentType
 from announce.bgp.messages import Notification, Update, encode
-from announce.bgp.negotiation import own_open
+from announce.bgp.negotiation import History, LocalEnd, own_open
 from announce.bgp.nlri import Afi, Prefixes
 from tests.unit.announce.bgp.playbook import CONFIG, LOCAL
 
@@ -28,7 +28,7 @@ def dissected(octets: bytes, layer: str) -> Any:
 
 
 def test_open() -> None:
-    packet = dissected(encode(own_open(CONFIG, LOCAL)), "BGPOpen")
+    packet = dissected(encode(own_open(CONFIG, LocalEnd(LOCAL), History())), "BGPOpen")
 
     [parameter] = packet.opt_params
     assert (packet.version, packet.my_as, packet.hold_time, packet.bgp_id) == (4, 64496, 90, "192.0.2.10")
@@ -70,7 +70,7 @@ def test_update() -> None:
 def test_ipv6_update() -> None:
     nlri = Prefixes.of([ip_network("2001:db8:1::/64")], Afi.IPV6)
     update = Update(
-        attributes=PathAttributes(mp_reach=MpReach.of_ipv6(IPV6_UNICAST, IPv6Address("2001:db8::10"), nlri))
+        attributes=PathAttributes(mp_reach=MpReach(IPV6_UNICAST, IPv6Address("2001:db8::10").packed, nlri))
     )
 
     packet = dissected(encode(update), "BGPUpdate")
