@@ -83,6 +83,17 @@ class ProbeRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class SolicitRequested:
+    """Ask on all interfaces who has an address, as one that wants to reach it.
+
+    Who has it answers this station alone, so for an address that is watched a claim of kind REPLY is an answer, and no
+    other one is. IPv6 is asked for where the interface has a link-local address to ask from.
+    """
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class FrameReceived:
     """An Ethernet frame, with its header and without a VLAN tag."""
 
@@ -145,6 +156,7 @@ Change: TypeAlias = (
     | WatchRequested
     | UnwatchRequested
     | ProbeRequested
+    | SolicitRequested
     | SendFailed
     | GroupFailed
     | SocketFailed

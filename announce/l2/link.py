@@ -130,6 +130,14 @@ class Link:
         frame = self._arp.probe(address) if is_ipv4 else self._ndp.probe(address)
         return SendFrame(self._interface.name, frame)
 
+    def solicit(self, address: IpAddress) -> list[Effect]:
+        """Ask who has an address, so that only this interface gets the answer."""
+        if isinstance(address, IPv4Address):
+            # An answer to a probe goes to the MAC that has asked.
+            return [self.probe(address)]
+        frame = self._ndp.solicitation(address)
+        return [] if frame is None else [SendFrame(self._interface.name, frame)]
+
     def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
         """Answer a frame, or say why not; report it if another station claims an address of interest."""
         if frame[12:14] == _ETHERTYPE_IPV6:

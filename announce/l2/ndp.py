@@ -146,6 +146,23 @@ def probe(mac: bytes, address: IPv6Address) -> bytes:
     )
 
 
+def solicitation(mac: bytes, source: IPv6Address, address: IPv6Address) -> bytes:
+    """Ask who has an address, from one's own: the answer comes to this station alone (RFC 4861 section 7.2.2)."""
+    group = solicited_node(address).packed
+    return encode(
+        NdpFrame(
+            group_mac(group),
+            mac,
+            source.packed,
+            group,
+            MessageType.SOLICITATION,
+            Flag(0),
+            address.packed,
+            mac,
+        )
+    )
+
+
 def solicited_node(address: IPv6Address) -> IPv6Address:
     """The group that questions for an address are sent to (RFC 4291 section 2.7.1)."""
     return IPv6Address(_SOLICITED_NODE_PREFIX + address.packed[13:])

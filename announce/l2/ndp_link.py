@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Set
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Interface
 
 from announce.l2 import ndp
 from announce.l2.effects import (
@@ -81,6 +81,13 @@ class NdpLink:
 
     def probe(self, address: IPv6Address) -> bytes:
         return ndp.probe(self._interface.mac, address)
+
+    def solicitation(self, address: IPv6Address) -> bytes | None:
+        """None where there is no address to ask from: an answer to a probe is for everybody, like an announcement."""
+        for own in self._interface.addresses:
+            if isinstance(own, IPv6Interface) and own.is_link_local:
+                return ndp.solicitation(self._interface.mac, own.ip, address)
+        return None
 
     def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
         """Answer a frame, or say why not; report it if another station claims an address of interest."""

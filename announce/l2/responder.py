@@ -44,6 +44,7 @@ from announce.l2.events import (
     ReannounceRequested,
     SendFailed,
     SocketFailed,
+    SolicitRequested,
     UnwatchRequested,
     WatchRequested,
     WithdrawRequested,
@@ -146,6 +147,8 @@ class Responder:
                 self._unwatch(address, now)
             case ProbeRequested(address):
                 return [link.probe(address) for link in self._links.values()]
+            case SolicitRequested(address):
+                return [effect for link in self._links.values() for effect in link.solicit(address)]
             case SendFailed(interface, reason):
                 return self._complain(interface, reason, now)
             case GroupFailed(interface, group, reason):

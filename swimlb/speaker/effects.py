@@ -77,6 +77,27 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Solicit:
+    """Ask on the LAN who has the address, so that an answer can be told from an announcement: it is this node's alone."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAskers:
+    """Answer for this address, which is no Service's: others want to find out whether this node hears them."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class EndAnswer:
+    """Do not answer for an address of `AnswerAskers` any more."""
+
+    address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
 class StartPeer:
     peer: BgpPeer
 
@@ -159,6 +180,36 @@ class AddressFree:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A member has not answered for its addresses on the LAN, round after round, although this node hears others."""
+
+    member: str
+    address: IpAddress
+    """The last one that it was asked for."""
+    lasted: float
+    """Seconds since the first question that it left unanswered."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredAgain:
+    """A member that was told of by `Unanswered` does answer."""
+
+    member: str
+    lasted: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeafnessChanged:
+    """A member is passed over from now on, because others get no answer from it on the LAN, or is no longer."""
+
+    member: str
+    found_by: tuple[str, ...]
+    """Who gets no answer. Empty: it is not passed over any more."""
+    lasted: float = 0.0
+    """For how long it was passed over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Nothing is held any more: the process may end."""
 
@@ -174,9 +225,21 @@ LanEffect: TypeAlias = (
     | Watch
     | Unwatch
     | Ask
+    | Solicit
+    | AnswerAskers
+    | EndAnswer
 )
 PeerEffect: TypeAlias = StartPeer | StopPeer | Advertise
 RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
-NewsEffect: TypeAlias = OwnerChanged | ConflictNoticed | Yielded | AddressInUse | AddressFree
+NewsEffect: TypeAlias = (
+    OwnerChanged
+    | ConflictNoticed
+    | Yielded
+    | AddressInUse
+    | AddressFree
+    | Unanswered
+    | AnsweredAgain
+    | DeafnessChanged
+)
 """For people."""
 Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | NewsEffect | Stopped

@@ -49,6 +49,8 @@ class ClaimHeard:
     address: IpAddress
     mac: str
     interface: str
+    is_answer: bool = False
+    """It was said to this node alone, which has asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,12 @@ class Lan:
                 self._driver.feed(l2.UnwatchRequested(address))
             case fx.Ask(address):
                 self._driver.feed(l2.ProbeRequested(address))
+            case fx.Solicit(address):
+                self._driver.feed(l2.SolicitRequested(address))
+            case fx.AnswerAskers(address):
+                self._driver.feed(l2.AnnounceRequested(address))
+            case fx.EndAnswer(address):
+                self._driver.feed(l2.WithdrawRequested(address))
             case fx.AddLocalAddress(address):
                 self._change_local("add", address)
             case fx.RemoveLocalAddress(address):
@@ -129,8 +135,8 @@ class Lan:
                 self._sockets.perform(effect)
             case l2.JoinGroup() | l2.LeaveGroup():
                 self._sockets.perform(effect)
-            case l2.AnnouncementHeard(address, mac, interface):
-                self._on_event(ClaimHeard(address, mac.hex(":"), interface))
+            case l2.AnnouncementHeard(address, mac, interface, kind):
+                self._on_event(ClaimHeard(address, mac.hex(":"), interface, kind is l2.ClaimKind.REPLY))
             case l2.FrameDropped(_, reason):
                 self.drops[reason] += 1
             case l2.InterfaceFailed(interface, reason):

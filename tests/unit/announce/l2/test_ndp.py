@@ -17,6 +17,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
+from announce.l2 import ndp
 from announce.l2.effects import DropReason
 from announce.l2.errors import MalformedFrame
 from announce.l2.ndp import (
@@ -124,6 +125,17 @@ def test_scapy_reads_the_probe() -> None:
     assert (read[IPv6].src, read[IPv6].dst) == ("::", str(GROUP))
     assert read[ICMPv6ND_NS].tgt == str(VIP6)
     assert not read.haslayer(ICMPv6NDOptSrcLLAddr)
+    assert is_checksum_right(read)
+
+
+def test_scapy_reads_the_solicitation() -> None:
+    """From our link-local address, with our MAC, to the group of the target."""
+    read = Ether(ndp.solicitation(MAC, PEER6, VIP6))
+
+    assert read.dst == group_mac(GROUP.packed).hex(":")
+    assert (read[IPv6].src, read[IPv6].dst, read[IPv6].hlim) == (str(PEER6), str(GROUP), 255)
+    assert read[ICMPv6ND_NS].tgt == str(VIP6)
+    assert read[ICMPv6NDOptSrcLLAddr].lladdr == "02:00:00:00:00:01"
     assert is_checksum_right(read)
 
 

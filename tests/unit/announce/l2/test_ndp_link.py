@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Interface
 
 import pytest
 
@@ -28,8 +29,10 @@ from announce.l2 import (
     ReannounceRequested,
     SendFrame,
     SetFilter,
+    SolicitRequested,
     WatchRequested,
     WithdrawRequested,
+    ndp,
 )
 from announce.l2.ndp import (
     ALL_NODES,
@@ -182,6 +185,30 @@ class TestAnnouncing:
         play = Playbook(ethernet())
 
         assert play.at(1.0, ProbeRequested(VIP6)) == [SendFrame("eth0", probe(MAC, VIP6))]
+
+    def test_asks_from_its_own_address_for_an_answer_of_its_own(self) -> None:
+        """The answer is told as one, for an address that is watched, and goes to nobody else."""
+        own = IPv6Interface("fe80::1/64")
+        play = Playbook(replace(ethernet(), addresses=(own,)))
+        owner = Playbook(ethernet(mac=PEER_MAC))
+        owner.at(0.0, AnnounceRequested(VIP6))
+        play.at(0.5, WatchRequested(VIP6))
+
+        (asked,) = play.at(1.0, SolicitRequested(VIP6))
+        assert isinstance(asked, SendFrame)
+        (answer,) = owner.at(10.0, FrameReceived("eth0", asked.frame))
+        assert isinstance(answer, SendFrame)
+        heard = play.at(10.0, FrameReceived("eth0", answer.frame))
+
+        assert asked == SendFrame("eth0", ndp.solicitation(MAC, own.ip, VIP6))
+        assert answer.frame[:6] == MAC
+        assert AnnouncementHeard(VIP6, PEER_MAC, "eth0", ClaimKind.REPLY) in heard
+
+    def test_asks_nobody_where_it_has_no_address_to_ask_from(self) -> None:
+        """An answer to a probe could not be told from an announcement."""
+        play = Playbook(ethernet())
+
+        assert play.at(1.0, SolicitRequested(VIP6)) == []
 
 
 class TestGroups:

@@ -27,6 +27,7 @@ from announce.l2 import (
     SendFrame,
     SetFilter,
     SocketFailed,
+    SolicitRequested,
     UnwatchRequested,
     WatchRequested,
     WithdrawRequested,
@@ -427,6 +428,21 @@ class TestListening:
             AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.GRATUITOUS),
             FrameDropped("eth0", DropReason.NOT_ANNOUNCED),
         ]
+
+    def test_hears_the_answer_to_its_question(self) -> None:
+        """Of kind reply, since it goes to who has asked; the announcement of the same owner is of another kind."""
+        play, owner = Playbook(ethernet()), Playbook(ethernet(mac=PEER_MAC))
+        owner.at(0.0, AnnounceRequested(VIP))
+        play.at(0.5, WatchRequested(VIP))
+
+        (asked,) = play.at(1.0, SolicitRequested(VIP))
+        assert isinstance(asked, SendFrame)
+        (answered,) = owner.at(10.0, FrameReceived("eth0", asked.frame))
+        assert isinstance(answered, SendFrame)
+
+        assert AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.REPLY) in play.at(
+            10.0, FrameReceived("eth0", answered.frame)
+        )
 
     def test_watches_on_interfaces_that_appear_later_until_told_not_to(self) -> None:
         """Watching has the same reach as announcing."""

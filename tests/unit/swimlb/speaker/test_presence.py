@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swimlb.speaker.links import Link, Reach, name_id
-from swimlb.speaker.presence import META_OCTETS_MAX, UNREADY_MAX, Presence
+from swimlb.speaker.presence import META_OCTETS_MAX, UNANSWERING_MAX, UNREADY_MAX, Presence
 
 
 def test_tells_that_it_leaves_and_what_it_cannot_serve() -> None:
@@ -39,6 +39,37 @@ def test_fits_the_limit_of_memberlist(unready: int, is_leaving: bool) -> None:
 
     assert len(presence.encode()) <= META_OCTETS_MAX
     assert Presence.decode(presence.encode()) == presence
+
+
+@given(st.integers(0, UNREADY_MAX), st.integers(0, UNANSWERING_MAX + 2), st.integers(0, 12))
+def test_tells_who_does_not_answer(unready: int, unanswering: int, links: int) -> None:
+    """In the meta of memberlist's size, whatever else there is to tell."""
+    presence = Presence.of(
+        links=tuple(
+            Link(name_id(f"eth{number}"), bytes(6), (ip_network("192.0.2.0/24"),)) for number in range(links)
+        ),
+        unready_services=[f"ns/{number}" for number in range(unready)],
+        unanswering=[f"node-{number}" for number in range(unanswering)],
+    )
+
+    assert len(presence.encode()) <= META_OCTETS_MAX
+    assert Presence.decode(presence.encode()) == presence
+    assert presence.is_hearing_checked
+    assert len(presence.unanswering) == min(unanswering, UNANSWERING_MAX)
+
+
+def test_older_speakers_take_it_for_services_that_nobody_has() -> None:
+    """They read groups of four octets, and no other member changes for them."""
+    links = (Link(name_id("eth0"), bytes(6)),)
+    presence = Presence.of(links=links, unready_services=["default/web"], unanswering=["node-b", "node-c"])
+    meta = bytearray(presence.encode())
+    meta[4] &= ~0x20  # As they do, not knowing the flag.
+
+    read = Presence.decode(bytes(meta))
+
+    assert read.links == links
+    assert not read.is_ready_for("default/web")
+    assert read.is_ready_for("default/other")
 
 
 @given(st.binary(max_size=600))
