@@ -84,6 +84,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             is_exclude_label_ignored=settings.is_exclude_label_ignored,
             subnet_rule=SubnetRule(settings.subnet),
             is_probing=settings.is_probing,
+            is_hearing_checked=settings.is_hearing_checked,
         )
     )
     gossip = ml.Config(

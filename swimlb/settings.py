@@ -46,6 +46,8 @@ class Settings:
     """Whether a node needs an address's subnet to announce it: `prefer`, `require`, or `ignore`."""
     is_probing: bool = True
     """Ask whether a stranger has an address before it is announced for the first time."""
+    is_hearing_checked: bool = True
+    """Ask on the LAN whether other nodes hear who asks for their addresses, and pass over those that do not."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
     log_level: str = "info"

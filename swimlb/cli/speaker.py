@@ -79,6 +79,12 @@ from swimlb.settings import InvalidSettings, Settings
     show_default=True,
     help="Ask on the LAN, before an address is first announced, whether a stranger has it.",
 )
+@click.option(
+    "--hearing-check/--no-hearing-check",
+    default=True,
+    show_default=True,
+    help="Ask other nodes for their addresses on the LAN now and then, and pass over those that do not hear it.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -98,6 +104,7 @@ def speaker(
     ignore_exclude_lb: bool,
     subnet: str,
     probe: bool,
+    hearing_check: bool,
     log_level: str,
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
@@ -121,6 +128,7 @@ def speaker(
             is_exclude_label_ignored=ignore_exclude_lb,
             subnet=subnet,
             is_probing=probe,
+            is_hearing_checked=hearing_check,
             log_level=log_level,
         )
     except InvalidSettings as error:

@@ -11,9 +11,10 @@ import pickle
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 
 import membership as ml
 from announce import l2
@@ -48,6 +49,9 @@ class _Node:
     mac: bytes
     local: set[IpAddress] = field(default_factory=set[IpAddress])
     is_member: bool = False
+    resumes_at: float = 0.0
+    missed: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """What has happened while it was stopped: it waits in the sockets."""
 
 
 @dataclass(slots=True)
@@ -72,16 +76,20 @@ class Cluster:
         conditions: Conditions | None = None,
         profile: Callable[[], ml.Profile] = ml.normal,
         is_probing: bool = True,
+        client_probes: int | None = None,
     ) -> None:
+        """The client probes so many of the addresses; None: all. `news` is what speakers have to tell people."""
         self.net = SimNet(seed, conditions)
         self.net.on_fact = self._hear
         self.addresses = addresses
         self._rng = Random(seed)
         self._is_lan_whole = False
         self._is_probing = is_probing
+        self.news: list[tuple[float, str, fx.NewsEffect]] = []
+        self._deaf: set[str] = set()
         self._squatted: set[IPv4Address] = set()
         self._announcements: Counter[IPv4Address] = Counter()
-        self._client = _Client(answers={address: [] for address in addresses})
+        self._client = _Client(answers={address: [] for address in addresses[:client_probes]})
         self._nodes: dict[str, _Node] = {}
         self._members = {
             name: ml.Config(name=name, address=f"198.51.100.{number}", profile=profile())
@@ -113,7 +121,9 @@ class Cluster:
     def start(self, name: str) -> None:
         """Start a node's speaker, for the first time or again."""
         responder = l2.Responder(l2.Config(), Random(self._rng.getrandbits(64)))
-        speaker = Speaker(Config(node=name, is_data_path_local=True, is_probing=self._is_probing))
+        speaker = Speaker(
+            Config(node=name, is_data_path_local=True, is_probing=self._is_probing, is_hearing_checked=True)
+        )
         node = self._nodes[name] = _Node(speaker, responder, self._macs[name])
         interface = l2.Interface(
             name=_INTERFACE, index=1, mac=node.mac, is_up=True, has_carrier=True, addresses=_SUBNET
@@ -126,6 +136,20 @@ class Cluster:
         """Power off: gossip, ARP and traffic end at once."""
         del self._nodes[name]
         self.net.crash(name)
+
+    def pause(self, name: str, seconds: float) -> None:
+        """The node's processes stop for a while; gossip and frames wait in the sockets."""
+        node = self._nodes[name]
+        node.resumes_at = max(node.resumes_at, self.net.now + seconds)
+        self.net.pause(name, seconds)
+        self.net.agenda.at(node.resumes_at, self._resume, name, node)
+
+    def deafen(self, name: str) -> None:
+        """Questions of ARP do not reach the node any more, though all else does."""
+        self._deaf.add(name)
+
+    def end_deafness(self, name: str) -> None:
+        self._deaf.discard(name)
 
     def stop(self, name: str) -> None:
         """SIGTERM: the planned move. The node is gone when its speaker says so."""
@@ -194,7 +218,11 @@ class Cluster:
 
     def _tell_speaker(self, name: str, event: ev.Event) -> None:
         node = self._nodes.get(name)
-        if node is not None:
+        if node is None:
+            return
+        if node.resumes_at > self.net.now:
+            node.missed.append(partial(self._tell_speaker, name, event))
+        else:
             self._perform(name, node, node.speaker.step(event, self.net.now))
 
     def _perform(self, name: str, node: _Node, effects: list[fx.Effect]) -> None:
@@ -216,6 +244,12 @@ class Cluster:
                     self._tell_responder(name, l2.UnwatchRequested(address))
                 case fx.Ask(address):
                     self._tell_responder(name, l2.ProbeRequested(address))
+                case fx.Solicit(address):
+                    self._tell_responder(name, l2.SolicitRequested(address))
+                case fx.AnswerAskers(address):
+                    self._tell_responder(name, l2.AnnounceRequested(address))
+                case fx.EndAnswer(address):
+                    self._tell_responder(name, l2.WithdrawRequested(address))
                 case fx.HandOver(address):
                     self._tell_responder(name, l2.HandOverRequested(address))
                 case fx.Withdraw(address):
@@ -229,8 +263,21 @@ class Cluster:
                     self.net.tell(name, ml.LeaveRequested())
                 case fx.Stopped():
                     self.net.agenda.at(self.net.now, self._end, name, node)
+                case (
+                    fx.OwnerChanged()
+                    | fx.ConflictNoticed()
+                    | fx.Yielded()
+                    | fx.AddressInUse()
+                    | fx.AddressFree()
+                    | fx.Unanswered()
+                    | fx.AnsweredAgain()
+                    | fx.DeafnessChanged()
+                ):
+                    self.news.append((self.net.now, name, effect))
+                case fx.StartPeer() | fx.StopPeer() | fx.Advertise():
+                    pass  # There is no router here.
                 case _:
-                    pass
+                    assert_never(effect)
         self._wake_at(node.speaker.next_deadline(), name, node, self._advance_speaker)
 
     def _join(self, name: str, node: _Node) -> None:
@@ -260,7 +307,11 @@ class Cluster:
 
     def _tell_responder(self, name: str, event: l2.Event) -> None:
         node = self._nodes.get(name)
-        if node is not None:
+        if node is None:
+            return
+        if node.resumes_at > self.net.now:
+            node.missed.append(partial(self._tell_responder, name, event))
+        else:
             self._perform_l2(name, node, node.responder.step(event, self.net.now))
 
     def _perform_l2(self, name: str, node: _Node, effects: list[Any]) -> None:
@@ -268,8 +319,10 @@ class Cluster:
             match effect:
                 case l2.SendFrame(_, frame):
                     self._broadcast(name, frame)
-                case l2.AnnouncementHeard(address, mac, interface):
-                    claim = ev.ClaimHeard(address, mac.hex(":"), interface)
+                case l2.AnnouncementHeard(address, mac, interface, kind):
+                    claim = ev.ClaimHeard(
+                        address, mac.hex(":"), interface, is_answer=kind is l2.ClaimKind.REPLY
+                    )
                     self.net.agenda.at(self.net.now, self._tell_speaker, name, claim)
                 case _:
                     pass
@@ -279,6 +332,8 @@ class Cluster:
         self._perform_l2(name, node, node.responder.advance(self.net.now))
 
     def _broadcast(self, sender: str, frame: bytes) -> None:
+        if frame[12:14] != arp.ETHERTYPE_ARP.to_bytes(2, "big"):
+            return  # Of IPv6 there are only the addresses that nodes under suspicion answer for, and nobody asks.
         if sender != CLIENT:
             self._announcements[arp.decode(frame).sender_address] += 1
         for receiver in [*self._nodes, CLIENT]:
@@ -291,6 +346,8 @@ class Cluster:
         return (_FRAME_DELAY,) if self._is_lan_whole else self.net.packet_delays(sender, receiver)
 
     def _receive(self, receiver: str, frame: bytes) -> None:
+        if receiver in self._deaf and arp.decode(frame).operation is arp.Operation.REQUEST:
+            return
         if receiver != CLIENT:
             self._tell_responder(receiver, l2.FrameReceived(_INTERFACE, frame))
             return
@@ -302,7 +359,7 @@ class Cluster:
             self._client.cache[heard.sender_address] = heard.sender_mac
 
     def _probe(self) -> None:
-        for address in self.addresses:
+        for address in self._client.answers:
             mac = self._client.cache.get(address)
             if mac is None:
                 self._resolve(address)
@@ -344,7 +401,19 @@ class Cluster:
         if deadline is not None:
             self.net.agenda.at(max(deadline, self.net.now), self._wake, name, node, advance)
 
+    def _resume(self, name: str, node: _Node) -> None:
+        """The timers come first, which is the worse order for those who are late only because of this node."""
+        if self._nodes.get(name) is not node or node.resumes_at > self.net.now:
+            return
+        self._advance_speaker(name, node)
+        self._advance_responder(name, node)
+        missed, node.missed = node.missed, []
+        for event in missed:
+            event()
+
     def _wake(self, name: str, node: _Node, advance: Callable[[str, _Node], None]) -> None:
+        if node.resumes_at > self.net.now:
+            return
         machine = node.speaker if advance == self._advance_speaker else node.responder
         due = machine.next_deadline()
         if self._nodes.get(name) is node and due is not None and due <= self.net.now:

@@ -17,6 +17,8 @@ class Config:
     subnet_rule: SubnetRule = SubnetRule.PREFER
     is_probing: bool = False
     """Ask whether a stranger has an address before it is announced for the first time."""
+    is_hearing_checked: bool = False
+    """Ask on the LAN, now and then, whether other members hear who asks for their addresses, and pass over the deaf."""
     handover_max: float = 1.0
     """How long a leaving owner answers on while it does not hear its successor.
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from swimlb.model import IpAddress
-from swimlb.speaker.acquaintances import Acquaintances
+from swimlb.speaker.acquaintances import Acquaintances, member_with
 from swimlb.speaker.config import Config
 from swimlb.speaker.effects import (
     AddLocalAddress,
     Effect,
     JoinRing,
     LeaveRing,
+    OwnerChanged,
     PublishMeta,
     RemoveLocalAddress,
     Stopped,
@@ -34,6 +35,7 @@ from swimlb.speaker.events import (
     RingLeft,
     StopRequested,
 )
+from swimlb.speaker.hearing import HearingChecks
 from swimlb.speaker.inventory import Inventory, Record
 from swimlb.speaker.layer2 import Layer2, order
 from swimlb.speaker.life import Life, Phase
@@ -43,6 +45,7 @@ from swimlb.speaker.planner import Plan, Reason, Withheld
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.probing import Squatter
 from swimlb.speaker.standing import StandingPlan
+from swimlb.speaker.verdicts import Verdicts
 
 __all__ = ["Config", "Phase", "Speaker"]
 
@@ -59,6 +62,8 @@ class Speaker:
         self._standing = StandingPlan(self._inventory, config)
         self._layer2 = Layer2(config, self._standing, self._inventory, self._acquaintances)
         self._peering = Peering()
+        self._checks = HearingChecks(config.node)
+        self._verdicts = Verdicts(self._inventory)
         self._links: tuple[Link, ...] | None = None
         """None: not known yet."""
         self._is_in_doubt = False
@@ -112,6 +117,7 @@ class Speaker:
             case MemberGone(name):
                 return self._member_gone(name, now)
             case ClaimHeard():
+                self._hear_answer(event)
                 return self._layer2.hear(event, now) + self._review_doubt() + self._continue_stop(now)
             case LinksChanged(links):
                 return self._links_changed(links, now)
@@ -130,13 +136,17 @@ class Speaker:
         effects = self._layer2.end_handovers(now)
         if ended := self._layer2.end_silent_yields(now):
             effects += ended + self._replan(now)
-        effects += self._layer2.advance(now) + self._review_doubt()
+        effects += self._layer2.advance(now) + self._review_doubt() + self._ask(now)
         if self.phase is Phase.JOINING and self._life.is_over(now):
             effects += self._joined(now)
         return effects + self._continue_stop(now)
 
     def next_deadline(self) -> float | None:
-        deadlines = (self._life.next_deadline(), self._layer2.next_deadline())
+        deadlines = (
+            self._life.next_deadline(),
+            self._layer2.next_deadline(),
+            self._checks.next_deadline(),
+        )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # What is known
@@ -157,6 +167,8 @@ class Speaker:
             self._life.run()
             self._layer2.open()
             self._is_in_doubt = self._config.is_probing
+            if self._config.is_hearing_checked:
+                self._checks.start(now)
         return self._refresh_presence() + self._replan(now)
 
     def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
@@ -165,6 +177,7 @@ class Speaker:
         self._acquaintances.found(name)
         is_new = name not in self._inventory.presences
         self._inventory.presences[name] = presence
+        self._checks.member_present(name, presence)
         # Whoever answered has told of all others; seeds that are down need not be waited for.
         is_return = bool(self._acquaintances.lost)
         self._life.settle(self._config.return_settle if is_return else self._config.ring_settle, now)
@@ -177,11 +190,12 @@ class Speaker:
         if name == self._config.node or name not in self._inventory.presences:
             return []
         self._acquaintances.lose(name, self._inventory.presences.pop(name))
-        return self._replan(now)
+        return self._checks.member_gone(name) + self._replan(now)
 
     def _links_changed(self, links: tuple[Link, ...], now: float) -> list[Effect]:
         was_cut_off = self._inventory.presences[self._config.node].is_cut_off
         self._links = links
+        self._checks.links_changed()
         if was_cut_off and links and self.phase is Phase.RUNNING and self._acquaintances.lost:
             # Who was lost meanwhile may well be alive and serve what this node believes to be its own.
             self._life.join(now)
@@ -202,11 +216,25 @@ class Speaker:
             unready_services=self._inventory.unready_services(),
             links=self._links,
             is_in_doubt=self._is_in_doubt,
+            unanswering=self._checks.unanswering if self._config.is_hearing_checked else None,
         )
         if presence == self._inventory.presences[self._config.node]:
             return []
         self._inventory.presences[self._config.node] = presence
         return [PublishMeta(presence.encode())]
+
+    def _hear_answer(self, claim: ClaimHeard) -> None:
+        if self._checks.is_asked_for(claim.address):
+            mac = bytes.fromhex(claim.mac.replace(":", ""))
+            self._checks.hear(claim, member_with(mac, self._inventory.presences))
+
+    def _ask(self, now: float) -> list[Effect]:
+        """Whether others hear: ask who is to be asked, and tell the ring what has been found."""
+        before = self._checks.unanswering
+        effects = self._checks.advance(now)
+        if self._checks.unanswering == before:
+            return effects
+        return [*effects, *self._refresh_presence(), *self._replan(now)]
 
     # What is done about it
 
@@ -214,17 +242,28 @@ class Speaker:
         """Compute the plan and perform the difference to what is held."""
         if self.phase in (Phase.STARTING, Phase.STOPPED):
             return []
+        verdicts = self._verdicts.review(now)
         self._standing.renew()
-        is_on_lan = (
-            self.phase is not Phase.JOINING
-        )  # Who owns what is not known before the ring has answered.
+        # Who owns what is not known before the ring has answered.
+        is_on_lan = self.phase is not Phase.JOINING
+        moved = self._layer2.note_owners() if is_on_lan else []
         # First what makes traffic arrive at an address that is served, then what lets go of one.
         return [
+            *verdicts,
             *self._replan_local(),
+            *self._note_moved(moved, now),
             *(self._layer2.settle(now) if is_on_lan else ()),
             *self._review_doubt(),
             *self._replan_bgp(),
-            *(self._layer2.note_owners() if is_on_lan else ()),
+            *moved,
+        ]
+
+    def _note_moved(self, moved: list[OwnerChanged], now: float) -> list[Effect]:
+        """Others are asked for what they own, and this node may be about to watch for its own reasons."""
+        return [
+            effect
+            for change in moved
+            for effect in self._checks.owner_changed(change.address, change.previous, change.owner, now)
         ]
 
     def _replan_local(self) -> list[Effect]:
@@ -253,8 +292,9 @@ class Speaker:
             return []
         was_member = self.phase is not Phase.STARTING
         self._life.drain(now)
+        asked = [*self._checks.stop(), *self._verdicts.end()]
         effects = [*self._refresh_presence(), *self._replan(now)] if was_member else []
-        return effects + self._peering.stop_all() + self._continue_stop(now)
+        return asked + effects + self._peering.stop_all() + self._continue_stop(now)
 
     def _continue_stop(self, now: float) -> list[Effect]:
         is_over = self._life.is_over(now)

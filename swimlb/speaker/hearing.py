@@ -130,7 +130,8 @@ class HearingChecks:
 
     def start(self, now: float) -> None:
         """From now on this node asks. Nodes that start together do not ask together."""
-        self._next_round = now + INTERVAL * (1.0 + self._turn / 2**32)
+        if self._next_round is None:
+            self._next_round = now + INTERVAL * (1.0 + self._turn / 2**32)
 
     def stop(self) -> list[Effect]:
         """Ask no more, and accuse nobody."""
@@ -204,11 +205,11 @@ class HearingChecks:
         if self._due is None:
             return self._begin(now)
         if now - due > LATENESS_MAX:
-            self._rest()
+            self._rest(now)
             return []
         if self._asked < QUESTIONS:
             return self._ask(now)
-        self._rest()
+        self._rest(now)
         return self._judge(now)
 
     def _begin(self, now: float) -> list[Effect]:
@@ -222,8 +223,9 @@ class HearingChecks:
         self._asked = 0
         return effects + self._ask(now)
 
-    def _rest(self) -> None:
-        self._due = None
+    def _rest(self, now: float) -> None:
+        assert self._next_round is not None
+        self._due, self._next_round = None, max(self._next_round, now + SILENCE)
 
     def _ask(self, now: float) -> list[Effect]:
         self._asked += 1

@@ -60,6 +60,8 @@ class Inventory:
     """This node's own health checks."""
     presences: dict[str, Presence] = field(default_factory=dict[str, Presence])
     """Live members by node name, this node included."""
+    deaf: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Members that do not answer on the LAN by the verdict of others, each with who found it (`swimlb.speaker.deafness`)."""
 
     def put(self, record: Record) -> None:
         kind, name = key_of(record).split("/", 1)

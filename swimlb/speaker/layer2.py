@@ -76,8 +76,8 @@ class Layer2:
             effects += self._let_go(address, now)
         return effects
 
-    def note_owners(self) -> list[Effect]:
-        """What has changed, for people."""
+    def note_owners(self) -> list[OwnerChanged]:
+        """What has changed, for people and for those who ask owners."""
         owners = {address: duty.owner for address, duty in self._standing.plan.duties.items()}
         changed = [
             OwnerChanged(address, self._owners.get(address), owners.get(address))
@@ -85,7 +85,7 @@ class Layer2:
             if owners.get(address) != self._owners.get(address)
         ]
         self._owners = owners
-        return list(changed)
+        return changed
 
     def announce_again(self) -> list[Effect]:
         """A member was running where this node could not see it, and may have announced what is this node's."""
@@ -124,8 +124,10 @@ class Layer2:
     def _let_go(self, address: IpAddress, now: float) -> list[Effect]:
         duty = self._standing.plan.duties.get(address)
         is_taken_over = self._holdings.is_claimed(address, now)
-        is_cut_off = self._inventory.presences[self._config.node].is_cut_off
-        if duty is None or duty.owner is None or is_taken_over or is_cut_off:
+        this_node = self._config.node
+        # Who is cut off, or deaf, waits in vain to hear its successor, and must not announce once more against it.
+        hears_nobody = self._inventory.presences[this_node].is_cut_off or this_node in self._inventory.deaf
+        if duty is None or duty.owner is None or is_taken_over or hears_nobody:
             return self._free(address)
         return self._holdings.hand_over(address, now)
 

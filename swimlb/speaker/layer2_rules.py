@@ -2,7 +2,8 @@
 
 Services that share their first address are elected as one, so that the address has one owner even where their
 endpoints differ: among the nodes that can serve all of them, or, where there is none, any that can serve one. Of these
-the ones that have the subnets of all addresses, where there are such, and then MetalLB's order.
+the ones that hear who asks for them, of these the ones that have the subnets of all addresses, where there are such, and
+then MetalLB's order.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Layer2Rules:
             return Election(None, silent=silent)
         candidates = eligible[0].intersection(*eligible) or eligible[0].union(*eligible)
         including = tuple(advertisements.values())
+        candidates = self._hearing(candidates, refusals)
         candidates = self._nearest(candidates, sharers, including)
         order = succession(address, candidates, {node: self.score(node, including) for node in candidates})
         return Election(
@@ -132,6 +134,16 @@ class Layer2Rules:
             return Reason.NO_INTERFACE
         is_too_far = reach is Reach.OFF_SUBNET and self._options.subnet_rule is SubnetRule.REQUIRE
         return Reason.NO_SUBNET if is_too_far else None
+
+    def _hearing(self, candidates: set[str], refusals: Mapping[str, dict[str, Reason | None]]) -> set[str]:
+        """Candidates that are not deaf; all of them where there is no other: a deaf owner still serves who knows it."""
+        deaf = candidates & self._inventory.deaf.keys()
+        if not deaf or deaf == candidates:
+            return candidates
+        for judged in refusals.values():
+            for node in deaf:
+                judged[node] = judged[node] or Reason.NODE_DEAF
+        return candidates - deaf
 
     def _nearest(
         self, candidates: set[str], sharers: Sequence[Allocation], advertisements: tuple[L2Advertisement, ...]

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     NODE_NOT_SELECTED = "NodeNotSelected"
     NODE_JOINING = "NodeJoining"
     NODE_LEAVING = "NodeLeaving"
+    NODE_DEAF = "NodeDeaf"
+    """Others get no answer from it on the LAN."""
     NO_MATCHING_ADVERTISEMENT = "NoMatchingAdvertisement"
     SHARED_ADDRESS_WITH_SERVICE_SELECTORS = "SharedAddressWithServiceSelectors"
     CONFLICTING_ADVERTISEMENTS = "ConflictingAdvertisements"

@@ -109,7 +109,8 @@ class Wire:
 
     def _perform(self, effect: fx.Effect) -> None:
         # Also what a deadline brought about has to be seen, and no side has told of anything then.
-        self.report()
+        if not isinstance(effect, fx.Solicit):
+            self.report()
         match effect:
             case (
                 fx.Announce()
@@ -122,6 +123,9 @@ class Wire:
                 | fx.Watch()
                 | fx.Unwatch()
                 | fx.Ask()
+                | fx.Solicit()
+                | fx.AnswerAskers()
+                | fx.EndAnswer()
             ):
                 self._log.debug(type(effect).__name__.lower(), address=str(effect.address))
                 self._lan.perform(effect)
@@ -141,6 +145,16 @@ class Wire:
                 self._log.warning("address_in_use", address=str(address), mac=mac, interface=interface)
             case fx.AddressFree(address):
                 self._log.info("address_free", address=str(address))
+            case fx.Unanswered(member, address, lasted):
+                self._log.warning(
+                    "member_unanswering", member=member, address=str(address), lasted=round(lasted, 1)
+                )
+            case fx.AnsweredAgain(member, lasted):
+                self._log.info("member_answers_again", member=member, lasted=round(lasted, 1))
+            case fx.DeafnessChanged(member, (), lasted):
+                self._log.info("member_hears_again", member=member, lasted=round(lasted, 1))
+            case fx.DeafnessChanged(member, found_by):
+                self._log.warning("member_deaf", member=member, found_by=list(found_by))
             case fx.Stopped():
                 assert self._done is not None
                 self._done.set_result(None)

@@ -70,13 +70,22 @@ class Play(RuleBasedStateMachine):
     """Performs effects on a model of the world: which addresses are held, which sessions run."""
 
     is_probing = False
+    is_hearing_checked = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.speaker = Speaker(Config(node="node-a", is_data_path_local=True, is_probing=self.is_probing))
+        self.speaker = Speaker(
+            Config(
+                node="node-a",
+                is_data_path_local=True,
+                is_probing=self.is_probing,
+                is_hearing_checked=self.is_hearing_checked,
+            )
+        )
         self.now = 0.0
         self.announced: dict[IpAddress, frozenset[str] | None] = {}
         self.watched: set[IpAddress] = set()
+        self.answered: set[IpAddress] = set()
         self.local: set[IpAddress] = set()
         self.running: set[str] = set()
         self.stopping: set[str] = set()
@@ -103,6 +112,13 @@ class Play(RuleBasedStateMachine):
                     self.watched.remove(address)
                 case fx.Ask(address):
                     assert address in self.watched, "the answer would not be heard"
+                case fx.Solicit(address):
+                    assert address in self.watched, "the answer would not be heard"
+                case fx.AnswerAskers(address):
+                    assert address not in self.answered
+                    self.answered.add(address)
+                case fx.EndAnswer(address):
+                    self.answered.remove(address)
                 case fx.AddLocalAddress(address):
                     assert address not in self.local
                     self.local.add(address)
@@ -124,6 +140,8 @@ class Play(RuleBasedStateMachine):
                     self.is_stopped = True
                 case fx.JoinRing() | fx.OwnerChanged() | fx.ConflictNoticed() | fx.Yielded():
                     pass
+                case fx.Unanswered() | fx.AnsweredAgain() | fx.DeafnessChanged():
+                    pass
                 case fx.AddressInUse(address) | fx.AddressFree(address):
                     assert address not in self.announced
 
@@ -135,10 +153,24 @@ class Play(RuleBasedStateMachine):
     def forgets(self, record: Record) -> None:
         self.tell(InventoryChanged((), (key_of(record),)))
 
-    @rule(name=OTHERS, is_leaving=st.booleans(), tells_links=st.booleans(), is_cut_off=st.booleans())
-    def member_comes(self, name: str, is_leaving: bool, tells_links: bool, is_cut_off: bool) -> None:
+    @rule(
+        name=OTHERS,
+        is_leaving=st.booleans(),
+        tells_links=st.booleans(),
+        is_cut_off=st.booleans(),
+        unanswering=st.sampled_from([None, (), ("node-a",), ("node-b",), ("node-a", "node-c")]),
+    )
+    def member_comes(
+        self,
+        name: str,
+        is_leaving: bool,
+        tells_links: bool,
+        is_cut_off: bool,
+        unanswering: tuple[str, ...] | None,
+    ) -> None:
         links = (() if is_cut_off else (LINKS[name],)) if tells_links else None
-        self.tell(MemberPresent(name, Presence.of(is_leaving=is_leaving, links=links).encode()))
+        presence = Presence.of(is_leaving=is_leaving, links=links, unanswering=unanswering)
+        self.tell(MemberPresent(name, presence.encode()))
 
     @rule(links=st.sampled_from([(), (LINKS["node-a"],)]))
     def links_change(self, links: tuple[Link, ...]) -> None:
@@ -150,9 +182,13 @@ class Play(RuleBasedStateMachine):
     def member_goes(self, name: str) -> None:
         self.tell(MemberGone(name))
 
-    @rule(address=st.sampled_from(ADDRESSES), claimant=st.sampled_from(["node-b", "node-c", "stranger"]))
-    def hears_a_claim(self, address: IpAddress, claimant: str) -> None:
-        self.tell(ClaimHeard(address, LINKS[claimant].mac.hex(":"), "eth0"))
+    @rule(
+        address=st.sampled_from(ADDRESSES),
+        claimant=st.sampled_from(["node-b", "node-c", "stranger"]),
+        is_answer=st.booleans(),
+    )
+    def hears_a_claim(self, address: IpAddress, claimant: str, is_answer: bool) -> None:
+        self.tell(ClaimHeard(address, LINKS[claimant].mac.hex(":"), "eth0", is_answer))
 
     @rule()
     def ring_answers(self) -> None:
@@ -207,6 +243,7 @@ class Play(RuleBasedStateMachine):
         assert not self.local
         assert not self.running
         assert not self.watched
+        assert not self.answered
 
 
 class ProbingPlay(Play):
@@ -215,5 +252,12 @@ class ProbingPlay(Play):
     is_probing = True
 
 
+class AskingPlay(ProbingPlay):
+    """The same, of one that asks others whether they hear."""
+
+    is_hearing_checked = True
+
+
 TestPlay = Play.TestCase
+TestAskingPlay = AskingPlay.TestCase
 TestProbingPlay = ProbingPlay.TestCase

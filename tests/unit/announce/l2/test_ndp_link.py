@@ -192,7 +192,9 @@ class TestAnnouncing:
         play = Playbook(replace(ethernet(), addresses=(own,)))
         owner = Playbook(ethernet(mac=PEER_MAC))
         owner.at(0.0, AnnounceRequested(VIP6))
+        owner.until(9.0)
         play.at(0.5, WatchRequested(VIP6))
+        play.until(0.9)
 
         (asked,) = play.at(1.0, SolicitRequested(VIP6))
         assert isinstance(asked, SendFrame)

@@ -433,7 +433,9 @@ class TestListening:
         """Of kind reply, since it goes to who has asked; the announcement of the same owner is of another kind."""
         play, owner = Playbook(ethernet()), Playbook(ethernet(mac=PEER_MAC))
         owner.at(0.0, AnnounceRequested(VIP))
+        owner.until(9.0)
         play.at(0.5, WatchRequested(VIP))
+        play.until(0.9)
 
         (asked,) = play.at(1.0, SolicitRequested(VIP))
         assert isinstance(asked, SendFrame)

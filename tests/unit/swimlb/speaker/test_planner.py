@@ -254,3 +254,33 @@ class TestReach:
         world.presences["node-a"] = self.CUT_OFF
 
         assert plan(world).routes["router"]
+
+
+class TestDeafness:
+    def test_passes_over_a_deaf_node(self) -> None:
+        """It learns why, as long as there is somebody to take its place."""
+        world = inventory(POOL, ON_LAN, allocation(), this_node="node-c")
+        world.deaf = {"node-c": ("node-a", "node-b")}
+
+        planned = plan(world)
+
+        assert planned.duties[VIP].candidates == ("node-b", "node-a")
+        assert planned.withheld == (Withheld("default/web", "l2", Reason.NODE_DEAF),)
+
+    def test_keeps_a_deaf_node_that_nobody_can_replace(self) -> None:
+        """Who knows its MAC is served still."""
+        world = inventory(POOL, ON_LAN, allocation(), this_node="node-c", members="node-c node-d")
+        world.presences["node-d"] = Presence(is_leaving=True)
+        world.deaf = {"node-c": ("node-d",)}
+
+        planned = plan(world)
+
+        assert planned.duties[VIP].candidates == ("node-c",)
+        assert planned.withheld == ()
+
+    def test_says_nothing_about_bgp(self) -> None:
+        """Routers have the node's address by other means, or no session with it."""
+        world = inventory(POOL, TO_ROUTERS, ROUTER, allocation(), this_node="node-c")
+        world.deaf = {"node-c": ("node-a", "node-b")}
+
+        assert plan(world).routes["router"]
