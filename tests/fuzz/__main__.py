@@ -28,7 +28,7 @@ def fuzz(target: str, seconds: int, inputs: list[str]) -> None:
     """Never returns: libFuzzer ends the process."""
     atheris: Any = importlib.import_module("atheris")
 
-    with atheris.instrument_imports(include=["membership", "tests.fuzz"]):
+    with atheris.instrument_imports(include=["membership", "announce", "tests.fuzz"]):
         from tests.fuzz.corpus import seeds
         from tests.fuzz.targets import FUNCTIONS
 

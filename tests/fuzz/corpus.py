@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from announce.bfd import ControlPacket, State
+from announce.bfd.packet import encode
+from tests.fuzz.bfd import bfd_scene
 from tests.fuzz.script import blob
 from tests.unit.membership.wire.captures import WRAPPED_CAPTURES, captured, load, octets
 
@@ -23,6 +26,8 @@ def seeds(target: str) -> list[bytes]:
             return [_scene(packet) for packet in [*_captured("udp"), *_requests("udp")]] + [
                 _stream_scene(request) for request in [*_captured("tcp"), *_requests("tcp")]
             ]
+        case "bfd":
+            return list(_bfd())
         case _:
             raise AssertionError(f"no corpus for {target}")
 
@@ -43,6 +48,25 @@ def _sealed() -> Iterator[bytes]:
             yield is_labelled + octets(packet["hex"])
             if "encryption" in packet:
                 yield is_labelled + octets(packet["encryption"]["plaintext"])
+
+
+def _bfd() -> Iterator[bytes]:
+    """Every state and flag, as a peer would say it to us."""
+    for state in State:
+        for flags in range(8):
+            packet = ControlPacket(
+                state=state,
+                is_poll=bool(flags & 1),
+                is_final=bool(flags & 2),
+                is_demand=bool(flags & 4),
+                detect_multiplier=3,
+                my_discriminator=1,
+                your_discriminator=1,
+                desired_min_tx_us=50_000,
+                required_min_rx_us=50_000,
+                required_min_echo_rx_us=50_000,
+            )
+            yield bfd_scene(encode(packet))
 
 
 def _hexadecimal(tree: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from membership.wire import lzw
 from membership.wire.messages import encode
 from membership.wire.packet import DECOMPRESSED_OCTETS_MAX, decode_packet
 from membership.wire.stream import StreamDecoder
+from tests.fuzz.bfd import bfd
 from tests.fuzz.machine import machine
 from tests.fuzz.sealed import sealed
 
@@ -57,4 +58,5 @@ FUNCTIONS: dict[str, Callable[[bytes], None]] = {
     "lzw": lzw_codes,
     "sealed": sealed,
     "machine": machine,
+    "bfd": bfd,
 }

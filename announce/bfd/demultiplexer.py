@@ -1,0 +1,80 @@
+"""Which session a packet belongs to (RFC 5880 section 6.3, RFC 5881 section 3, RFC 5883 section 4)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from announce.bfd.config import SINGLE_HOP_TTL, IpAddress, SessionConfig
+from announce.bfd.errors import PacketError
+from announce.bfd.packet import ControlPacket, decode
+
+Key: TypeAlias = tuple[IpAddress, bool, str | None]
+"""Address of the peer, multihop or not, VRF."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What the socket tells of a packet."""
+
+    peer_address: IpAddress
+    local_address: IpAddress | None = None
+    """Where it was sent to."""
+    interface: str
+    ttl: int
+    is_multihop: bool
+    """By the port that it came to."""
+    device: str | None = None
+    """The VRF that the socket belongs to."""
+
+
+class Demultiplexer:
+    """The sessions of this node by discriminator and by address."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._by_discriminator: dict[int, SessionConfig] = {}
+        self._by_key: dict[Key, int] = {}
+
+    def add(self, config: SessionConfig) -> int:
+        """The discriminator for a new session. Nobody can guess it, so nobody off the path can end the session.
+
+        Of two sessions with one peer the second one finds its packets only by discriminator, as RFC 5881 section 3
+        has no more than one.
+        """
+        discriminator = 0
+        while discriminator == 0 or discriminator in self._by_discriminator:
+            discriminator = self._rng.getrandbits(32)
+        self._by_discriminator[discriminator] = config
+        self._by_key.setdefault(_key_of(config), discriminator)
+        return discriminator
+
+    def remove(self, discriminator: int) -> None:
+        config = self._by_discriminator.pop(discriminator)
+        if self._by_key.get(_key_of(config)) == discriminator:
+            del self._by_key[_key_of(config)]
+
+    def accept(self, payload: bytes, arrival: Arrival) -> tuple[int, ControlPacket]:
+        """The session's discriminator and the packet; PacketError when it is none of ours, or not to be trusted."""
+        # Before anything is read: what a router has forwarded is not the neighbour's.
+        if not arrival.is_multihop and arrival.ttl != SINGLE_HOP_TTL:
+            raise PacketError(f"TTL {arrival.ttl} instead of {SINGLE_HOP_TTL}")
+        packet = decode(payload)
+        discriminator = packet.your_discriminator or self._by_key.get(
+            (arrival.peer_address, arrival.is_multihop, arrival.device), 0
+        )
+        config = self._by_discriminator.get(discriminator)
+        if config is None:
+            raise PacketError("no such session")
+        if config.is_multihop != arrival.is_multihop or config.device != arrival.device:
+            raise PacketError("not by the way of its session")
+        if config.is_multihop and arrival.ttl < config.minimum_ttl:
+            raise PacketError(f"TTL {arrival.ttl} below {config.minimum_ttl}")
+        if config.interface is not None and config.interface != arrival.interface:
+            raise PacketError(f"by {arrival.interface} instead of {config.interface}")
+        return discriminator, packet
+
+
+def _key_of(config: SessionConfig) -> Key:
+    return config.peer_address, config.is_multihop, config.device
