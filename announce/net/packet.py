@@ -179,8 +179,8 @@ def attach_filters(
 ) -> None:
     """Put filters in place of the ones before; no frame slips through in between. Raises OSError."""
     if addresses is None:
-        _attach(arp, packet_filter.build_arp(None))
-        _attach(ndp, packet_filter.build_ndp(None))
+        attach(arp, packet_filter.build_arp(None))
+        attach(ndp, packet_filter.build_ndp(None))
         return
     ipv4 = [address for address in addresses if isinstance(address, IPv4Address)]
     ipv6 = [address for address in addresses if isinstance(address, IPv6Address)]
@@ -192,7 +192,7 @@ def _prepared_socket() -> socket.socket:
     """A packet socket that lets nothing through yet."""
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        _attach(opened, packet_filter.build_arp(()))
+        attach(opened, packet_filter.build_arp(()))
     except BaseException:
         opened.close()
         raise
@@ -203,7 +203,7 @@ def _attach_largest(opened: socket.socket, build: Callable[[int], packet_filter.
     ranges_max = packet_filter.RANGES_MAX
     while True:
         try:
-            _attach(opened, build(ranges_max))
+            attach(opened, build(ranges_max))
         except OSError as error:
             if error.errno != errno.ENOMEM or ranges_max == 1:
                 raise
@@ -213,7 +213,8 @@ def _attach_largest(opened: socket.socket, build: Callable[[int], packet_filter.
             return
 
 
-def _attach(opened: socket.socket, program: packet_filter.Program) -> None:
+def attach(opened: socket.socket, program: packet_filter.Program) -> None:
+    """Put a filter in place of the one before. Raises OSError."""
     instructions = ctypes.create_string_buffer(packet_filter.pack(program))
     program_header = struct.pack("@HP", len(program), ctypes.addressof(instructions))
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program_header)
