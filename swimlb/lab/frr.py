@@ -1,4 +1,4 @@
-"""A real router: FRR's zebra and bgpd in a namespace of a sandbox.
+"""A real router: FRR's zebra and bgpd, and bfdd if wanted, in a namespace of a sandbox.
 
 Each instance lives in a path space of its own (`-N`), so that many run beside each other and beside the
 machine's own FRR. Configuration is FRR's text; state is read as FRR's JSON and from the kernel.
@@ -67,35 +67,43 @@ router bgp {asn}
 
 
 class Frr:
-    """zebra and bgpd in one namespace. Everything of it goes with the sandbox; `stop` is for the play."""
+    """zebra, bgpd and perhaps bfdd in one namespace. Everything of it goes with the sandbox; `stop` is for the play."""
 
-    def __init__(self, sandbox: Sandbox, namespace: str, *, bgpd_config: str) -> None:
-        """`bgpd_config` is the text of bgpd.conf without its `log` lines, for example of `listening_router`."""
+    def __init__(
+        self, sandbox: Sandbox, namespace: str, *, bgpd_config: str, bfdd_config: str | None = None
+    ) -> None:
+        """`bgpd_config` is the text of bgpd.conf without its `log` lines, for example of `listening_router`.
+
+        `bfdd_config` is that of bfdd.conf; without one, bfdd does not run.
+        """
         self._sandbox = sandbox
         self._namespace = namespace
-        self._bgpd_config = bgpd_config
+        self._configs = {"zebra": "", "bgpd": bgpd_config}
+        if bfdd_config is not None:
+            # bgpd asks zebra for bfdd, which must be there by then.
+            self._configs = {"zebra": "", "bfdd": bfdd_config, "bgpd": bgpd_config}
         self._path_space = sandbox.namespace(namespace)
 
     def start(self) -> None:
-        """Start both daemons and wait until they take commands."""
+        """Start the daemons and wait until they take commands."""
         require_frr()
         configuration = self._sandbox.add_directory(CONFIGURATION / self._path_space, owner=USER, mode=0o750)
         self._sandbox.add_directory(STATE / self._path_space, owner=USER)
         self._write(configuration / "vtysh.conf", "")
-        self._write(configuration / "zebra.conf", "")
-        self._write(configuration / "bgpd.conf", self._bgpd_config)
         # bgpd asks zebra for its routes as it starts: zebra's socket comes first.
-        self._start_daemon("zebra", ready=STATE / self._path_space / "zserv.api")
-        self._start_daemon("bgpd", ready=STATE / self._path_space / "bgpd.vty")
+        for daemon, config in self._configs.items():
+            self._write(configuration / f"{daemon}.conf", config)
+            ready = "zserv.api" if daemon == "zebra" else f"{daemon}.vty"
+            self._start_daemon(daemon, ready=STATE / self._path_space / ready)
 
     def stop(self) -> None:
         """SIGTERM: bgpd tells its peers goodbye (Cease), zebra removes its routes."""
-        for daemon in ("bgpd", "zebra"):
+        for daemon in reversed(self._configs):
             self._sandbox.signal(self._label(daemon), signal.SIGTERM, timeout=STOP_TIMEOUT)
 
     def kill(self) -> None:
         """SIGKILL: peers only see their connections close."""
-        for daemon in ("bgpd", "zebra"):
+        for daemon in reversed(self._configs):
             self._sandbox.signal(self._label(daemon), signal.SIGKILL, timeout=STOP_TIMEOUT)
 
     def vtysh(self, *commands: str) -> str:
