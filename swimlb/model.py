@@ -223,6 +223,21 @@ class BgpAdvertisement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BfdProfile:
+    """How a router is watched by BFD (RFC 5880). The defaults are FRR's, hence MetalLB's."""
+
+    name: str
+    receive_interval_ms: int = 300
+    transmit_interval_ms: int = 300
+    detect_multiplier: int = 3
+    echo_interval_ms: int = 50
+    has_echo: bool = False
+    is_passive: bool = False
+    minimum_ttl: int = 254
+    """Multihop only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BgpPeer:
     """A router to hold a BGP session with, from the nodes that `node_selectors` select."""
 
@@ -240,6 +255,8 @@ class BgpPeer:
     password: str | None = field(default=None, repr=False)
     """TCP MD5 (RFC 2385)."""
     ebgp_multihop: bool = False
+    bfd: BfdProfile | None = None
+    """None: the session lives and dies by its hold time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +371,7 @@ class Configuration:
     l2_advertisements: tuple[L2Advertisement, ...] = ()
     bgp_advertisements: tuple[BgpAdvertisement, ...] = ()
     bgp_peers: tuple[BgpPeer, ...] = ()
+    bfd_profiles: tuple[BfdProfile, ...] = ()
     nodes: tuple[Node, ...] = ()
     services: tuple[Service, ...] = ()
     endpoints: tuple[Endpoints, ...] = ()

@@ -51,20 +51,6 @@ class CommunityAliases:
     aliases: tuple[tuple[str, Community], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BfdProfile:
-    """Timers of BFD sessions (RFC 5880); None: the speaker's default."""
-
-    name: str
-    receive_interval_ms: int | None = None
-    transmit_interval_ms: int | None = None
-    detect_multiplier: int | None = None
-    echo_interval_ms: int | None = None
-    echo_mode: bool = False
-    passive_mode: bool = False
-    minimum_ttl: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class DeclaredNode:
     node: Node

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from swimlb.config.declared import BfdProfile
 from swimlb.config.objects import Admitted
 from swimlb.config.report import Place
-from swimlb.model import BgpAdvertisement, BgpPeer, IpAddress, LabelSelector, Node, Service, any_matches
+from swimlb.model import (
+    BfdProfile,
+    BgpAdvertisement,
+    BgpPeer,
+    IpAddress,
+    LabelSelector,
+    Node,
+    Service,
+    any_matches,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from swimlb.config.advertising import Advertising
 from swimlb.config.declared import (
-    BfdProfile,
     CommunityAliases,
     DeclaredBgpAdvertisement,
     DeclaredNode,
@@ -35,6 +34,7 @@ from swimlb.config.report import Place
 from swimlb.config.surroundings import Hosts, Lan, named, warn_of_routers_within, without
 from swimlb.model import (
     AddressRange,
+    BfdProfile,
     BgpAdvertisement,
     BgpPeer,
     Community,
@@ -68,7 +68,7 @@ def link(candidates: Candidates) -> Linked:
     whole = candidates.admit(DeclaredPool, pools.link)
     profiles = candidates.admit(BfdProfile, _as_is)
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
-    peer_linker = Peers(nodes, {one.ref.name for one in profiles}, secrets, candidates.missing)
+    peer_linker = Peers(nodes, {one.ref.name: one.value for one in profiles}, secrets, candidates.missing)
     peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=BgpPeer)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))
@@ -98,6 +98,7 @@ def link(candidates: Candidates) -> Linked:
             l2_advertisements=l2_advertisements,
             bgp_advertisements=bgp_advertisements,
             bgp_peers=_values(peers),
+            bfd_profiles=_values(profiles),
             nodes=nodes,
             services=services,
             endpoints=merge_slices(_values(candidates.admit(EndpointSlice, _as_is))),
@@ -213,7 +214,7 @@ class Peers:
     """Finds what peers refer to; a node can hold only one session with a router's address and port."""
 
     nodes: tuple[Node, ...]
-    profiles: set[str]
+    profiles: Mapping[str, BfdProfile]
     secrets: Mapping[tuple[str, str], Secret]
     missing: Callable[[Ref], tuple[str, str]]
     """Why an object is not in force."""
@@ -226,7 +227,7 @@ class Peers:
         spec, peer = place.at("spec"), declared.peer
         if declared.bfd_profile is not None:
             self.used_profiles.add(declared.bfd_profile)
-            self._find_profile(declared.bfd_profile, peer.name, spec.at("bfdProfile"))
+            peer = replace(peer, bfd=self._find_profile(declared.bfd_profile, peer, spec.at("bfdProfile")))
         if declared.password_secret is not None:
             peer = replace(peer, password=self._password(declared.password_secret, spec.at("passwordSecret")))
         same_router = self._linked.setdefault((peer.peer_address, peer.peer_port), [])
@@ -240,12 +241,22 @@ class Peers:
             same_router.append(peer)
         return peer
 
-    def _find_profile(self, name: str, peer: str, place: Place) -> None:
-        if name in self.profiles:
-            place.warning("BFD is not supported yet and has no effect", "The session works without it.")
-        else:
+    def _find_profile(self, name: str, peer: BgpPeer, place: Place) -> BfdProfile | None:
+        profile = self.profiles.get(name)
+        if profile is None:
             why, way_out = self.missing(Ref("BFDProfile", place.report.namespace, name))
-            place.error(f"peer {peer} referencing non existing bfd profile {name}: {why}", way_out)
+            place.error(f"peer {peer.name} referencing non existing bfd profile {name}: {why}", way_out)
+        elif profile.has_echo and peer.ebgp_multihop:
+            place.warning(
+                f"echoMode of {name} has no effect: there is none over several hops (RFC 5883)",
+                "Control packets watch the router, at transmitInterval and receiveInterval.",
+            )
+        elif profile.has_echo and peer.peer_address.version == 6:
+            place.warning(
+                f"echoMode of {name} has no effect: it works with IPv4 addresses of routers only",
+                "Control packets watch the router, at transmitInterval and receiveInterval.",
+            )
+        return profile
 
     def _password(self, name: str, place: Place) -> str | None:
         secret = self.secrets.get((place.report.namespace, name))

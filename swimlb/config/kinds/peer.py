@@ -7,7 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 
 from swimlb.config.communities import COMMUNITY_PATTERN, parse_community
-from swimlb.config.declared import BfdProfile, CommunityAliases, DeclaredPeer
+from swimlb.config.declared import CommunityAliases, DeclaredPeer
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.ranges import ADDRESS_PATTERN, parse_address
 from swimlb.config.report import Mistake, Place
@@ -25,7 +25,7 @@ from swimlb.config.types import (
     Text,
     parse_duration,
 )
-from swimlb.model import BgpPeer, Community, IpAddress, LabelSelector
+from swimlb.model import BfdProfile, BgpPeer, Community, IpAddress, LabelSelector
 
 _ASN = Integer(0, U32_MAX)
 _UNSPECIFIED = IPv4Address(0)
@@ -368,6 +368,8 @@ def _timers(spec: PeerV1Beta1Spec, place: Place) -> tuple[int | None, int | None
 
 
 _INTERVAL_MS = Integer(10, 60000)
+INTERVAL_MS_MIN = 50
+"""Measured by `make soak-bfd`. The schema has MetalLB's range, so that its objects can be stored and are judged."""
 
 
 @record()
@@ -376,13 +378,13 @@ class BfdSpec:
         "receiveInterval",
         _INTERVAL_MS,
         default=None,
-        about="Shortest time between received packets that this side bears, in ms. Unset: 300.",
+        about="Shortest time between received packets that this side bears, in ms, at least 50. Unset: 300.",
     )
     transmit_interval: int | None = at(
         "transmitInterval",
         _INTERVAL_MS,
         default=None,
-        about="Time between packets that this side would like to send, in ms. Unset: 300.",
+        about="Time between packets that this side would like to send, in ms, at least 50. Unset: 300.",
     )
     detect_multiplier: int | None = at(
         "detectMultiplier",
@@ -391,7 +393,10 @@ class BfdSpec:
         about="How many packets may be missing before the router is taken for gone. Unset: 3.",
     )
     echo_interval: int | None = at(
-        "echoInterval", _INTERVAL_MS, default=None, about="Time between echo packets, in ms. Unset: 50."
+        "echoInterval",
+        _INTERVAL_MS,
+        default=None,
+        about="Time between echo packets, in ms, at least 50. Unset: 50.",
     )
     echo_mode: bool = at(
         "echoMode",
@@ -412,16 +417,34 @@ class BfdSpec:
 
 def decode_bfd_profile(source: Object) -> BfdProfile:
     spec = source.read("spec", BfdSpec)
-    return BfdProfile(
+    place = source.place.at("spec")
+    given = {
+        "receive_interval_ms": spec.receive_interval,
+        "transmit_interval_ms": spec.transmit_interval,
+        "detect_multiplier": spec.detect_multiplier,
+        "echo_interval_ms": spec.echo_interval,
+        "minimum_ttl": spec.minimum_ttl,
+    }
+    profile = BfdProfile(
         name=source.ref.name,
-        receive_interval_ms=spec.receive_interval,
-        transmit_interval_ms=spec.transmit_interval,
-        detect_multiplier=spec.detect_multiplier,
-        echo_interval_ms=spec.echo_interval,
-        echo_mode=spec.echo_mode,
-        passive_mode=spec.passive_mode,
-        minimum_ttl=spec.minimum_ttl,
+        has_echo=spec.echo_mode,
+        is_passive=spec.passive_mode,
+        **{name: value for name, value in given.items() if value is not None},
     )
+    _check_interval(place.at("receiveInterval"), profile.receive_interval_ms)
+    _check_interval(place.at("transmitInterval"), profile.transmit_interval_ms)
+    if profile.has_echo:
+        _check_interval(place.at("echoInterval"), profile.echo_interval_ms)
+    return profile
+
+
+def _check_interval(place: Place, interval_ms: int) -> None:
+    """MetalLB leaves BFD to a daemon in C. Ours keeps what it promises from 50 ms on, and says so below."""
+    if interval_ms < INTERVAL_MS_MIN:
+        place.error(
+            f"{interval_ms} ms is shorter than this speaker can keep on a busy node, and would make false alarms",
+            f"Choose {INTERVAL_MS_MIN} or more: with detectMultiplier 3 a dead router is found in 0.15 s.",
+        )
 
 
 @record()

@@ -49,7 +49,7 @@ GOOD: list[dict[str, Any]] = [
         {"aggregationLength": 26, "communities": ["64496:1", "named"], "peers": ["router"]},
     ),
     ours("Community", "names", {"communities": [{"name": "named", "value": "large:1:2:3"}]}),
-    ours("BFDProfile", "fast", {"receiveInterval": 10}),
+    ours("BFDProfile", "fast", {"receiveInterval": 50}),
     peer("router", holdTime="90s", keepaliveTime="30s", bfdProfile="fast", passwordSecret={"name": "bgp"}),
     {
         "apiVersion": "v1",

@@ -9,6 +9,7 @@ import pytest
 
 from swimlb.model import (
     AddressRange,
+    BfdProfile,
     BgpPeer,
     Community,
     Endpoints,
@@ -321,6 +322,38 @@ def test_checks_the_ranges_of_a_bfd_profile() -> None:
         "spec.minimumTtl",
         "spec.receiveInterval",
     ]
+
+
+def test_an_unset_bfd_profile_has_the_defaults_of_frr() -> None:
+    """Which are MetalLB's."""
+    [profile] = resolved(ours("BFDProfile", "plain", {})).configuration.bfd_profiles
+
+    assert profile == BfdProfile(
+        name="plain",
+        receive_interval_ms=300,
+        transmit_interval_ms=300,
+        detect_multiplier=3,
+        echo_interval_ms=50,
+        has_echo=False,
+        is_passive=False,
+        minimum_ttl=254,
+    )
+
+
+def test_refuses_bfd_intervals_that_a_busy_node_cannot_keep() -> None:
+    """The echo interval counts only where there is an Echo function."""
+    short = {"receiveInterval": 49, "transmitInterval": 10, "echoInterval": 49}
+    whole = resolved(ours("BFDProfile", "fast", {**short, "echoMode": True}))
+    silent = resolved(ours("BFDProfile", "fast", {"echoInterval": 10}))
+
+    assert [problem.field for problem in whole.problems] == [
+        "spec.echoInterval",
+        "spec.receiveInterval",
+        "spec.transmitInterval",
+    ]
+    assert "49 ms is shorter than this speaker can keep" in whole.problems[1].message
+    assert whole.problems[1].hint.startswith("Choose 50 or more")
+    assert [problem.severity.value for problem in silent.problems] == ["warning"], "only that nobody uses it"
 
 
 def test_reads_a_node() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swimlb.config import Document, Options, Resolved, resolve
-from swimlb.model import Problem, Severity
+from swimlb.model import BfdProfile, Problem, Severity
 from tests.unit.swimlb.config.objects import (
     document,
     documents,
@@ -420,6 +420,37 @@ def test_a_missing_password_is_a_warning_and_a_missing_bfd_profile_an_error() ->
         ("warning", "BGPPeer/metallb-system/a", "spec.passwordSecret"),
         ("error", "BGPPeer/metallb-system/b", "spec.bfdProfile"),
     ]
+
+
+def test_a_peer_is_given_its_bfd_profile() -> None:
+    result = resolved(
+        ours("BGPAdvertisement", "out", {}),
+        ours("BFDProfile", "fast", {"receiveInterval": 50, "transmitInterval": 60, "passiveMode": True}),
+        peer("a", bfdProfile="fast"),
+    )
+
+    [linked] = result.configuration.bgp_peers
+    assert linked.bfd == BfdProfile(
+        name="fast", receive_interval_ms=50, transmit_interval_ms=60, is_passive=True
+    )
+    assert result.configuration.bfd_profiles == (linked.bfd,)
+    assert result.problems == ()
+
+
+@pytest.mark.parametrize(
+    "spec", [{"peerAddress": "2001:db8::1"}, {"ebgpMultiHop": True}], ids=["ipv6", "multihop"]
+)
+def test_tells_where_echo_mode_has_no_effect(spec: dict[str, object]) -> None:
+    result = resolved(
+        ours("BGPAdvertisement", "out", {}),
+        ours("BFDProfile", "echo", {"echoMode": True}),
+        peer("a", bfdProfile="echo", **spec),
+    )
+
+    assert [(problem.severity.value, problem.field) for problem in result.problems] == [
+        ("warning", "spec.bfdProfile")
+    ]
+    assert "echoMode of echo has no effect" in result.problems[0].message
 
 
 _RACKS = [{"nodeSelectors": [{"matchLabels": {"rack": rack}}]} for rack in "12"]

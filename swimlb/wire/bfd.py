@@ -1,0 +1,251 @@
+"""The BFD side of *wire*: one session for each BGP peer that has a profile (RFC 5882)."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import TypeAlias, assert_never
+
+from announce import bfd
+from announce.net.bfd import Receiver, Sender
+from announce.net.bfd_echo import EchoSocket
+from swimlb.model import BgpPeer, IpAddress
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.recorder import Recorder
+
+News: TypeAlias = bfd.SessionUp | bfd.SessionDown
+_ReceiverKey: TypeAlias = tuple[socket.AddressFamily, bool, str | None]
+
+
+class NewsRecorder(Recorder):
+    """Records only turns that changed something: forty packets a second would push all else out of the record."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def record(self, now: float, machine: str, event: object, effects: Sequence[object]) -> None:
+        is_routine = isinstance(event, bfd.PacketReceived | bfd.EchoReceived | None)
+        if not is_routine or any(not isinstance(effect, bfd.SendPacket | bfd.SendEcho) for effect in effects):
+            self._recorder.record(now, machine, event, effects)
+
+
+@dataclass(slots=True)
+class _Running:
+    name: str
+    session: bfd.Session
+    driver: Driver[bfd.Event, bfd.Effect]
+    sender: Sender | None = None
+    local_address: IpAddress | None = None
+    """Where the peer sends to: Echo packets are addressed there."""
+    problem: str | None = None
+    """Why nothing is sent or heard."""
+    then: Callable[[], None] | None = None
+    """To be told of the end of a session that is being stopped."""
+
+
+class BfdSessions:
+    """Keeps the sessions as they are wanted, and tells of those that come up and go down."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        recorder: Recorder,
+        log: EventLog,
+        on_news: Callable[[str, News], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._rng = rng
+        self._recorder = NewsRecorder(recorder)
+        self._log = log
+        self._on_news = on_news
+        self._on_change = on_change
+        self._demultiplexer = bfd.Demultiplexer(rng)
+        self._sessions: dict[str, _Running] = {}
+        self._by_discriminator: dict[int, _Running] = {}
+        """Those that are being stopped, too."""
+        self._receivers: dict[_ReceiverKey, Receiver] = {}
+        self._echo: EchoSocket | None = None
+        self.drops: Counter[str] = Counter()
+        """Packets that were discarded, by reason."""
+
+    def want(self, name: str, config: bfd.SessionConfig) -> None:
+        """The peer of this name is to be watched so. Other timing is agreed with it; all else is a new session."""
+        running = self._sessions.get(name)
+        if running is not None:
+            current = running.session.config
+            if replace(current, timing=config.timing) == config:
+                running.session.config = config
+                running.driver.feed(bfd.Retimed(config.timing))
+                return
+            self.stop(name)
+        self._start(name, config)
+
+    def stop(self, name: str, then: Callable[[], None] | None = None) -> None:
+        """Tell the peer that its watch ends, so that it does not take our silence for a death; `then` go on."""
+        running = self._sessions.pop(name, None)
+        if running is None:
+            if then is not None:
+                then()
+            return
+        running.then = then
+        running.driver.feed(bfd.StopRequested())
+
+    def statuses(self) -> dict[str, tuple[bfd.SessionConfig, bfd.SessionStatus, str | None]]:
+        """By name of the BGPPeer; the text says why nothing is sent or heard."""
+        return {
+            name: (running.session.config, running.session.status(), running.problem)
+            for name, running in sorted(self._sessions.items())
+        }
+
+    def close(self) -> None:
+        for running in self._by_discriminator.values():
+            running.driver.close()
+            if running.sender is not None:
+                running.sender.close()
+        for receiver in self._receivers.values():
+            receiver.close()
+        if self._echo is not None:
+            self._echo.close()
+
+    def _start(self, name: str, config: bfd.SessionConfig) -> None:
+        discriminator = self._demultiplexer.add(config)
+        session = bfd.Session(config, discriminator, random.Random(self._rng.random()))
+        driver: Driver[bfd.Event, bfd.Effect] = Driver(
+            f"bfd {name}", session, lambda effect: self._perform(running, effect), self._recorder
+        )
+        running = _Running(name, session, driver)
+        self._sessions[name] = self._by_discriminator[discriminator] = running
+        self._equip(running)
+        driver.feed(bfd.Started())
+
+    # Sockets.
+
+    def _equip(self, running: _Running) -> bool:
+        """Open what the session lacks. What is refused is told once, and tried again with every packet."""
+        config = running.session.config
+        family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
+        key = (family, config.is_multihop, config.device)
+        try:
+            if key not in self._receivers:
+                self._receivers[key] = Receiver(
+                    family, is_multihop=config.is_multihop, device=config.device, on_packet=self._receive
+                )
+            if running.sender is None:
+                running.sender = Sender(config, self._rng)
+            if self._echo is None and config.timing.echo_interval_us is not None and family == socket.AF_INET:
+                self._echo = EchoSocket(self._receive_echo)
+        except OSError as error:
+            problem = f"no socket for BFD: {error}; is another BFD daemon running on this host?"
+            if running.problem != problem:
+                running.problem = problem
+                self._log.error("bfd_unavailable", peer=running.name, reason=problem)
+                self._on_change()
+            return False
+        running.problem = None
+        return True
+
+    def _receive(self, payload: bytes, arrival: bfd.Arrival) -> None:
+        try:
+            discriminator, packet = self._demultiplexer.accept(payload, arrival)
+        except bfd.PacketError as error:
+            self.drops[str(error)] += 1
+            return
+        running = self._by_discriminator[discriminator]
+        running.local_address = arrival.local_address
+        running.driver.feed(bfd.PacketReceived(packet))
+
+    def _receive_echo(self, echo: bfd.EchoPacket) -> None:
+        running = self._by_discriminator.get(echo.discriminator)
+        if running is not None:
+            running.driver.feed(bfd.EchoReceived(echo))
+
+    def _perform(self, running: _Running, effect: bfd.Effect) -> None:
+        match effect:
+            case bfd.SendPacket(payload):
+                if (running.sender is not None and running.problem is None) or self._equip(running):
+                    assert running.sender is not None
+                    running.sender.send(payload)
+            case bfd.SendEcho(payload):
+                self._send_echo(running, payload)
+            case bfd.SessionUp():
+                self._log.info("bfd_session_up", peer=running.name)
+                self._tell(running, effect)
+            case bfd.SessionDown():
+                log = self._log.info if effect.is_administrative else self._log.warning
+                log("bfd_session_down", peer=running.name, reason=str(effect))
+                self._tell(running, effect)
+            case bfd.TimingAgreed(desired_us, required_us):
+                self._log.info(
+                    "bfd_timing_agreed",
+                    peer=running.name,
+                    transmit_interval_ms=desired_us / 1000,
+                    receive_interval_ms=required_us / 1000,
+                )
+                self._on_change()
+            case bfd.Stopped():
+                self._end(running)
+            case _:
+                assert_never(effect)
+
+    def _send_echo(self, running: _Running, payload: bytes) -> None:
+        peer, local = running.session.config.peer_address, running.local_address
+        if self._echo is not None and isinstance(peer, IPv4Address) and isinstance(local, IPv4Address):
+            self._echo.send(payload, peer, local)
+
+    def _tell(self, running: _Running, news: News) -> None:
+        if self._sessions.get(running.name) is running:
+            self._on_news(running.name, news)
+        self._on_change()
+
+    def _end(self, running: _Running) -> None:
+        running.driver.close()
+        if running.sender is not None:
+            running.sender.close()
+        discriminator = running.session.discriminator
+        self._demultiplexer.remove(discriminator)
+        del self._by_discriminator[discriminator]
+        if running.then is not None:
+            running.then()
+
+
+def session_config(
+    peer: BgpPeer,
+    address: IpAddress,
+    *,
+    interface: str | None = None,
+    device: str | None = None,
+    is_internal: bool,
+    is_near: bool,
+) -> bfd.SessionConfig | None:
+    """How a peer is watched; None: it has no profile.
+
+    `is_near`: the address is of a network that this host is on. An external peer that is not multihop must be near
+    anyhow; an internal one may be anywhere, and then routers stand between (RFC 5882 section 10.1).
+    """
+    profile = peer.bfd
+    if profile is None:
+        return None
+    is_multihop = peer.ebgp_multihop or (is_internal and not is_near)
+    echo_us = profile.echo_interval_ms * 1000 if profile.has_echo else None
+    return bfd.SessionConfig(
+        peer_address=address,
+        source_address=peer.source_address,
+        interface=interface,
+        device=device,
+        is_multihop=is_multihop,
+        minimum_ttl=profile.minimum_ttl,
+        is_passive=profile.is_passive,
+        timing=bfd.Timing(
+            desired_min_tx_us=profile.transmit_interval_ms * 1000,
+            required_min_rx_us=profile.receive_interval_ms * 1000,
+            detect_multiplier=profile.detect_multiplier,
+            # RFC 5883 has no Echo function, and ours speaks IPv4.
+            echo_interval_us=None if is_multihop or address.version == 6 else echo_us,
+        ),
+    )
