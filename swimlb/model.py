@@ -164,6 +164,8 @@ class Pool:
     """True: IPv4 addresses that end in .0 or .255 are not usable, even when asked for."""
     service_allocation: ServiceAllocation | None = None
     """None: the pool is not pinned, every Service may use it."""
+    quota_per_namespace: int | None = None
+    """So many of its addresses the Services of one namespace may use; None: any number."""
 
     def __contains__(self, address: IpAddress) -> bool:
         return any(address in addresses for addresses in self.ranges)

@@ -56,7 +56,12 @@ def _requested(service: Service, space: Space) -> Choice:
             f"requested loadBalancer IP(s) {quoted(addresses)} does not match the ipFamily of the service "
             f"({' and '.join(service.families)})"
         )
-    pool = space.check(service, addresses).pool.name
+    of_pool = space.check(service, addresses)
+    pool = of_pool.pool.name
+    if of_pool.is_over_quota(service, addresses):
+        raise Refused(
+            f"requested loadBalancer IP(s) {quoted(addresses)}: pool {pool} {_quota(service, of_pool)}"
+        )
     if service.requested_pool not in (None, pool):
         raise Refused(
             f"requested loadBalancer IP(s) {quoted(addresses)} is not compatible with requested address pool "
@@ -75,15 +80,16 @@ def _from_first(
         if refusal is None:
             found = {family: space.first_usable(service, family) for family in service.families}
             have = {family: address for family, address in found.items() if address is not None}
-            if len(have) == len(service.families):
+            is_over_quota = space.is_over_quota(service, have.values())
+            if len(have) == len(service.families) and not is_over_quota:
                 return Choice(_in_order(have), space.pool.name)
             usable.append((space, have))
-            refusal = _shortage(service, space, have)
+            refusal = _quota(service, space) if is_over_quota else _shortage(service, space, have)
         refusals.append(f"pool {space.pool.name} {refusal}")
     if service.family_policy is FamilyPolicy.PREFER_DUAL_STACK:
         for family in service.families:
             for space, have in usable:
-                if family in have:
+                if family in have and not space.is_over_quota(service, [have[family]]):
                     return Choice((have[family],), space.pool.name)
     return None
 
@@ -99,6 +105,13 @@ def _exclusion(service: Service, space: PoolSpace, is_automatic: bool) -> str | 
     if not space.admits(service):
         return "is not for this Service (serviceAllocation)"
     return None
+
+
+def _quota(service: Service, space: PoolSpace) -> str:
+    return (
+        f"gives namespace {service.namespace} no more than {space.pool.quota_per_namespace} addresses "
+        "(swimlb.io/quota-per-namespace)"
+    )
 
 
 def _shortage(service: Service, space: PoolSpace, have: dict[IpFamily, IpAddress]) -> str:

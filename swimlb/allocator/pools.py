@@ -1,15 +1,18 @@
-"""Finding addresses in pools, at a cost that does not depend on how large they are.
+"""Finding addresses in pools, at a cost that does not depend on how large they are or how full.
 
-A pool's ranges are integers. In one run addresses are taken far more often than they are given back, so for
-each range it is enough to remember how far from its start everything is taken.
+A pool's ranges are integers. Below a cursor all addresses of a range are taken, but for those that were given
+back, which wait in a heap; above it some may be taken, and each of these is passed once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
+from swimlb.allocator.quarantine import Quarantine
 from swimlb.allocator.refusal import Refused, quoted
 from swimlb.allocator.usage import Usage
 from swimlb.model import AddressRange, IpAddress, IpFamily, Pool, Service, family_of
@@ -21,31 +24,44 @@ def is_buggy(address: IpAddress) -> bool:
 
 
 @dataclass(slots=True)
-class _Cursor:
-    """A range, and up to where all its addresses are taken."""
+class _Frontier:
+    """A range, and what of it is free."""
 
     range: AddressRange
     next: int
+    freed: list[int] = field(default_factory=list[int])
+    """A heap: addresses below `next` that may be free; may name some twice, or some that are taken again."""
 
-    def lowest_free(self, usage: Usage, avoid_buggy: bool) -> IpAddress | None:
-        """Moves the cursor over what is taken, each address once."""
-        last = int(self.range.last)
+    def lowest_free(self, usage: Usage, quarantine: Quarantine, avoid_buggy: bool) -> IpAddress | None:
         kind = type(self.range.first)
+        while self.freed:
+            if usage.is_free(address := kind(self.freed[0])) and address not in quarantine:
+                return address
+            heappop(self.freed)
+        last = int(self.range.last)
         while self.next <= last:
             address = kind(self.next)
-            if usage.is_free(address) and not (avoid_buggy and is_buggy(address)):
+            is_avoided = avoid_buggy and is_buggy(address)
+            if usage.is_free(address) and not is_avoided and address not in quarantine:
                 return address
             self.next += 1
         return None
+
+    def reopen(self, address: IpAddress) -> None:
+        if int(address) < self.next:
+            heappush(self.freed, int(address))
 
 
 class PoolSpace:
     """One pool and what is left of it."""
 
-    def __init__(self, pool: Pool, usage: Usage) -> None:
+    def __init__(self, pool: Pool, usage: Usage, quarantine: Quarantine) -> None:
         self.pool = pool
         self._usage = usage
-        self._cursors = [_Cursor(addresses, int(addresses.first)) for addresses in pool.ranges]
+        self._quarantine = quarantine
+        self._frontiers = [_Frontier(addresses, int(addresses.first)) for addresses in pool.ranges]
+        self._shares: dict[str, Counter[IpAddress]] = {}
+        """By namespace, for the quota: the addresses its Services use, and how many do."""
         self.families = frozenset(family_of(addresses.first) for addresses in pool.ranges)
 
     def admits(self, service: Service) -> bool:
@@ -53,45 +69,78 @@ class PoolSpace:
         allocation = self.pool.service_allocation
         return allocation is None or allocation.admits(service.namespace, dict(service.labels))
 
+    def room_of(self, service: Service) -> int | None:
+        """How many more addresses the Service's namespace may use; None: as many as there are."""
+        quota = self.pool.quota_per_namespace
+        return None if quota is None else max(0, quota - len(self._shares.get(service.namespace, ())))
+
+    def is_over_quota(self, service: Service, addresses: Iterable[IpAddress]) -> bool:
+        """Whether with these the namespace would use more addresses than the pool allows."""
+        room, used = self.room_of(service), self._shares.get(service.namespace, Counter[IpAddress]())
+        return room is not None and sum(address not in used for address in addresses) > room
+
+    def note_use(self, service: Service, address: IpAddress, change: int) -> None:
+        """A Service of the namespace begins (+1) or ceases (-1) to use the address."""
+        if self.pool.quota_per_namespace is None:
+            return
+        shares = self._shares.setdefault(service.namespace, Counter())
+        shares[address] += change
+        if not shares[address]:
+            del shares[address]
+
     def first_usable(self, service: Service, family: IpFamily) -> IpAddress | None:
         """The first address in the order of the pool that is free, or that the Service may share."""
-        for cursor in self._cursors:
-            if family_of(cursor.range.first) is family:
-                found = self._first_in(cursor, service)
+        for frontier in self._frontiers:
+            if family_of(frontier.range.first) is family:
+                found = self._first_in(frontier, service)
                 if found is not None:
                     return found
         return None
 
-    def _first_in(self, cursor: _Cursor, service: Service) -> IpAddress | None:
-        free = cursor.lowest_free(self._usage, self.pool.avoid_buggy_ips)
-        shared = self._usage.lowest_shareable(service, cursor.range.first, cursor.range.last)
-        if free is None or shared is None:
-            return free if shared is None else shared
-        return free if int(free) < int(shared) else shared
+    def _first_in(self, frontier: _Frontier, service: Service) -> IpAddress | None:
+        first, last = frontier.range.first, frontier.range.last
+        found = (
+            frontier.lowest_free(self._usage, self._quarantine, self.pool.avoid_buggy_ips),
+            self._usage.lowest_shareable(service, first, last),
+            # What it had a moment ago is no stranger's.
+            min(
+                (address for address in self._quarantine.of(service.key) if address in frontier.range),
+                key=int,
+                default=None,
+            ),
+        )
+        return min((address for address in found if address is not None), key=int, default=None)
 
     def reopen(self, address: IpAddress) -> None:
         """An address of this pool is free again."""
-        for cursor in self._cursors:
-            if address in cursor.range:
-                cursor.next = min(cursor.next, int(address))
+        for frontier in self._frontiers:
+            if address in frontier.range:
+                frontier.reopen(address)
 
 
 class Space:
     """All pools, and who has which address."""
 
-    def __init__(self, pools: Sequence[Pool]) -> None:
+    def __init__(self, pools: Sequence[Pool], quarantine: Quarantine | None = None) -> None:
+        """Without a quarantine addresses are free as soon as they are given back."""
         self.usage = Usage()
-        self.by_name = {pool.name: PoolSpace(pool, self.usage) for pool in pools}
+        self.quarantine = quarantine or Quarantine(None)
+        self.by_name = {pool.name: PoolSpace(pool, self.usage, self.quarantine) for pool in pools}
         spaces = [self.by_name[name] for name in sorted(self.by_name)]
         self.pinned = sorted(
             (space for space in spaces if space.pool.service_allocation is not None), key=_priority
         )
         """By priority, 0 last, then by name."""
         self.unpinned = [space for space in spaces if space.pool.service_allocation is None]
-        self._starts: dict[int, list[tuple[int, PoolSpace]]] = {4: [], 6: []}
+        self.has_room = False
+        """Something was given back since this was last set to False: who waits may look again."""
+        self._starts: dict[int, list[tuple[int, int, PoolSpace]]] = {4: [], 6: []}
+        """First and last address of each range."""
         for space in spaces:
             for addresses in space.pool.ranges:
-                self._starts[addresses.first.version].append((int(addresses.first), space))
+                self._starts[addresses.first.version].append(
+                    (int(addresses.first), int(addresses.last), space)
+                )
         for starts in self._starts.values():
             starts.sort(key=lambda start: start[0])
 
@@ -100,8 +149,8 @@ class Space:
         index = bisect_right(starts, int(address), key=lambda start: start[0])
         if index == 0:
             return None
-        space = starts[index - 1][1]
-        return space if address in space.pool else None
+        _, last, space = starts[index - 1]
+        return space if int(address) <= last else None
 
     def check(self, service: Service, addresses: Sequence[IpAddress]) -> PoolSpace:
         """The pool of all the addresses, if the Service may have them; else raises Refused."""
@@ -113,6 +162,14 @@ class Space:
         for address in addresses:
             self.usage.check(service, address)
         return space
+
+    def may_have(self, service: Service, address: IpAddress) -> bool:
+        """Whether nobody has the address with whom the Service may not share it; whatever the pools say."""
+        try:
+            self.usage.check(service, address)
+        except Refused:
+            return False
+        return True
 
     def _common_pool(self, addresses: Sequence[IpAddress]) -> PoolSpace:
         spaces = [self.pool_of(address) for address in addresses]
@@ -129,15 +186,36 @@ class Space:
         return first
 
     def take(self, service: Service, addresses: Iterable[IpAddress]) -> None:
+        """The caller has checked that the Service may. Taking what it has already changes nothing."""
         for address in addresses:
-            self.usage.take(service, address)
+            self.quarantine.end(address)
+            if self.usage.take(service, address) and (space := self.pool_of(address)) is not None:
+                space.note_use(service, address, +1)
+
+    def linger(self, service: Service, addresses: Collection[IpAddress]) -> None:
+        """Take what the Service may have for as long as it is still seen with it."""
+        self.take(service, addresses)
+        for address in addresses:
+            self.usage.begin_leaving(service, address)
 
     def release(self, service: Service, addresses: Iterable[IpAddress]) -> None:
+        """Give back what the Service has taken."""
+        self.has_room = True
         for address in addresses:
-            if self.usage.release(service, address):
-                space = self.pool_of(address)
-                if space is not None:
-                    space.reopen(address)
+            space = self.pool_of(address)
+            is_last = self.usage.release(service, address)
+            if space is None:
+                continue
+            space.note_use(service, address, -1)
+            if is_last and not self.quarantine.begin(address, service.key):
+                space.reopen(address)
+
+    def reopen(self, addresses: Iterable[IpAddress]) -> None:
+        """The quarantine of these is over."""
+        self.has_room = True
+        for address in addresses:
+            if (space := self.pool_of(address)) is not None and self.usage.is_free(address):
+                space.reopen(address)
 
 
 def _priority(space: PoolSpace) -> tuple[bool, int, str]:

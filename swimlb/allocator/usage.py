@@ -35,6 +35,8 @@ class _Use:
     services: dict[str, Service] = field(default_factory=dict[str, Service])
     ports: dict[ServicePort, str] = field(default_factory=dict[ServicePort, str])
     """Who has the port."""
+    leaving: set[str] = field(default_factory=set[str])
+    """Services that are giving the address up, but may still be seen with it: nobody new may join them."""
 
 
 class Usage:
@@ -56,6 +58,8 @@ class Usage:
         if use is None or use.services.keys() == {service.key}:
             return
         group = sharing_group(service)
+        if use.leaving and service.key not in use.services:
+            raise Refused(f"address {address} is still being given up by {_listed(sorted(use.leaving))}")
         if group is None or group != use.group:
             others = [key for key in use.services if key != service.key]
             raise Refused(
@@ -80,41 +84,59 @@ class Usage:
             if number > int(last):
                 break
             address = type(first)(number)
-            if not self._uses[address].ports.keys() & set(service.ports):
+            use = self._uses[address]
+            if not (use.leaving or use.ports.keys() & set(service.ports)):
                 return address
             exhausted[scan] = number + 1
         return None
 
-    def take(self, service: Service, address: IpAddress) -> None:
-        """The caller has checked that the Service may."""
+    def take(self, service: Service, address: IpAddress) -> bool:
+        """The caller has checked that the Service may. True if it did not have the address before."""
         group = sharing_group(service)
         use = self._uses.get(address)
+        if use is not None and use.group != group and use.services.keys() == {service.key}:
+            # Its only user has changed what it shares with whom.
+            self._forget(use, address)
+            use = None
         if use is None:
             use = self._uses[address] = _Use(group)
             if group is not None:
                 where = (group, address.version)
                 insort(self._shared.setdefault(where, []), int(address))
                 self._reopen(where, address)
+        is_new = service.key not in use.services
+        if not is_new:
+            use.ports = {port: key for port, key in use.ports.items() if key != service.key}
+        if service.key in use.leaving:
+            use.leaving.remove(service.key)
+            if group is not None:
+                self._reopen((group, address.version), address)
         use.services[service.key] = service
-        for port in service.ports:
-            use.ports[port] = service.key
+        use.ports.update(dict.fromkeys(service.ports, service.key))
+        return is_new
+
+    def begin_leaving(self, service: Service, address: IpAddress) -> None:
+        """The Service has the address until it is released, and nobody new may share it until then."""
+        self._uses[address].leaving.add(service.key)
 
     def release(self, service: Service, address: IpAddress) -> bool:
-        """Give an address back; True if nobody uses it any more."""
+        """Give an address back, in whatever version the Service took it; True if nobody uses it any more."""
         use = self._uses[address]
         del use.services[service.key]
-        for port in service.ports:
-            del use.ports[port]
-        where = (use.group, address.version) if use.group is not None else None
-        if where is not None:
-            self._reopen(where, address)
+        use.leaving.discard(service.key)
+        use.ports = {port: key for port, key in use.ports.items() if key != service.key}
+        if use.group is not None:
+            self._reopen((use.group, address.version), address)
         if use.services:
             return False
-        del self._uses[address]
-        if where is not None:
-            shared = self._shared[where]
-            del shared[bisect_left(shared, int(address))]
+        self._forget(use, address)
         return True
+
+    def _forget(self, use: _Use, address: IpAddress) -> None:
+        del self._uses[address]
+        if use.group is not None:
+            shared = self._shared[use.group, address.version]
+            del shared[bisect_left(shared, int(address))]
 
     def _reopen(self, where: tuple[SharingGroup, int], address: IpAddress) -> None:
         """An address has more room than it had: scans that passed it must look again."""

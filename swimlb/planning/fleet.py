@@ -1,16 +1,20 @@
-"""What every node of the input would do about a Service, by the code that decides it in each speaker."""
+"""What every node of the input would do about a Service, by the rules that decide it in each speaker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from announce.bgp.routes import Route
-from swimlb.model import Allocation, Configuration, Endpoints, IpAddress, Node
+from announce.bgp.routes import Route, merged
+from swimlb.model import Allocation, Configuration, Endpoints, IpNetwork, Node
 from swimlb.planning.what_if import WhatIf
+from swimlb.speaker.bgp_rules import BgpRules
 from swimlb.speaker.inventory import Inventory
-from swimlb.speaker.planner import Duty, Plan, Reason, plan
+from swimlb.speaker.layer2_rules import Election, Layer2Rules
+from swimlb.speaker.plan import Reason
+from swimlb.speaker.planner import sharers_of
 from swimlb.speaker.presence import Presence
+from swimlb.speaker.rules import RuleOptions, selects_pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,82 +30,94 @@ class Rules:
 class Verdicts:
     """One Service on all nodes that are up."""
 
-    duties: dict[IpAddress, Duty]
-    routes: dict[str, tuple[tuple[str, Route], ...]]
-    """By node: pairs of peer and route."""
-    reasons: dict[tuple[str, str], Reason]
+    election: Election
+    routes: Mapping[str, tuple[tuple[str, Route], ...]]
+    """By node: pairs of peer and route, one for each prefix."""
+    reasons: Mapping[tuple[str, str], Reason]
     """By `l2` or `bgp`, and node: why that node does not, or could not, announce it."""
     is_advertised: bool
     """Some advertisement selects its pool."""
 
-    def owner(self, address: IpAddress) -> str | None:
-        duty = self.duties.get(address)
+    @property
+    def owner(self) -> str | None:
+        duty = self.election.duty
         return None if duty is None else duty.owner
 
     def is_announced(self, by: str) -> bool:
-        return any(map(self.owner, self.duties)) if by == "l2" else any(self.routes.values())
+        return self.owner is not None if by == "l2" else any(self.routes.values())
 
 
-@dataclass(slots=True)
 class Fleet:
-    """The nodes of one configuration, in a given situation."""
+    """The nodes of one configuration in a given situation, and what has been allocated."""
 
-    configuration: Configuration
-    nodes: tuple[Node, ...]
-    what_if: WhatIf
-    rules: Rules
-    _presences: dict[str, Presence] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._presences = {
-            node.name: Presence.of(is_leaving=node.name in self.what_if.drained)
-            for node in self.nodes
-            if node.name not in self.what_if.down
+    def __init__(
+        self,
+        configuration: Configuration,
+        allocations: Iterable[Allocation],
+        nodes: tuple[Node, ...],
+        what_if: WhatIf,
+        rules: Rules,
+    ) -> None:
+        presences = {
+            node.name: Presence.of(is_leaving=node.name in what_if.drained)
+            for node in nodes
+            if node.name not in what_if.down
         }
-
-    @property
-    def up(self) -> tuple[str, ...]:
-        return tuple(self._presences)
-
-    def verdicts(self, allocation: Allocation, sharers: Sequence[Allocation]) -> Verdicts:
-        """`sharers` are all Services with the same first address, this one included: they are elected as one."""
-        duties: dict[IpAddress, Duty] = {}
-        routes: dict[str, tuple[tuple[str, Route], ...]] = {}
-        reasons: dict[tuple[str, str], Reason] = {}
-        for node in self._presences:
-            of_node = self._plan(node, sharers)
-            duties = {
-                address: of_node.duties[address]
-                for address in allocation.addresses
-                if address in of_node.duties
-            }
-            alone = of_node if len(sharers) == 1 else self._plan(node, [allocation])
-            routes[node] = tuple((peer, route) for peer, of_peer in alone.routes.items() for route in of_peer)
-            for entry in of_node.withheld:
-                if entry.service == allocation.service.key and entry.reason is not Reason.OWNED_ELSEWHERE:
-                    reasons[entry.by, node] = entry.reason
-        is_advertised = bool(duties or reasons or any(routes.values()) or not routes)
-        return Verdicts(duties, routes, reasons, is_advertised)
-
-    def _plan(self, node: str, allocations: Iterable[Allocation]) -> Plan:
-        configuration = self.configuration
-        inventory = Inventory(
-            node,
+        endpoints = {one.service: one for one in configuration.endpoints}
+        self._inventory = Inventory(
+            "",
             allocations={one.service.key: one for one in allocations},
             pools={pool.name: pool for pool in configuration.pools},
             l2_advertisements={one.name: one for one in configuration.l2_advertisements},
             bgp_advertisements={one.name: one for one in configuration.bgp_advertisements},
             bgp_peers={peer.name: peer for peer in configuration.bgp_peers},
-            nodes={one.name: one for one in self.nodes},
-            endpoints=self._endpoints(allocations),
-            presences=self._presences,
+            nodes={one.name: one for one in nodes},
+            endpoints=endpoints,
+            presences=presences,
         )
-        return plan(inventory, is_exclude_label_ignored=self.rules.is_exclude_label_ignored)
+        if rules.are_endpoints_strict:
+            for key in self._inventory.allocations:
+                endpoints.setdefault(key, Endpoints(service=key, nodes=frozenset()))
+        options = RuleOptions(is_exclude_label_ignored=rules.is_exclude_label_ignored)
+        self._layer2 = Layer2Rules(self._inventory, options)
+        self._bgp = {name: BgpRules(replace(self._inventory, this_node=name), options) for name in presences}
+        self._peers = {name: rules.peers() for name, rules in self._bgp.items()}
 
-    def _endpoints(self, allocations: Iterable[Allocation]) -> dict[str, Endpoints]:
-        known = {one.service: one for one in self.configuration.endpoints}
-        if self.rules.are_endpoints_strict:
-            for allocation in allocations:
-                key = allocation.service.key
-                known.setdefault(key, Endpoints(service=key, nodes=frozenset()))
-        return known
+    def verdicts(self) -> dict[str, Verdicts]:
+        """By key of the Service."""
+        return {
+            allocation.service.key: self._verdicts(allocation, election)
+            for first, sharers in sharers_of(self._inventory).items()
+            for election in [self._layer2.elect(first, sharers)]
+            for allocation in sharers
+        }
+
+    def _verdicts(self, allocation: Allocation, election: Election) -> Verdicts:
+        key = allocation.service.key
+        reasons: dict[tuple[str, str], Reason] = {}
+        for node, refusal in election.refusals.get(key, {}).items():
+            if refusal is not None:
+                reasons["l2", node] = refusal
+        if (silence := election.silent.get(key)) is not None:
+            reasons |= {("l2", node): silence for node in self._bgp}
+        routes: dict[str, tuple[tuple[str, Route], ...]] = {}
+        for node, rules in self._bgp.items():
+            found = rules.routes_of(allocation, self._peers[node])
+            routes[node] = () if isinstance(found, Reason) else _one_for_each_prefix(found)
+            if isinstance(found, Reason):
+                reasons["bgp", node] = found
+        return Verdicts(election, routes, reasons, self._is_advertised(allocation))
+
+    def _is_advertised(self, allocation: Allocation) -> bool:
+        inventory = self._inventory
+        advertisements = (*inventory.l2_advertisements.values(), *inventory.bgp_advertisements.values())
+        return any(
+            selects_pool(inventory, allocation.pool, one.pools, one.pool_selectors) for one in advertisements
+        )
+
+
+def _one_for_each_prefix(found: Iterable[tuple[str, Route]]) -> tuple[tuple[str, Route], ...]:
+    alike: dict[tuple[str, IpNetwork], list[Route]] = {}
+    for peer, route in found:
+        alike.setdefault((peer, route.prefix), []).append(route)
+    return tuple((peer, merged(routes)) for (peer, _), routes in alike.items())

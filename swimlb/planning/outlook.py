@@ -9,7 +9,7 @@ from announce.bgp.routes import Route
 from swimlb.allocator import AllocationResult, allocate
 from swimlb.allocator.counts import count_pools
 from swimlb.config import Resolved
-from swimlb.model import Allocation, IpAddress, IpNetwork, Problem, Severity, TrafficPolicy
+from swimlb.model import Allocation, IpNetwork, Problem, Severity, TrafficPolicy
 from swimlb.planning.fleet import Fleet, Rules, Verdicts
 from swimlb.planning.records import (
     NODE_DOWN,
@@ -22,7 +22,7 @@ from swimlb.planning.records import (
     WithheldEntry,
 )
 from swimlb.planning.what_if import WhatIf
-from swimlb.speaker.planner import Reason
+from swimlb.speaker.plan import Reason
 
 _WHATEVER_NODE = (
     Reason.NO_MATCHING_ADVERTISEMENT,
@@ -38,16 +38,18 @@ def look_ahead(resolved: Resolved, what_if: WhatIf | None = None, rules: Rules |
     configuration = resolved.configuration
     nodes = what_if.nodes(configuration.nodes)
     result = allocate(configuration)
-    as_is = _verdicts(result, Fleet(configuration, configuration.nodes, WhatIf(), rules))
-    asked = _verdicts(result, Fleet(configuration, nodes, what_if, rules)) if what_if.is_asked else as_is
+    as_is = Fleet(configuration, result.allocations, configuration.nodes, WhatIf(), rules).verdicts()
+    asked = as_is
+    if what_if.is_asked:
+        asked = Fleet(configuration, result.allocations, nodes, what_if, rules).verdicts()
     services = [
-        _allocated(allocation, asked[index], _DownNodes(what_if.down, as_is[index]))
-        for index, allocation in enumerate(result.allocations)
+        _allocated(one, asked[one.service.key], _DownNodes(what_if.down, as_is[one.service.key]))
+        for one in result.allocations
     ]
     moves = [
         move
-        for index, allocation in enumerate(result.allocations)
-        for move in _moves(allocation, as_is[index], asked[index])
+        for one in result.allocations
+        for move in _moves(one, as_is[one.service.key], asked[one.service.key])
     ]
     services += _without_address(resolved, result)
     return Outlook(
@@ -55,14 +57,6 @@ def look_ahead(resolved: Resolved, what_if: WhatIf | None = None, rules: Rules |
         count_pools(configuration.pools, result.allocations),
         tuple(moves) if what_if.is_asked else None,
     )
-
-
-def _verdicts(result: AllocationResult, fleet: Fleet) -> list[Verdicts]:
-    """One for each allocation."""
-    sharers: dict[IpAddress, list[Allocation]] = {}
-    for allocation in result.allocations:
-        sharers.setdefault(allocation.addresses[0], []).append(allocation)
-    return [fleet.verdicts(allocation, sharers[allocation.addresses[0]]) for allocation in result.allocations]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +84,18 @@ def _allocated(allocation: Allocation, verdicts: Verdicts, down: _DownNodes) -> 
         reason=allocation.reason or None,
         addresses=allocation.addresses,
         pool=allocation.pool,
-        l2=tuple(_l2(verdicts)),
+        l2=tuple(_l2(allocation, verdicts)),
         bgp=tuple(_bgp(verdicts)),
         withheld=tuple(_withheld(allocation, verdicts, down)),
     )
 
 
-def _l2(verdicts: Verdicts) -> Iterator[L2Entry]:
-    for address, duty in verdicts.duties.items():
-        if duty.candidates:
-            names = None if duty.interfaces is None else tuple(sorted(duty.interfaces))
-            yield L2Entry(address, duty.candidates, names)
+def _l2(allocation: Allocation, verdicts: Verdicts) -> Iterator[L2Entry]:
+    duty = verdicts.election.duty
+    if duty is not None and duty.candidates:
+        names = None if duty.interfaces is None else tuple(sorted(duty.interfaces))
+        for address in allocation.addresses:
+            yield L2Entry(address, tuple(duty.candidates), names)
 
 
 def _bgp(verdicts: Verdicts) -> Iterator[BgpEntry]:
@@ -188,7 +183,6 @@ def _refused_services(problems: Iterable[Problem]) -> dict[str, Problem]:
 
 
 def _moves(allocation: Allocation, before: Verdicts, after: Verdicts) -> Iterator[Move]:
-    for address in allocation.addresses:
-        had, has = before.owner(address), after.owner(address)
-        if had != has:
-            yield Move(address, had, has, allocation.service.key)
+    if before.owner != after.owner:
+        for address in allocation.addresses:
+            yield Move(address, before.owner, after.owner, allocation.service.key)

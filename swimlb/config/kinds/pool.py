@@ -7,7 +7,7 @@ from swimlb.config.declared import DeclaredBgpAdvertisement, DeclaredPool
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.ranges import POOL_ENTRY_PATTERN, overlap, parse_pool_entry
 from swimlb.config.report import Place
-from swimlb.config.schema import Rule, at, record
+from swimlb.config.schema import Rule, at, describe, record
 from swimlb.config.selectors import NAMES, SELECTOR, SELECTORS
 from swimlb.config.types import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text
 from swimlb.model import (
@@ -23,6 +23,8 @@ from swimlb.model import (
 
 _SIGNED_32_MAX = 2**31 - 1
 NO_ADDRESSES = "the pool has no addresses"
+QUOTA_ANNOTATION = "swimlb.io/quota-per-namespace"
+"""On an IPAddressPool: so many of its addresses the Services of one namespace may use."""
 
 
 @record()
@@ -106,8 +108,22 @@ def decode_pool(source: Object) -> DeclaredPool:
         auto_assign=spec.auto_assign,
         avoid_buggy_ips=spec.avoid_buggy_ips,
         service_allocation=pinned.model if pinned is not None else None,
+        quota_per_namespace=_quota(source),
     )
     return DeclaredPool(pool, pinned.namespace_selectors if pinned is not None else ())
+
+
+def _quota(source: Object) -> int | None:
+    text = source.metadata.annotation(QUOTA_ANNOTATION)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0):
+        source.place.at("metadata", "annotations", QUOTA_ANNOTATION).error(
+            f"{describe(text)} is not a number of addresses",
+            "Write a whole number from 1 on in quotes, or remove the annotation: then there is no quota.",
+        )
+        return None
+    return int(text)
 
 
 def _refuse_overlap(ranges: tuple[AddressRange, ...], place: Place) -> None:

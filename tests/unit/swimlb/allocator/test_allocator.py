@@ -1,0 +1,179 @@
+"""The allocator that follows a changing world: what is kept, what lingers, what is kept from strangers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from swimlb.allocator import Allocator, StatusWritten, WorldChanged, WriteStatus
+from swimlb.allocator.allocator import QUARANTINE
+from swimlb.allocator.pools import PoolSpace
+from swimlb.allocator.quarantine import Quarantine
+from swimlb.allocator.usage import Usage
+from swimlb.model import Allocation, IpAddress, IpFamily, Pool, Service
+from tests.unit.swimlb.allocator.test_allocate import PREFER, dual, pool, service
+
+SMALL = pool("small", "192.0.2.0/31")
+FIRST, SECOND = ip_address("192.0.2.0"), ip_address("192.0.2.1")
+
+
+def started(
+    *services: Service, pools: tuple[Pool, ...] = (SMALL,), quarantine: float | None = None
+) -> Allocator:
+    """Everybody has been told, and every status is written."""
+    allocator = Allocator(quarantine)
+    for effect in allocator.step(WorldChanged(pools, services), 0.0):
+        written(allocator, effect)
+    return allocator
+
+
+def written(allocator: Allocator, effect: WriteStatus, now: float = 0.0) -> list[WriteStatus]:
+    return allocator.step(StatusWritten(effect.verdict.service.key, told(effect)), now)
+
+
+def told(effect: WriteStatus) -> tuple[IpAddress, ...]:
+    verdict = effect.verdict
+    return verdict.addresses if isinstance(verdict, Allocation) else ()
+
+
+def names(effects: list[WriteStatus]) -> dict[str, tuple[IpAddress, ...]]:
+    return {effect.verdict.service.name: told(effect) for effect in effects}
+
+
+def test_those_who_hold_are_served_before_the_older_ones() -> None:
+    allocator = Allocator(None)
+
+    effects = allocator.step(
+        WorldChanged(
+            (SMALL,), (service("old", created="1"), service("new", created="2", held_addresses=str(FIRST)))
+        ),
+        0.0,
+    )
+
+    assert names(effects) == {"old": (SECOND,), "new": (FIRST,)}
+
+
+def test_an_echo_of_what_was_written_changes_nothing() -> None:
+    """Also an old one, from before the last decision."""
+    allocator = started(service("web"))
+
+    assert allocator.step(WorldChanged(put=(service("web", held_addresses=str(SECOND)),)), 1.0) == []
+    assert allocator.step(WorldChanged(put=(service("web"),)), 1.0) == []
+
+
+def test_who_waits_is_served_when_something_becomes_free() -> None:
+    """The oldest first."""
+    allocator = started(
+        service("a"), service("b"), service("late", created="2"), service("early", created="1")
+    )
+
+    assert names(allocator.step(WorldChanged(deleted=("default/a",)), 1.0)) == {"early": (FIRST,)}
+    assert names(allocator.step(WorldChanged(deleted=("default/b",)), 2.0)) == {"late": (SECOND,)}
+
+
+def test_a_move_frees_the_old_address_when_it_is_written() -> None:
+    """What a status still shows is given to nobody."""
+    other = pool("other", "198.51.100.0/32")
+    allocator = started(service("web"), pools=(pool("one", "192.0.2.0/32"), other))
+    (before,) = allocator.counts()[:1]
+    moved = replace(service("web"), requested_pool="other")
+
+    (move,) = allocator.step(WorldChanged(put=(moved,)), 1.0)
+    (refused,) = allocator.step(WorldChanged(put=(service("next", requested_pool="one"),)), 2.0)
+    after = written(allocator, move, 3.0)
+
+    assert before.assigned_ipv4 == 1
+    assert told(move) == (ip_address("198.51.100.0"),)
+    assert told(refused) == ()
+    assert names(after) == {"next": (FIRST,)}
+
+
+def test_an_address_is_kept_from_strangers_for_a_while() -> None:
+    """Whoever had it may have it back, and so may who asks for it by name."""
+    allocator = started(service("web"), pools=(pool("one", "192.0.2.0/32"),), quarantine=QUARANTINE)
+    allocator.step(WorldChanged(deleted=("default/web",)), 10.0)
+
+    (stranger,) = allocator.step(WorldChanged(put=(service("stranger"),)), 20.0)
+    assert told(stranger) == ()
+    assert allocator.next_deadline() == 10.0 + QUARANTINE
+
+    assert names(allocator.advance(10.0 + QUARANTINE)) == {"stranger": (FIRST,)}
+
+
+def test_the_same_service_gets_its_address_back_in_the_meantime() -> None:
+    allocator = started(service("web"), pools=(pool("one", "192.0.2.0/32"),), quarantine=QUARANTINE)
+    allocator.step(WorldChanged(deleted=("default/web",)), 10.0)
+
+    assert names(allocator.step(WorldChanged(put=(service("web"),)), 11.0)) == {"web": (FIRST,)}
+
+
+def test_who_asks_for_the_very_address_need_not_wait() -> None:
+    allocator = started(service("web"), pools=(pool("one", "192.0.2.0/32"),), quarantine=QUARANTINE)
+    allocator.step(WorldChanged(deleted=("default/web",)), 10.0)
+    asking = service("successor", requested_addresses=str(FIRST))
+
+    assert names(allocator.step(WorldChanged(put=(asking,)), 11.0)) == {"successor": (FIRST,)}
+
+
+def test_a_pool_that_shrinks_moves_whom_it_must() -> None:
+    allocator = started(service("a"), service("b"), pools=(pool("p", "192.0.2.0/31"),))
+
+    effects = allocator.step(WorldChanged((pool("p", "192.0.2.1-192.0.2.2"),)), 1.0)
+
+    assert names(effects) == {"a": (ip_address("192.0.2.2"),)}
+
+
+def test_a_second_family_is_added_when_it_becomes_free() -> None:
+    allocator = started(
+        service("other", families=dual("x", PREFER).families[1:]),
+        dual("web", PREFER, created="2"),
+        pools=(pool("p", "192.0.2.0/31", "2001:db8::/128"),),
+    )
+
+    effects = allocator.step(WorldChanged(deleted=("default/other",)), 1.0)
+
+    assert names(effects) == {"web": (FIRST, ip_address("2001:db8::"))}
+
+
+def test_a_namespace_takes_no_more_than_its_quota() -> None:
+    """It says so in the reason; other namespaces go on, and what it has already stays when the quota sinks."""
+    limited = pool("p", "192.0.2.0/29", quota_per_namespace=1)
+    allocator = started(service("a"), service("b"), service("c", namespace="other"), pools=(limited,))
+    refused = allocator.verdict("default/b")
+
+    assert refused is not None
+    assert "gives namespace default no more than 1 addresses" in refused.reason
+    assert isinstance(allocator.verdict("other/c"), Allocation)
+    assert names(allocator.step(WorldChanged(deleted=("default/a",)), 1.0)) == {"b": (FIRST,)}
+
+
+class CountingUsage(Usage):
+    asked = 0
+
+    def is_free(self, address: IpAddress) -> bool:
+        self.asked += 1
+        return super().is_free(address)
+
+
+def test_finding_an_address_costs_no_more_in_a_full_pool() -> None:
+    """Addresses looked at while 50 Services go and others come, counted."""
+    looked_at: list[int] = []
+    for count in (100, 5000):
+        usage = CountingUsage()
+        space = PoolSpace(pool("p", "10.0.0.0/16"), usage, Quarantine(None))
+        taken = [take_one(space, usage) for _ in range(count)]
+        usage.asked = 0
+        for address in taken[:50]:
+            usage.release(service("web"), address)
+            space.reopen(address)
+            take_one(space, usage)
+        looked_at.append(usage.asked)
+
+    assert looked_at[1] == looked_at[0]
+
+
+def take_one(space: PoolSpace, usage: Usage) -> IpAddress:
+    address = space.first_usable(service("web"), IpFamily.IPV4)
+    assert address is not None
+    usage.take(service("web"), address)
+    return address
