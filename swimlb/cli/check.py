@@ -5,23 +5,23 @@ It runs the code that speakers and the controller run, so what it accepts is wha
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 import click
 
 from swimlb.allocator import allocate
 from swimlb.cli.inputs import judging_options, paths_option, read_manifests
+from swimlb.cli.problems import print_json, print_problems, print_table, summary
 from swimlb.config import Options, Ref, Resolved, resolve
 from swimlb.model import Problem, Severity
 
 
 @click.command()
 @paths_option
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "table", "json"]), default="text", show_default=True
+)
 @click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
 @judging_options
 def check(paths: Sequence[str], output: str, strict: bool, namespace: str, lb_class: str) -> None:
@@ -33,11 +33,10 @@ def check(paths: Sequence[str], output: str, strict: bool, namespace: str, lb_cl
     options = Options(system_namespace=namespace, lb_class=lb_class)
     resolved = resolve(manifests.documents, source_problems=manifests.problems, options=options)
     problems = (*resolved.problems, *pending_problems(resolved))
-    if output == "json":
-        click.echo(json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2))
-    else:
-        print_problems(problems)
-        click.echo(_summary(len(manifests.documents), problems), err=True)
+    show = {"text": print_problems, "table": print_table, "json": print_json}[output]
+    show(problems)
+    if output != "json":
+        click.echo(summary(len(manifests.documents), problems), err=True)
     if any(strict or problem.severity is Severity.ERROR for problem in problems):
         sys.exit(1)
 
@@ -56,24 +55,3 @@ def pending_problems(resolved: Resolved) -> Iterable[Problem]:
             file=kept.file,
             line=kept.line,
         )
-
-
-def print_problems(problems: Sequence[Problem]) -> None:
-    colors = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
-    for problem in problems:
-        where = ":".join(str(part) for part in (problem.file, problem.line) if part is not None)
-        severity = click.style(problem.severity.value, fg=colors[problem.severity], bold=True)
-        # A problem of a whole file names it once.
-        names = [name for name in (problem.object, problem.field) if name and name != problem.file]
-        told = f"{' '.join(names)}: {problem.message}" if names else problem.message
-        click.echo(
-            f"{where}: {severity}: {told} — {problem.hint}"
-            if where
-            else f"{severity}: {told} — {problem.hint}"
-        )
-
-
-def _summary(objects: int, problems: Sequence[Problem]) -> str:
-    count = Counter(problem.severity for problem in problems)
-    counted = ((objects, "object"), (count[Severity.ERROR], "error"), (count[Severity.WARNING], "warning"))
-    return ", ".join(f"{number} {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counted)

@@ -16,6 +16,7 @@ COMMANDS = {
         "plan",
         "Show who would get and announce which address, and what if nodes fail.",
     ),
+    "convert": ("swimlb.cli.convert", "convert", "Turn other configurations into manifests."),
     "status": ("swimlb.cli.status", "status", "Show what the speaker of this node does, and why."),
     "lab": ("swimlb.cli.lab", "lab", "Run a whole network of speakers in network namespaces."),
     "demo": ("swimlb.cli.demo", "demo", "Watch addresses come up, owners die, and others take over."),

@@ -212,6 +212,6 @@ def _print(outlook: Outlook, problems: Sequence[Problem]) -> None:
         )
         if not outlook.moves:
             console.print("Nothing moves.")
-    from swimlb.cli.check import print_problems
+    from swimlb.cli.problems import print_problems
 
     print_problems(problems)

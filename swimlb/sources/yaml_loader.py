@@ -75,6 +75,16 @@ class NodeMarks:
             line = _line(mark)
         return line
 
+    def is_literal(self, path: Path) -> bool:
+        """Does the text of this field stand below its name, line by line?"""
+        node = self._root
+        for step in path:
+            found = _child(node, step)
+            if found is None:
+                return False
+            node = found[1]
+        return isinstance(node, yaml.ScalarNode) and node.style == "|"
+
 
 def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
     """The node that marks a step's line, and the node that it leads to."""

@@ -29,6 +29,90 @@ spec:
   ports: [{port: 80}]
 """
 
+LIVE = """\
+apiVersion: v1
+kind: List
+metadata:
+  resourceVersion: ""
+items:
+- apiVersion: metallb.io/v1beta1
+  kind: IPAddressPool
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool"}
+    creationTimestamp: "2026-01-02T03:04:05Z"
+    generation: 1
+    managedFields:
+    - apiVersion: metallb.io/v1beta1
+      fieldsType: FieldsV1
+      fieldsV1: {f:spec: {.: {}, f:addresses: {}}}
+      manager: kubectl
+      operation: Update
+      time: "2026-01-02T03:04:05Z"
+    name: gold
+    namespace: metallb-system
+    resourceVersion: "1234"
+    uid: 7b1f1c5e-0000-4000-8000-000000000000
+  spec:
+    addresses:
+    - 192.0.2.10-192.0.2.20
+    autoAssign: true
+    avoidBuggyIPs: false
+  status:
+    assignedIPv4: 1
+    assignedIPv6: 0
+    availableIPv4: 10
+    availableIPv6: 0
+- apiVersion: metallb.io/v1beta1
+  kind: L2Advertisement
+  metadata: {name: lan, namespace: metallb-system, creationTimestamp: "2026-01-02T03:04:05Z"}
+  spec: {ipAddressPools: [gold]}
+  status: {}
+- apiVersion: metallb.io/v1beta1
+  kind: ServiceL2Status
+  metadata: {name: l2-abcde, namespace: metallb-system, generateName: l2-}
+  spec: {}
+  status: {node: node-a, serviceName: web, serviceNamespace: default}
+- apiVersion: metallb.io/v1beta1
+  kind: ConfigurationState
+  metadata: {name: controller, namespace: metallb-system}
+  status: {result: Valid, conditions: []}
+- apiVersion: v1
+  kind: Node
+  metadata: {name: node-a, labels: {kubernetes.io/hostname: node-a}}
+  spec: {podCIDR: 198.51.100.0/24}
+  status:
+    addresses: [{type: InternalIP, address: 192.0.2.1}, {type: Hostname, address: node-a}]
+    conditions: [{type: Ready, status: "True"}]
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: kube-root-ca.crt, namespace: default}
+  data: {ca.crt: x}
+- apiVersion: v1
+  kind: Service
+  metadata:
+    annotations: {metallb.io/ip-allocated-from-pool: gold}
+    creationTimestamp: "2026-01-02T03:04:05Z"
+    name: web
+    namespace: default
+  spec:
+    allocateLoadBalancerNodePorts: true
+    clusterIP: 198.51.100.7
+    clusterIPs: [198.51.100.7]
+    externalTrafficPolicy: Cluster
+    internalTrafficPolicy: Cluster
+    ipFamilies: [IPv4]
+    ipFamilyPolicy: SingleStack
+    ports: [{name: http, nodePort: 30080, port: 80, protocol: TCP, targetPort: 8080}]
+    selector: {app: web}
+    sessionAffinity: None
+    type: LoadBalancer
+  status:
+    conditions: []
+    loadBalancer: {ingress: [{ip: 192.0.2.10, ipMode: VIP}]}
+"""
+
 
 def run(*arguments: str, given: str | None = None) -> Result:
     return CliRunner().invoke(check, arguments, given)
@@ -56,6 +140,37 @@ def test_tells_where_what_and_the_way_out(tmp_path: Path) -> None:
         " — Write 192.0.2.10-192.0.2.20.\n"
     )
     assert result.stderr == "1 object, 1 error, 0 warnings\n"
+
+
+def test_a_table_has_the_way_out_below_what_is_wrong() -> None:
+    result = run("-f", "-", "-o", "table", given=BAD_POOL)
+
+    head, row, *more = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert head.split() == ["SEVERITY", "OBJECT", "FIELD", "WHERE", "PROBLEM"]
+    assert row.split()[:5] == [
+        "error",
+        "IPAddressPool/metallb-system/gold",
+        "spec.addresses[0]",
+        "<stdin>:8",
+        "invalid",
+    ]
+    assert more[-1].strip() == "→ Write 192.0.2.10-192.0.2.20."
+
+
+@pytest.mark.parametrize(("output", "expected"), [("table", ""), ("json", '{\n  "problems": []\n}\n')])
+def test_nothing_wrong_is_told_so(output: str, expected: str) -> None:
+    result = run("-f", str(EXAMPLES / "demo"), "-o", output)
+
+    assert (result.exit_code, result.stdout) == (0, expected)
+
+
+def test_takes_what_kubectl_prints() -> None:
+    """`kubectl get -o yaml` of a live cluster: lists, statuses, managed fields, and kinds that are none of ours."""
+    result = run("-f", "-", "--strict", given=LIVE)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "7 objects, 0 errors, 0 warnings\n"
 
 
 def test_json_is_an_interface() -> None:
