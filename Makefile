@@ -150,6 +150,10 @@ bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP r
 generate: setup-dev ## Write the CRDs of the chart and the tables of docs/reference/configuration.md anew
 	@$(BIN)/python -m swimlb.cli.generate
 
+.PHONY: bench-allocator
+bench-allocator: setup-dev $(STAMPS)/bench ## Allocation of 1,000 to 100,000 Services, and one change among them: 2 min
+	@$(BIN)/python -m bench.allocator
+
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
 	@$(PIP) install uv
