@@ -111,8 +111,9 @@ def dump_links(sequence: int) -> bytes:
     return _message(_RTM_GETLINK, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _LINK.pack(0, 0, 0, 0, 0))
 
 
-def dump_addresses(sequence: int) -> bytes:
-    return _message(_RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _ADDRESS.pack(0, 0, 0, 0, 0))
+def dump_addresses(sequence: int, index: int = 0) -> bytes:
+    """Of all interfaces; of one, where the socket has NETLINK_GET_STRICT_CHK."""
+    return _message(_RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _ADDRESS.pack(0, 0, 0, 0, index))
 
 
 def add_address(

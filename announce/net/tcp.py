@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
-import struct
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import assert_never
@@ -20,6 +18,7 @@ from announce.bgp import (
     BytesSent,
     CloseConnection,
     Connect,
+    ConnectionAccepted,
     ConnectionClosed,
     ConnectionEffect,
     ConnectionEstablished,
@@ -27,6 +26,8 @@ from announce.bgp import (
     ConnectionFailed,
     Send,
 )
+from announce.net.own_addresses import addresses_beside
+from announce.net.tcp_options import Endpoints, SocketOptions, limit_hops, prepared_socket, set_key, words
 
 READ_OCTETS_MAX = 16 * 1024
 """At most this much is handed to the core at once: decoding it keeps the loop for a few milliseconds."""
@@ -34,22 +35,43 @@ READ_OCTETS_MAX = 16 * 1024
 LINGER = 1.0
 """How long a peer has to take the last message (mostly a NOTIFICATION) before the connection is cut."""
 
-_TCP_MD5SIG = 14
-_DSCP_CS6 = 0xC0
-"""Routing protocols go before other traffic in congested networks (RFC 4594)."""
-
 
 class PeerConnections:
-    """Opens, feeds and closes what one `Peer` asks for. Tasks end with the group they are given.
+    """Opens, takes, feeds and closes the connections of one `Peer`. Tasks end with the group they are given.
 
+    The core numbers the connections that it asks for from 1 on; those that the peer opened are -1, -2, ...
     `on_event` may be called from within `perform`.
     """
 
-    def __init__(self, on_event: Callable[[ConnectionEvent], None], tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[ConnectionEvent], None],
+        tasks: asyncio.TaskGroup,
+        options: SocketOptions | None = None,
+    ) -> None:
         self._on_event = on_event
         self._tasks = tasks
+        self._options = options or SocketOptions()
+        self._accepted = 0
         self._dialing: dict[int, asyncio.Task[None]] = {}
         self._streams: dict[int, _Stream] = {}
+
+    def accept(self, connection: socket.socket) -> None:
+        """The peer has opened a connection."""
+        self._accepted -= 1
+        number = self._accepted
+        self._dialing[number] = self._tasks.create_task(
+            self._take(number, connection), name=f"bgp take {number}"
+        )
+
+    def reconfigure(self, options: SocketOptions, password: str | None) -> None:
+        """Bring new settings into force on connections that are up: none of them ends."""
+        old, self._options = self._options, options
+        for stream in self._streams.values():
+            with contextlib.suppress(OSError):  # It is at its end, which is told by itself.
+                if options.ao == old.ao is None:
+                    set_key(stream.socket, stream.peer, password)
+                limit_hops(stream.socket, options)
 
     def perform(self, effect: ConnectionEffect) -> None:
         match effect:
@@ -69,17 +91,30 @@ class PeerConnections:
         if (stream := self._streams.pop(number, None)) is not None:
             self._tasks.create_task(stream.close(), name=f"bgp close {number}")
 
+    async def _take(self, number: int, connection: socket.socket) -> None:
+        try:
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(connection.close)
+                limit_hops(connection, self._options)
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: _Stream(number, self), sock=connection)
+                on_failure.pop_all()
+        except OSError:
+            self._dialing.pop(number, None)  # The core has not heard of it, so its end is no news either.
+
     async def _dial(self, order: Connect) -> None:
         loop = asyncio.get_running_loop()
         try:
             with contextlib.ExitStack() as on_failure:
-                connection = on_failure.enter_context(_prepared_socket(order))
+                connection = on_failure.enter_context(
+                    prepared_socket(self._options, Endpoints(order.address, order.source, order.password))
+                )
                 await loop.sock_connect(connection, (str(order.address), order.port))
                 on_failure.pop_all()
             await loop.create_connection(lambda: _Stream(order.connection, self), sock=connection)
         except OSError as error:
             if self._dialing.pop(order.connection, None) is not None:
-                self._on_event(ConnectionFailed(order.connection, _words(error)))
+                self._on_event(ConnectionFailed(order.connection, words(error)))
 
     # What streams report.
 
@@ -88,7 +123,8 @@ class PeerConnections:
             stream.abort()
             return
         self._streams[stream.number] = stream
-        self._on_event(ConnectionEstablished(stream.number, stream.local_address))
+        kind = ConnectionEstablished if stream.number > 0 else ConnectionAccepted
+        self._on_event(kind(stream.number, stream.local_address, addresses_beside(stream.local_address)))
 
     def happened(self, event: BytesReceived | BytesSent) -> None:
         if event.connection in self._streams:
@@ -117,6 +153,8 @@ class _Stream(asyncio.BufferedProtocol):
         # Nothing above what the kernel takes: `resume_writing` then says that all has gone.
         transport.set_write_buffer_limits(high=0)
         self.local_address = ip_address(transport.get_extra_info("sockname")[0])
+        self.peer = ip_address(transport.get_extra_info("peername")[0])
+        self.socket: socket.socket = transport.get_extra_info("socket")
         self._owner.opened(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:
@@ -142,7 +180,7 @@ class _Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
-        self._owner.lost(self.number, _words(exc) if exc else "end of stream")
+        self._owner.lost(self.number, words(exc) if exc else "end of stream")
 
     async def close(self) -> None:
         """Deliver what was sent, then close.
@@ -161,47 +199,3 @@ class _Stream(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         self._transport.abort()
-
-
-def _prepared_socket(order: Connect) -> socket.socket:
-    """All options that have to be there before the first packet."""
-    is_ipv4 = order.address.version == 4
-    prepared = socket.socket(socket.AF_INET if is_ipv4 else socket.AF_INET6, socket.SOCK_STREAM)
-    try:
-        prepared.setblocking(False)
-        prepared.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if is_ipv4:
-            prepared.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_CS6)
-        else:
-            prepared.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_CS6)
-        if order.password is not None:
-            prepared.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, _tcp_md5sig(order, order.password.encode()))
-        if order.source is not None:
-            _bind(prepared, str(order.source))
-    except BaseException:
-        prepared.close()
-        raise
-    return prepared
-
-
-def _bind(prepared: socket.socket, source: str) -> None:
-    try:
-        prepared.bind((source, 0))
-    except OSError as error:
-        raise OSError(f"source address {source}: {_words(error)}") from error
-
-
-def _tcp_md5sig(order: Connect, key: bytes) -> bytes:
-    """`struct tcp_md5sig` of linux/tcp.h: the peer's sockaddr_storage, flags, prefix length, key, interface."""
-    if order.address.version == 4:
-        address = struct.pack("=H2x4s", socket.AF_INET, order.address.packed)
-    else:
-        address = struct.pack("=H2x4x16s", socket.AF_INET6, order.address.packed)
-    return struct.pack("=128sBBHi80s", address, 0, 0, len(key), 0, key)
-
-
-def _words(error: BaseException) -> str:
-    """The kernel's words: asyncio puts its own in their place."""
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__

@@ -17,15 +17,19 @@ from announce.bgp import (
     BytesSent,
     CloseConnection,
     Connect,
+    ConnectionAccepted,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionEvent,
     ConnectionFailed,
     Send,
 )
+from announce.net.own_addresses import addresses_beside
 from announce.net.tcp import READ_OCTETS_MAX, PeerConnections
+from announce.net.tcp_options import SocketOptions, set_key
 
 LOOPBACK = IPv4Address("127.0.0.1")
+BESIDE_LOOPBACK = addresses_beside(LOOPBACK)
 PATIENCE = 5.0
 
 
@@ -56,15 +60,15 @@ class Router:
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
-        self._listener = socket.create_server((address, 0), family=family)
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
+        self.listener = socket.create_server((address, 0), family=family)
+        self.listener.setblocking(False)
+        self.port: int = self.listener.getsockname()[1]
         self.connection = socket.socket()
 
     async def accept(self) -> socket.socket:
         loop = asyncio.get_running_loop()
         self.connection.close()
-        self.connection, self.remote = await asyncio.wait_for(loop.sock_accept(self._listener), PATIENCE)
+        self.connection, self.remote = await asyncio.wait_for(loop.sock_accept(self.listener), PATIENCE)
         self.connection.setblocking(False)
         return self.connection
 
@@ -73,7 +77,7 @@ class Router:
         return await asyncio.wait_for(loop.sock_recv(self.connection, octets), PATIENCE)
 
     def close(self) -> None:
-        self._listener.close()
+        self.listener.close()
         self.connection.close()
 
 
@@ -84,7 +88,7 @@ async def connected() -> AsyncGenerator[tuple[Shell, Router]]:
         async with shell() as one:
             one.perform(Connect(connection=1, address=LOOPBACK, port=router.port))
             await router.accept()
-            assert await one.event() == ConnectionEstablished(1, LOOPBACK)
+            assert await one.event() == ConnectionEstablished(1, LOOPBACK, BESIDE_LOOPBACK)
             yield one, router
             one.perform(CloseConnection(1))
             router.close()
@@ -228,7 +232,7 @@ def test_a_source_address_is_used_or_named() -> None:
                 one.perform(Connect(connection=2, address=LOOPBACK, port=router.port, source=foreign))
                 failed = await one.event()
 
-        assert established == ConnectionEstablished(1, source)
+        assert established == ConnectionEstablished(1, source, (source,))
         assert router.remote[0] == "127.0.0.9"
         assert failed == ConnectionFailed(2, "source address 192.0.2.1: Cannot assign requested address")
 
@@ -258,7 +262,7 @@ def test_ipv6() -> None:
                 one.perform(Connect(connection=1, address=IPv6Address("::1"), port=router.port))
                 await router.accept()
 
-                assert await one.event() == ConnectionEstablished(1, IPv6Address("::1"))
+                assert await one.event() == ConnectionEstablished(1, IPv6Address("::1"), BESIDE_LOOPBACK)
                 one.perform(CloseConnection(1))
                 router.connection.close()
 
@@ -278,3 +282,80 @@ def test_orders_about_connections_that_are_gone_are_nothing() -> None:
             assert one.is_quiet()
 
     run(case())
+
+
+def test_a_connection_that_the_peer_opened_is_numbered_downwards() -> None:
+    """So its number is none that the core will ever ask for."""
+
+    async def case() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            async with shell() as one:
+                for number in (-1, -2):
+                    caller = socket.create_connection(listener.getsockname())
+                    accepted, _ = listener.accept()
+                    accepted.setblocking(False)
+                    one.connections.accept(accepted)
+                    with caller:
+                        established = await one.event()
+                        one.perform(Send(number, b"hello"))
+                        sent = await one.event()
+                        one.perform(CloseConnection(number))
+
+                        assert established == ConnectionAccepted(number, LOOPBACK, BESIDE_LOOPBACK)
+                        assert (sent, caller.recv(5)) == (BytesSent(number, 5), b"hello")
+
+    run(case())
+
+
+@asynccontextmanager
+async def guarded(password: str) -> AsyncGenerator[tuple[Shell, Router]]:
+    """A connection by TCP MD5."""
+    with contextlib.closing(Router()) as router:
+        set_key(router.listener, LOOPBACK, password)
+        async with shell() as one:
+            one.perform(Connect(connection=1, address=LOOPBACK, port=router.port, password=password))
+            await router.accept()
+            await one.event()
+            yield one, router
+            one.perform(CloseConnection(1))
+            router.close()
+
+
+def test_a_password_is_rotated_on_a_connection_that_is_up() -> None:
+    """What the router sends by the old key is dropped, and sent again when it has the new one: nothing is lost."""
+
+    async def case() -> None:
+        async with guarded("old") as (one, router):
+            one.connections.reconfigure(SocketOptions(), "new")
+            router.connection.send(b"too early")
+            await asyncio.sleep(0.1)
+            is_quiet = one.is_quiet()
+            set_key(router.connection, LOOPBACK, "new")
+            received = await one.event()
+
+            assert is_quiet
+            assert received == BytesReceived(1, b"too early")
+
+    run(case())
+
+
+def test_a_limit_of_hops_comes_into_force_on_a_connection_that_is_up() -> None:
+    """Loopback's packets have a TTL of 64 unless told otherwise."""
+
+    async def case() -> None:
+        async with connected() as (one, router):
+            one.connections.reconfigure(SocketOptions(hops_max=1), None)
+            router.connection.send(b"from afar")
+            await asyncio.sleep(0.1)
+            is_quiet = one.is_quiet()
+            router.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+
+            assert is_quiet
+            assert await one.event() == BytesReceived(1, b"from afar")
+
+    run(case())
+
+
+def test_next_hops_are_the_addresses_of_the_interface() -> None:
+    assert {LOOPBACK, IPv6Address("::1")} <= set(BESIDE_LOOPBACK)
+    assert addresses_beside(IPv4Address("192.0.2.77")) == (IPv4Address("192.0.2.77"),)

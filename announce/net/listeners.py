@@ -1,0 +1,187 @@
+"""Listens for BGP peers that are to open the connection themselves: only as long as one is, and only to such.
+
+There is one socket for each family and VRF. A peer with a password has its key on the socket, so that the kernel
+drops what comes without it. A connection from anywhere else is closed before anything is read.
+
+Which peer a connection is of is told by its addresses alone: the port it comes from says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from announce.net.tcp_options import AoKeyIds, IpAddress, new_socket, set_key, words
+
+BGP_PORT = 179
+ACCEPTS_PER_WAKE = 16
+"""After so many connections the rest of the process gets its turn."""
+RETRY_TIME = 5.0
+"""Between attempts to listen where something else holds the port, or the VRF is not there yet."""
+
+_BACKLOG = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """One peer that may connect."""
+
+    peer: IpAddress
+    local: IpAddress | None = None
+    """Where it has to connect to; None: anywhere."""
+    password: str | None = field(default=None, repr=False)
+    ao: AoKeyIds | None = None
+    vrf: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """The listening socket it needs: address family and VRF."""
+        return self.peer.version, self.vrf
+
+
+class Listeners:
+    """The listening sockets of a node. To be used within a running event loop."""
+
+    def __init__(
+        self,
+        on_connection: Callable[[str, socket.socket], None],
+        on_failure: Callable[[str], None],
+        port: int = BGP_PORT,
+    ) -> None:
+        """`on_connection` gets the name that the peer was admitted by, and owns the socket then."""
+        self._on_connection = on_connection
+        self._on_failure = on_failure
+        self._port = port
+        self._admitted: dict[str, Admission] = {}
+        self._sockets: dict[tuple[int, str], socket.socket] = {}
+        self._failures: dict[tuple[int, str], str] = {}
+        self._retry: asyncio.TimerHandle | None = None
+        self.strangers = 0
+        """Connections that were closed because nobody admitted their source."""
+
+    def admit(self, name: str, admission: Admission) -> None:
+        """From now on, or by new terms."""
+        previous = self._admitted.pop(name, None)
+        if previous is not None:
+            self._remove_key(previous)
+        self._admitted[name] = admission
+        if (listening := self._sockets.get(admission.place)) is not None:
+            self._set_key(listening, admission)
+        self._keep()
+
+    def dismiss(self, name: str) -> None:
+        admission = self._admitted.pop(name, None)
+        if admission is not None:
+            self._remove_key(admission)
+            self._keep()
+
+    def close(self) -> None:
+        self._admitted.clear()
+        self._keep()
+
+    def _keep(self) -> None:
+        """Hold just the sockets that are needed."""
+        needed = {admission.place for admission in self._admitted.values()}
+        for place in self._sockets.keys() - needed:
+            self._close(place)
+        for place in needed - self._sockets.keys():
+            self._open(place)
+        self._failures = {place: text for place, text in self._failures.items() if place in needed}
+        self._keep_later()
+
+    def _keep_later(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._failures:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._keep)
+
+    def _open(self, place: tuple[int, str]) -> None:
+        version, vrf = place
+        try:
+            listening = self._listen(version, vrf)
+        except OSError as error:
+            self._fail(place, error)
+            return
+        self._failures.pop(place, None)
+        self._sockets[place] = listening
+        asyncio.get_running_loop().add_reader(listening, self._accept, place, listening)
+
+    def _fail(self, place: tuple[int, str], error: OSError) -> None:
+        """Told once, and tried again later."""
+        where = f"port {self._port}" + (f" in VRF {place[1]}" if place[1] else "")
+        text = f"cannot listen on {where}: {words(error)}"
+        if self._failures.get(place) != text:
+            self._failures[place] = text
+            self._on_failure(text)
+
+    def _listen(self, version: int, vrf: str) -> socket.socket:
+        listening = new_socket(version, vrf)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if version == 6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Wherever the peer knows us: what else comes is closed unread.
+            listening.bind(("", self._port))
+            for admission in self._admitted.values():
+                if admission.place == (version, vrf):
+                    self._set_key(listening, admission)
+            listening.listen(_BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
+    def _set_key(self, listening: socket.socket, admission: Admission) -> None:
+        if admission.password is not None:
+            set_key(listening, admission.peer, admission.password, admission.ao)
+
+    def _remove_key(self, admission: Admission) -> None:
+        """A key of TCP-AO stays until the socket goes; nobody is admitted by it."""
+        listening = self._sockets.get(admission.place)
+        if listening is not None and admission.password is not None and admission.ao is None:
+            set_key(listening, admission.peer, None)
+
+    def _close(self, place: tuple[int, str]) -> None:
+        listening = self._sockets.pop(place)
+        asyncio.get_running_loop().remove_reader(listening)
+        listening.close()
+
+    def _accept(self, place: tuple[int, str], listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_WAKE):
+            try:
+                connection, _ = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue  # The peer was gone before it was taken.
+            except OSError as error:
+                # Out of descriptors: the socket would be ready for ever, and this loop never idle.
+                self._close(place)
+                self._fail(place, error)
+                self._keep_later()
+                return
+            connection.setblocking(False)
+            name = self._find(place, connection)
+            if name is None:
+                self.strangers += 1
+                connection.close()
+            else:
+                self._on_connection(name, connection)
+            if listening.fileno() < 0:
+                return  # What this connection led to has ended the listening.
+
+    def _find(self, place: tuple[int, str], connection: socket.socket) -> str | None:
+        try:
+            remote, local = ip_address(connection.getpeername()[0]), ip_address(connection.getsockname()[0])
+        except OSError:
+            return None  # Gone already.
+        fitting = {
+            admission.local: name
+            for name, admission in self._admitted.items()
+            if admission.place == place and admission.peer == remote and admission.local in (None, local)
+        }
+        return fitting.get(local, fitting.get(None))
