@@ -224,6 +224,39 @@ class BgpAdvertisement:
     communities: tuple[Community, ...] = ()
 
 
+class DynamicAsn(StrEnum):
+    """What AS a router may be in whose number is not given."""
+
+    INTERNAL = "internal"
+    """Ours."""
+    EXTERNAL = "external"
+    """Any other."""
+
+
+class Role(StrEnum):
+    """What this side is to the router (RFC 9234); the router has to be the counterpart."""
+
+    PROVIDER = "provider"
+    CUSTOMER = "customer"
+    PEER = "peer"
+    ROUTE_SERVER = "rs"
+    ROUTE_SERVER_CLIENT = "rs-client"
+
+
+class Opening(StrEnum):
+    """Which side may open the TCP connection."""
+
+    ACTIVE = "active"
+    """Only this one."""
+    PASSIVE = "passive"
+    """Only the router."""
+    BOTH = "both"
+
+    @property
+    def is_listening(self) -> bool:
+        return self is not Opening.ACTIVE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BfdProfile:
     """How a router is watched by BFD (RFC 5880). The defaults are FRR's, hence MetalLB's."""
@@ -245,13 +278,23 @@ class BgpPeer:
 
     name: str
     my_asn: int
-    peer_asn: int
-    peer_address: IpAddress
+    peer_asn: int | None = None
+    """None: `dynamic_asn` says which ones are acceptable. Exactly one of the two is given."""
+    dynamic_asn: DynamicAsn | None = None
+    local_asn: int | None = None
+    """The AS to be towards this peer, in place of `my_asn` (local-as no-prepend replace-as)."""
+    peer_address: IpAddress | None = None
+    """None: unnumbered, whoever advertises itself on `interface`. Exactly one of the two is given."""
+    interface: str = ""
     peer_port: int = 179
     source_address: IpAddress | None = None
+    vrf: str = ""
+    """The VRF device that the session runs in; empty: none."""
     hold_time: int | None = None
     """Seconds, 0 or at least 3; None: the speaker's default."""
     keepalive_time: int | None = None
+    connect_time: int | None = None
+    """Seconds between two attempts to connect; None: they begin close together and grow apart."""
     router_id: IPv4Address | None = None
     node_selectors: tuple[LabelSelector, ...] = ()
     password: str | None = field(default=None, repr=False)
@@ -259,6 +302,44 @@ class BgpPeer:
     ebgp_multihop: bool = False
     bfd: BfdProfile | None = None
     """None: the session lives and dies by its hold time."""
+    has_graceful_restart: bool = False
+    restart_time: int | None = None
+    """Seconds for which the router is to keep our routes while this process starts again; None: the default."""
+    is_dual_stack: bool = False
+    """Both families go over the session, not only the one of its addresses."""
+    opening: Opening = Opening.ACTIVE
+    hops_max: int | None = None
+    """The router is at most so many hops away, and packets from further off are dropped (RFC 5082); None: any."""
+    role: Role | None = None
+    prefixes_max: int | None = None
+    """More routes than this from the router end the session."""
+    shutdown_wait: float | None = None
+    """From GRACEFUL_SHUTDOWN (RFC 8326) to the withdrawal, on a planned stop; None: the speaker's default."""
+
+    def needs_new_session(self, other: BgpPeer) -> bool:
+        """Whether a session by these settings cannot go on by those of `other`.
+
+        What is left out here comes into force within the session, or with the next one.
+        """
+        return any(getattr(self, name) != getattr(other, name) for name in _IDENTITY)
+
+
+_IDENTITY = (
+    "name",
+    "my_asn",
+    "peer_asn",
+    "dynamic_asn",
+    "local_asn",
+    "peer_address",
+    "interface",
+    "peer_port",
+    "source_address",
+    "vrf",
+    "router_id",
+    "has_graceful_restart",
+    "is_dual_stack",
+    "role",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from swimlb.config.document import Ref
 from swimlb.config.idle import Audience, warn_of_unlike_routers, warn_of_unused_peers, warn_of_unused_profiles
 from swimlb.config.kinds.cluster import BASIC_AUTH
 from swimlb.config.objects import Admitted, Candidates
+from swimlb.config.peering import PASSWORD_OCTETS_MAX
 from swimlb.config.probing import Workloads
 from swimlb.config.ranges import RangeIndex
 from swimlb.config.report import Place
@@ -40,7 +41,6 @@ from swimlb.model import (
     Community,
     Configuration,
     Endpoints,
-    IpAddress,
     L2Advertisement,
     Node,
     Pool,
@@ -211,7 +211,7 @@ class Pools:
 
 @dataclass(slots=True)
 class Peers:
-    """Finds what peers refer to; a node can hold only one session with a router's address and port."""
+    """Finds what peers refer to; a node can hold only one session between two addresses and ports."""
 
     nodes: tuple[Node, ...]
     profiles: Mapping[str, BfdProfile]
@@ -219,8 +219,8 @@ class Peers:
     missing: Callable[[Ref], tuple[str, str]]
     """Why an object is not in force."""
     used_profiles: set[str] = field(default_factory=set[str])
-    _linked: dict[tuple[IpAddress, int], list[BgpPeer]] = field(
-        default_factory=dict[tuple[IpAddress, int], list[BgpPeer]]
+    _linked: dict[tuple[object, ...], list[BgpPeer]] = field(
+        default_factory=dict[tuple[object, ...], list[BgpPeer]]
     )
 
     def link(self, declared: DeclaredPeer, place: Place) -> BgpPeer:
@@ -230,12 +230,14 @@ class Peers:
             peer = replace(peer, bfd=self._find_profile(declared.bfd_profile, peer, spec.at("bfdProfile")))
         if declared.password_secret is not None:
             peer = replace(peer, password=self._password(declared.password_secret, spec.at("passwordSecret")))
-        same_router = self._linked.setdefault((peer.peer_address, peer.peer_port), [])
+        same_router = self._linked.setdefault(_session_of(peer), [])
         twin = next((other for other in same_router if self._share_a_node(peer, other)), None)
         if twin is not None:
-            spec.at("peerAddress").error(
-                f"BGPPeer {twin.name} has {peer.peer_address} port {peer.peer_port} already, on some of the same nodes",
-                "Remove one of the two, or give them nodeSelectors that select different nodes.",
+            router = f"{peer.peer_address or peer.interface} port {peer.peer_port}"
+            spec.at("interface" if peer.peer_address is None else "peerAddress").error(
+                f"BGPPeer {twin.name} has {router} already, on some of the same nodes",
+                "Remove one of the two, or give them nodeSelectors that select different nodes, "
+                "or different values of sourceAddress.",
             )
         if not place.report.has_errors:
             same_router.append(peer)
@@ -259,12 +261,14 @@ class Peers:
         return profile
 
     def _password(self, name: str, place: Place) -> str | None:
+        """Never none in place of one that is missing: a peer whose password is not known is not in force.
+
+        If it was before, it stays so with the password that it had (`Candidates.admit`).
+        """
         secret = self.secrets.get((place.report.namespace, name))
         if secret is None:
             why, way_out = self.missing(Ref("Secret", place.report.namespace, name))
-            place.warning(
-                f"{why}, so the session goes without a password", f"{way_out} Its type is {BASIC_AUTH}."
-            )
+            place.error(f"secret ref not found: {why}", f"{way_out} Its type is {BASIC_AUTH}.")
             return None
         if secret.type != BASIC_AUTH:
             place.error(
@@ -274,6 +278,12 @@ class Peers:
         elif not secret.password:
             place.error(
                 f'password not specified in the secret "{name}"', "Give the Secret the key `password`."
+            )
+        elif len(secret.password.encode()) > PASSWORD_OCTETS_MAX:
+            place.error(
+                f'the password in the secret "{name}" is longer than {PASSWORD_OCTETS_MAX} octets, which TCP MD5 '
+                "cannot take",
+                "Choose a shorter one.",
             )
         return secret.password
 
@@ -286,6 +296,11 @@ class Peers:
             and any_matches(other.node_selectors, dict(node.labels))
             for node in self.nodes
         )
+
+
+def _session_of(peer: BgpPeer) -> tuple[object, ...]:
+    """What tells two sessions of one node apart, for the router and for us."""
+    return peer.vrf, peer.interface, peer.peer_address, peer.peer_port, peer.source_address
 
 
 def merge_slices(slices: Iterable[EndpointSlice]) -> tuple[Endpoints, ...]:

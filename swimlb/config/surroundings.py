@@ -56,7 +56,9 @@ def without(addresses: AddressRange, taken: Iterable[IpAddress]) -> Iterator[Add
 
 
 def warn_of_routers_within(pools: Iterable[Admitted[Pool]], peers: Iterable[BgpPeer]) -> None:
-    routers = Hosts((peer.peer_address, f"BGPPeer {peer.name}") for peer in peers)
+    routers = Hosts(
+        (peer.peer_address, f"BGPPeer {peer.name}") for peer in peers if peer.peer_address is not None
+    )
     for pool in pools:
         for index, addresses in enumerate(pool.value.ranges):
             found = routers.within(addresses)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from ipaddress import IPv4Address
 
 from swimlb.config.communities import COMMUNITY_PATTERN, parse_community
 from swimlb.config.declared import CommunityAliases, DeclaredPeer
 from swimlb.config.kinds.common import Kind, Object, Scope
+from swimlb.config.peering import PASSWORD_OCTETS_MAX, annotate_peer
 from swimlb.config.ranges import ADDRESS_PATTERN, parse_address
 from swimlb.config.report import Mistake, Place
 from swimlb.config.schema import Rule, at, record
@@ -25,10 +25,9 @@ from swimlb.config.types import (
     Text,
     parse_duration,
 )
-from swimlb.model import BfdProfile, BgpPeer, Community, IpAddress, LabelSelector
+from swimlb.model import BfdProfile, BgpPeer, Community, DynamicAsn, IpAddress, LabelSelector
 
 _ASN = Integer(0, U32_MAX)
-_UNSPECIFIED = IPv4Address(0)
 _DEFAULT_PORT = 179
 
 
@@ -102,11 +101,6 @@ _PEER_RULES = (
         "invalid keepaliveTime, must be lower than holdTime",
     ),
 )
-
-
-class DynamicAsn(StrEnum):
-    INTERNAL = "internal"
-    EXTERNAL = "external"
 
 
 @record(is_atomic=True)
@@ -274,8 +268,7 @@ def decode_peer_v1beta1(source: Object) -> DeclaredPeer:
 def decode_peer(source: Object) -> DeclaredPeer:
     spec = source.read("spec", PeerSpec)
     place = source.place.at("spec")
-    _check_unsupported(spec, place)
-    if spec.dynamic_asn and spec.peer_asn:
+    if spec.dynamic_asn is not None and spec.peer_asn:
         place.at("dynamicASN").error("both peer ASN and dynamicASN specified", "Remove one of the two.")
     if spec.interface and spec.peer_address is not None:
         place.at("interface").error("peer has both Address and Interface specified", "Remove one of the two.")
@@ -284,36 +277,45 @@ def decode_peer(source: Object) -> DeclaredPeer:
             "can not have both password and secret ref set in peer config",
             "Remove password or passwordSecret.",
         )
-    if spec.connect_time is not None and not (1 <= spec.connect_time <= 65535 and spec.connect_time % 1 == 0):
-        place.at("connectTime").error(
-            "connect time should be a whole number of seconds between 1 second and 65535",
-            "Write it like 10s.",
-        )
-    declared = _decode(source, spec)
-    return replace(declared, password_secret=spec.password_secret.name or None)
-
-
-def _check_unsupported(spec: PeerSpec, place: Place) -> None:
-    """Refuse what would change who the peer is; only tell of what would merely make the session better."""
-    for is_set, name in (
-        (spec.dynamic_asn, "dynamicASN"),
-        (spec.local_asn is not None, "localASN"),
-        (spec.interface, "interface"),
-        (spec.vrf, "vrf"),
-    ):
-        if is_set:
-            place.at(name).error("is not supported yet", "Remove it, and give peerAddress and peerASN.")
-    for is_set, name in (
-        (spec.connect_time is not None, "connectTime"),
-        (spec.enable_graceful_restart, "enableGracefulRestart"),
-        (spec.dual_stack, "dualStackAddressFamily"),
-    ):
-        if is_set:
-            place.at(name).warning("is not supported yet and has no effect", "The session works without it.")
+    _check_connect_time(spec.connect_time, place.at("connectTime"))
+    _check_local_asn(spec, place.at("localASN"))
     if spec.disable_mp:
         place.at("disableMP").warning(
             "disable mp is deprecated and has no effect since it's the default behavior now", "Remove it."
         )
+    declared = _decode(source, spec)
+    peer = replace(
+        declared.peer,
+        dynamic_asn=spec.dynamic_asn,
+        local_asn=spec.local_asn,
+        interface=spec.interface,
+        connect_time=None if spec.connect_time is None else int(spec.connect_time),
+        has_graceful_restart=spec.enable_graceful_restart,
+        vrf=spec.vrf,
+        is_dual_stack=spec.dual_stack,
+    )
+    return replace(declared, peer=peer, password_secret=spec.password_secret.name or None)
+
+
+def _check_connect_time(connect_time: float | None, place: Place) -> None:
+    if connect_time is not None and not 1 <= connect_time <= 65535:
+        place.error("connect time should be between 1 seconds to 65535", "Write it like 10s.")
+    elif connect_time is not None and connect_time % 1:
+        place.error("connect time should contain a whole number of seconds", "Write it like 10s.")
+
+
+def _check_local_asn(spec: PeerSpec, place: Place) -> None:
+    if spec.local_asn is None:
+        return
+    if spec.peer_asn == spec.my_asn != 0 or spec.dynamic_asn is DynamicAsn.INTERNAL:
+        place.error("localASN is set for an ibgp peer", "Remove it, or name another AS in peerASN.")
+    elif spec.local_asn == spec.peer_asn:
+        place.error(
+            "localASN is the AS of the router",
+            "Remove it and set myASN to it, if the session is to be internal.",
+        )
+    elif spec.local_asn == spec.my_asn:
+        place.warning("localASN is the same as myASN and has no effect", "Remove it.")
 
 
 def _decode(source: Object, spec: PeerV1Beta1Spec) -> DeclaredPeer:
@@ -321,10 +323,17 @@ def _decode(source: Object, spec: PeerV1Beta1Spec) -> DeclaredPeer:
     place = source.place.at("spec")
     if spec.my_asn == 0:
         place.at("myASN").error("missing local ASN", "Give the AS number of the nodes, such as 64512.")
-    if spec.peer_asn == 0 and not getattr(spec, "dynamic_asn", ""):
-        place.at("peerASN").error("missing peer ASN", "Give the AS number of the router.")
+    is_dynamic = getattr(spec, "dynamic_asn", None) is not None or place.at("dynamicASN").is_broken
+    if spec.peer_asn == 0 and not is_dynamic:
+        place.at("peerASN").error(
+            "missing peer ASN and dynamicASN", "Give the AS number of the router in peerASN."
+        )
     if spec.peer_address is None and not getattr(spec, "interface", ""):
-        place.at("peerAddress").error("peer has no address specified", "Give the IP address of the router.")
+        place.at("peerAddress").error(
+            "peer has no Address or Interface specified",
+            "Give the IP address of the router in peerAddress.",
+        )
+    _check_addresses(spec, place)
     if spec.ebgp_multi_hop and spec.peer_asn == spec.my_asn != 0:
         place.at("ebgpMultiHop").error(
             "invalid ebgp-multihop parameter set for an ibgp peer", "Remove it: iBGP is multi-hop anyhow."
@@ -333,8 +342,8 @@ def _decode(source: Object, spec: PeerV1Beta1Spec) -> DeclaredPeer:
     peer = BgpPeer(
         name=source.ref.name,
         my_asn=spec.my_asn,
-        peer_asn=spec.peer_asn,
-        peer_address=spec.peer_address if spec.peer_address is not None else _UNSPECIFIED,
+        peer_asn=spec.peer_asn or None,
+        peer_address=spec.peer_address,
         peer_port=spec.peer_port,
         source_address=spec.source_address,
         hold_time=hold_time,
@@ -344,7 +353,26 @@ def _decode(source: Object, spec: PeerV1Beta1Spec) -> DeclaredPeer:
         password=spec.password or None,
         ebgp_multihop=spec.ebgp_multi_hop,
     )
-    return DeclaredPeer(peer, bfd_profile=spec.bfd_profile or None)
+    annotations = source.place.at("metadata", "annotations")
+    annotated = annotate_peer(peer, source.metadata.annotations, annotations)
+    return DeclaredPeer(annotated, bfd_profile=spec.bfd_profile or None)
+
+
+def _check_addresses(spec: PeerV1Beta1Spec, place: Place) -> None:
+    peer, own = spec.peer_address, spec.source_address
+    if peer is not None and own is not None and peer.version != own.version:
+        place.at("sourceAddress").error(
+            f"{own} is not of the family of peerAddress {peer}", "Give an address of the same family."
+        )
+    if peer is not None and peer.is_link_local and peer.version == 6:
+        place.at("peerAddress").error(
+            f"{peer} is link-local, and says nothing of the interface",
+            "Name the interface in `interface`, in place of peerAddress.",
+        )
+    if len(spec.password.encode()) > PASSWORD_OCTETS_MAX:
+        place.at("password").error(
+            f"is longer than {PASSWORD_OCTETS_MAX} octets, which TCP MD5 cannot take", "Choose a shorter one."
+        )
 
 
 def _timers(spec: PeerV1Beta1Spec, place: Place) -> tuple[int | None, int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 import pytest
@@ -12,24 +13,29 @@ from swimlb.model import (
     BfdProfile,
     BgpPeer,
     Community,
+    DynamicAsn,
     Endpoints,
     FamilyPolicy,
     HealthCheck,
     IpFamily,
     LabelSelector,
     Node,
+    Opening,
     Operator,
     Pool,
     PreferredNodes,
     ProbeKind,
     Protocol,
     Requirement,
+    Role,
     Service,
     ServiceAllocation,
     ServicePort,
     TrafficPolicy,
 )
 from tests.unit.swimlb.config.objects import ours, peer, pool, resolved, service, told
+
+SOURCE_OF_OTHER_FAMILY = "2001:db8::1 is not of the family of peerAddress 192.0.2.254"
 
 
 def only_service(**arguments: object) -> Service:
@@ -239,8 +245,30 @@ def test_an_old_peer_without_timers_has_no_keepalives() -> None:
     [
         ({"myASN": 0}, "myASN", "missing local ASN"),
         ({"myASN": 2**32}, "myASN", "is 4294967296, must be from 0 to 4294967295"),
-        ({"peerASN": None}, "peerASN", "missing peer ASN"),
-        ({"peerAddress": None}, "peerAddress", "peer has no address specified"),
+        ({"peerASN": None}, "peerASN", "missing peer ASN and dynamicASN"),
+        ({"dynamicASN": "internal"}, "dynamicASN", "both peer ASN and dynamicASN specified"),
+        (
+            {"peerASN": None, "dynamicASN": "both"},
+            "dynamicASN",
+            "'both' is not one of internal, external",
+        ),
+        ({"peerAddress": None}, "peerAddress", "peer has no Address or Interface specified"),
+        ({"interface": "eth0"}, "interface", "peer has both Address and Interface specified"),
+        ({"sourceAddress": "2001:db8::1"}, "sourceAddress", SOURCE_OF_OTHER_FAMILY),
+        (
+            {"peerAddress": "fe80::1"},
+            "peerAddress",
+            "fe80::1 is link-local, and says nothing of the interface",
+        ),
+        ({"password": "x" * 81}, "password", "is longer than 80 octets, which TCP MD5 cannot take"),
+        ({"connectTime": "500ms"}, "connectTime", "connect time should be between 1 seconds to 65535"),
+        (
+            {"connectTime": "1500ms"},
+            "connectTime",
+            "connect time should contain a whole number of seconds",
+        ),
+        ({"localASN": 64497}, "localASN", "localASN is the AS of the router"),
+        ({"localASN": 64500, "peerASN": 64496}, "localASN", "localASN is set for an ibgp peer"),
         ({"peerAddress": "node-a"}, "peerAddress", "'node-a' is not an IP address"),
         ({"peerPort": 0}, "peerPort", "is 0, must be from 1 to 16384"),
         ({"holdTime": "2s"}, "holdTime", "invalid hold time 2s: must be 0 or from 3s to 65535s"),
@@ -260,8 +288,6 @@ def test_an_old_peer_without_timers_has_no_keepalives() -> None:
             "passwordSecret",
             "can not have both password and secret ref set in peer config",
         ),
-        ({"localASN": 64500}, "localASN", "is not supported yet"),
-        ({"vrf": "red"}, "vrf", "is not supported yet"),
     ],
 )
 def test_refuses_a_bad_peer(spec: dict[str, object], field: str, message: str) -> None:
@@ -269,6 +295,126 @@ def test_refuses_a_bad_peer(spec: dict[str, object], field: str, message: str) -
 
     assert told(result.problems) == [("error", "BGPPeer/metallb-system/router", f"spec.{field}", message)]
     assert result.configuration.bgp_peers == ()
+
+
+def test_reads_what_only_the_new_version_of_a_peer_has() -> None:
+    """All that MetalLB takes in any of its modes."""
+    result = resolved(
+        peer(
+            "fabric",
+            peerASN=None,
+            dynamicASN="external",
+            peerAddress=None,
+            interface="eth1",
+            localASN=64500,
+            connectTime="10s",
+            enableGracefulRestart=True,
+            vrf="red",
+            dualStackAddressFamily=True,
+        ),
+        ours("BGPAdvertisement", "all", {}),
+    )
+
+    assert result.problems == ()
+    assert result.configuration.bgp_peers == (
+        BgpPeer(
+            name="fabric",
+            my_asn=64496,
+            dynamic_asn=DynamicAsn.EXTERNAL,
+            local_asn=64500,
+            interface="eth1",
+            vrf="red",
+            connect_time=10,
+            has_graceful_restart=True,
+            is_dual_stack=True,
+        ),
+    )
+
+
+def test_tells_that_disabling_multiprotocol_is_in_vain() -> None:
+    result = resolved(peer("router", disableMP=True), ours("BGPAdvertisement", "all", {}))
+
+    assert [(one.severity.value, one.field) for one in result.problems] == [("warning", "spec.disableMP")]
+    assert len(result.configuration.bgp_peers) == 1
+
+
+def annotated_peer(**annotations: str) -> dict[str, object]:
+    settings = {f"swimlb.io/{name.replace('_', '-')}": text for name, text in annotations.items()}
+    spec = {"myASN": 64496, "peerASN": 64497, "peerAddress": "192.0.2.254"}
+    return ours("BGPPeer", "router", spec, version="v1beta2", annotations=settings)
+
+
+def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
+    result = resolved(
+        annotated_peer(
+            connection="both",
+            ttl_security_hops="1",
+            role="customer",
+            max_prefixes="1000",
+            graceful_shutdown_wait="1500ms",
+            graceful_restart_time="1m",
+        ),
+        ours("BGPAdvertisement", "all", {}),
+    )
+
+    assert result.problems == ()
+    (found,) = result.configuration.bgp_peers
+    assert (found.opening, found.hops_max, found.role) == (Opening.BOTH, 1, Role.CUSTOMER)
+    assert (found.prefixes_max, found.shutdown_wait, found.restart_time) == (1000, 1.5, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("connection", "server", "'server' is not one of active, passive, both"),
+        ("ttl-security-hops", "255", "'255' is not a number from 1 to 254"),
+        ("ttl-security-hops", "one", "'one' is not a number from 1 to 254"),
+        ("role", "Provider", "'Provider' is not one of provider, customer, peer, rs, rs-client"),
+        ("max-prefixes", "0", "'0' is not a number from 1 to 4294967295"),
+        ("graceful-shutdown-wait", "2m", "2m is longer than 60s"),
+        ("graceful-shutdown-wait", "2", "'2' is not a duration"),
+        ("graceful-restart-time", "2h", "2h is not from 1s to 4095s"),
+    ],
+)
+def test_refuses_a_bad_annotation_of_a_peer(name: str, text: str, message: str) -> None:
+    result = resolved(annotated_peer(**{name: text}))
+
+    field = f"metadata.annotations.swimlb.io/{name}"
+    assert told(result.problems) == [("error", "BGPPeer/metallb-system/router", field, message)]
+
+
+def test_tells_of_an_annotation_of_ours_that_is_not_known() -> None:
+    result = resolved(annotated_peer(ttl_security="1"), ours("BGPAdvertisement", "all", {}))
+
+    (problem,) = result.problems
+    assert (problem.severity.value, problem.message) == ("warning", "unknown annotation, ignored")
+    assert problem.hint == "Did you mean swimlb.io/ttl-security-hops?"
+
+
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [
+        ({"password": "other"}, False),
+        ({"node_selectors": (LabelSelector((("rack", "1"),)),)}, False),
+        ({"hold_time": 9}, False),
+        ({"keepalive_time": 3}, False),
+        ({"connect_time": 5}, False),
+        ({"hops_max": 1}, False),
+        ({"prefixes_max": 10}, False),
+        ({"my_asn": 64500}, True),
+        ({"local_asn": 64500}, True),
+        ({"peer_port": 1179}, True),
+        ({"vrf": "red"}, True),
+        ({"router_id": IPv4Address("192.0.2.9")}, True),
+        ({"role": Role.PEER}, True),
+    ],
+)
+def test_only_what_makes_another_session_needs_a_new_one(change: dict[str, object], needed: bool) -> None:
+    before = BgpPeer(name="router", my_asn=64496, peer_asn=64497, peer_address=IPv4Address("192.0.2.254"))
+
+    after = replace(before, **change)  # type: ignore[arg-type]
+
+    assert before.needs_new_session(after) is needed
 
 
 def test_reads_a_bgp_advertisement() -> None:

@@ -409,7 +409,7 @@ def test_namespace_selectors_of_a_pool_are_followed() -> None:
     ]
 
 
-def test_a_missing_password_is_a_warning_and_a_missing_bfd_profile_an_error() -> None:
+def test_a_peer_without_its_password_or_bfd_profile_is_not_in_force() -> None:
     result = resolved(
         ours("BGPAdvertisement", "out", {}),
         peer("a", passwordSecret={"name": "gone"}),
@@ -417,9 +417,45 @@ def test_a_missing_password_is_a_warning_and_a_missing_bfd_profile_an_error() ->
     )
 
     assert [(problem.severity.value, problem.object, problem.field) for problem in result.problems] == [
-        ("warning", "BGPPeer/metallb-system/a", "spec.passwordSecret"),
+        ("error", "BGPPeer/metallb-system/a", "spec.passwordSecret"),
         ("error", "BGPPeer/metallb-system/b", "spec.bfdProfile"),
     ]
+    assert result.configuration.bgp_peers == ()
+
+
+def _password(text: str | None, kind: str = "kubernetes.io/basic-auth") -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "md5", "namespace": "metallb-system"},
+        "type": kind,
+        "stringData": {} if text is None else {"password": text},
+    }
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param([], id="deleted"),
+        pytest.param([_password(None)], id="without its key"),
+        pytest.param([_password("")], id="empty"),
+        pytest.param([_password("x" * 81)], id="too long"),
+        pytest.param([_password("other", "Opaque")], id="of another type"),
+        pytest.param([{**_password(None), "data": {"password": "%"}}], id="not base64"),
+    ],
+)
+def test_a_peer_keeps_the_last_good_password(broken: list[dict[str, object]]) -> None:
+    """What happens to a Secret never makes a session go on without a password, and it is told."""
+    out, router = ours("BGPAdvertisement", "out", {}), peer("router", passwordSecret={"name": "md5"})
+    before = resolve(documents(out, router, _password("good")))
+
+    after = resolve(documents(out, router, *broken), before)
+    mended = resolve(documents(out, router, _password("new")), after)
+
+    assert [one.password for one in after.configuration.bgp_peers] == ["good"]
+    assert after.has_errors
+    assert [one.password for one in mended.configuration.bgp_peers] == ["new"]
+    assert mended.problems == ()
 
 
 def test_a_peer_is_given_its_bfd_profile() -> None:
@@ -461,6 +497,9 @@ _RACKS = [{"nodeSelectors": [{"matchLabels": {"rack": rack}}]} for rack in "12"]
     [
         ({}, {}, 1),
         ({}, {"peerPort": 1179}, 0),
+        ({}, {"sourceAddress": "192.0.2.9"}, 0),
+        ({}, {"vrf": "red"}, 0),
+        ({}, {"myASN": 64500, "routerID": "192.0.2.9"}, 1),
         ({}, {"peerAddress": "192.0.2.253"}, 0),
         (_RACKS[0], _RACKS[1], 0),
         (_RACKS[0], _RACKS[0], 1),

@@ -1,0 +1,97 @@
+"""What a BGPPeer can be told beyond its spec, by annotations of the prefix `swimlb.io/`.
+
+MetalLB's resource has no field for these, and its API server would drop one that it does not know. Every value is
+text, as annotations are. One of this prefix that is not known is told, with what was probably meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from swimlb.config.report import Mistake, Place
+from swimlb.config.types import U32_MAX, parse_duration
+from swimlb.model import BgpPeer, Labels, Opening, Role
+
+PREFIX = "swimlb.io/"
+PASSWORD_OCTETS_MAX = 80
+"""What the kernel takes as a TCP MD5 key."""
+RESTART_TIME_MAX = 4095
+"""The Restart Time field of RFC 4724 has 12 bits."""
+SHUTDOWN_WAIT_MAX = 60.0
+"""Whoever stops a speaker (systemd, a kubelet) waits for it, and not for ever."""
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def annotate_peer(peer: BgpPeer, annotations: Labels, place: Place) -> BgpPeer:
+    """The peer with what the annotations add to it; what is wrong with them is told at `place`."""
+    changes: dict[str, Any] = {}
+    for key, text in annotations:
+        if not key.startswith(PREFIX):
+            continue
+        name = key.removeprefix(PREFIX)
+        if name not in _SETTINGS:
+            _warn_of_unknown(name, place.at(key))
+            continue
+        field, parse = _SETTINGS[name]
+        try:
+            changes[field] = parse(text)
+        except Mistake as mistake:
+            place.at(key).error(mistake.message, mistake.hint)
+    return replace(peer, **changes)
+
+
+def _warn_of_unknown(name: str, place: Place) -> None:
+    close = difflib.get_close_matches(name, _SETTINGS, n=1)
+    hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"Known are {', '.join(sorted(_SETTINGS))}."
+    place.warning("unknown annotation, ignored", hint)
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 10 and low <= int(text) <= high):
+            raise Mistake(f"{text[:60]!r} is not a number from {low} to {high}", f'Write it like "{low}".')
+        return int(text)
+
+    return parse
+
+
+def _one_of(choices: type[E]) -> Callable[[str], E]:
+    def parse(text: str) -> E:
+        names = [choice.value for choice in choices]
+        if text not in names:
+            raise Mistake(
+                f"{text[:60]!r} is not one of {', '.join(names)}", f"Choose one of {', '.join(names)}."
+            )
+        return choices(text)
+
+    return parse
+
+
+def _wait(text: str) -> float:
+    wait = parse_duration(text)
+    if wait > SHUTDOWN_WAIT_MAX:
+        raise Mistake(f"{text} is longer than {SHUTDOWN_WAIT_MAX:g}s", "Write for example 2s.")
+    return wait
+
+
+def _restart_time(text: str) -> int:
+    time = parse_duration(text)
+    if not 1 <= time <= RESTART_TIME_MAX:
+        raise Mistake(f"{text} is not from 1s to {RESTART_TIME_MAX}s", "Write for example 120s.")
+    return int(time)
+
+
+_SETTINGS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "connection": ("opening", _one_of(Opening)),
+    "ttl-security-hops": ("hops_max", _number(1, 254)),
+    "role": ("role", _one_of(Role)),
+    "max-prefixes": ("prefixes_max", _number(1, U32_MAX)),
+    "graceful-shutdown-wait": ("shutdown_wait", _wait),
+    "graceful-restart-time": ("restart_time", _restart_time),
+}
+"""By name behind the prefix: the field of BgpPeer, and how the text is read."""
