@@ -72,6 +72,8 @@ def warn_of_unlike_routers(peers: Sequence[Admitted[BgpPeer]]) -> None:
     """One address is one router, which has one AS number for everybody, as a rule."""
     first: dict[IpAddress, BgpPeer] = {}
     for peer in peers:
+        if peer.value.peer_address is None or peer.value.peer_asn is None:
+            continue
         other = first.setdefault(peer.value.peer_address, peer.value)
         if other.peer_asn != peer.value.peer_asn:
             peer.place.at("spec", "peerASN").warning(

@@ -253,7 +253,7 @@ class Peers:
                 f"echoMode of {name} has no effect: there is none over several hops (RFC 5883)",
                 "Control packets watch the router, at transmitInterval and receiveInterval.",
             )
-        elif profile.has_echo and peer.peer_address.version == 6:
+        elif profile.has_echo and (peer.peer_address is None or peer.peer_address.version == 6):
             place.warning(
                 f"echoMode of {name} has no effect: it works with IPv4 addresses of routers only",
                 "Control packets watch the router, at transmitInterval and receiveInterval.",

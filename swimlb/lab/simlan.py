@@ -274,7 +274,7 @@ class Cluster:
                     | fx.DeafnessChanged()
                 ):
                     self.news.append((self.net.now, name, effect))
-                case fx.StartPeer() | fx.StopPeer() | fx.Advertise():
+                case fx.StartPeer() | fx.ReconfigurePeer() | fx.StopPeer() | fx.Advertise():
                     pass  # There is no router here.
                 case _:
                     assert_never(effect)

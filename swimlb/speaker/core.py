@@ -291,7 +291,7 @@ class Speaker:
         if self._life.is_stopping:
             return []
         was_member = self.phase is not Phase.STARTING
-        self._life.drain(now)
+        self._life.drain(self._peering.shutdown_wait, now)
         asked = [*self._checks.stop(), *self._verdicts.end()]
         effects = [*self._refresh_presence(), *self._replan(now)] if was_member else []
         return asked + effects + self._peering.stop_all() + self._continue_stop(now)

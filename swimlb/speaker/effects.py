@@ -103,6 +103,13 @@ class StartPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconfigurePeer:
+    """The settings have changed in what needs no new session: the one that there is goes on."""
+
+    peer: BgpPeer
+
+
+@dataclass(frozen=True, slots=True)
 class StopPeer:
     """Withdraw the routes, wait until routers have let go of them, end the session, report PeerStopped."""
 
@@ -229,7 +236,7 @@ LanEffect: TypeAlias = (
     | AnswerAskers
     | EndAnswer
 )
-PeerEffect: TypeAlias = StartPeer | StopPeer | Advertise
+PeerEffect: TypeAlias = StartPeer | ReconfigurePeer | StopPeer | Advertise
 RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
 NewsEffect: TypeAlias = (
     OwnerChanged

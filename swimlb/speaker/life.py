@@ -66,8 +66,9 @@ class Life:
     def run(self) -> None:
         self._become(Phase.RUNNING)
 
-    def drain(self, now: float) -> None:
-        self._become(Phase.DRAINING, now + self._config.drain_max)
+    def drain(self, longer: float, now: float) -> None:
+        """Everything is to be let go of, which may take so much longer than usual."""
+        self._become(Phase.DRAINING, now + self._config.drain_max + longer)
 
     def leave(self, now: float) -> None:
         self._become(Phase.LEAVING, now + self._config.leave_max)

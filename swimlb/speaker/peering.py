@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 from announce.bgp.routes import Route
 from swimlb.model import BgpPeer
-from swimlb.speaker.effects import Advertise, Effect, StartPeer, StopPeer
+from swimlb.speaker.effects import Advertise, Effect, ReconfigurePeer, StartPeer, StopPeer
 
 
 class Peering:
-    """Keeps the sessions equal to the peers of the plan. A changed peer starts anew when its old session has ended."""
+    """Keeps the sessions equal to the peers of the plan.
+
+    A changed peer starts anew when its old session has ended, but only where the change takes a new session.
+    """
 
     def __init__(self) -> None:
         self._peers: dict[str, BgpPeer] = {}
@@ -25,8 +28,13 @@ class Peering:
     def settle(self, wanted: Mapping[str, BgpPeer], routes: Mapping[str, frozenset[Route]]) -> list[Effect]:
         """These peers are to have a session, and to hear these routes."""
         effects: list[Effect] = []
-        for name in [name for name, peer in self._peers.items() if wanted.get(name) != peer]:
-            effects += self._stop(name)
+        for name, peer in list(self._peers.items()):
+            changed = wanted.get(name)
+            if changed is None or peer.needs_new_session(changed):
+                effects += self._stop(name)
+            elif changed != peer:
+                self._peers[name] = changed
+                effects.append(ReconfigurePeer(changed))
         for name, peer in wanted.items():
             if name not in self._peers and name not in self._stopping:
                 self._peers[name] = peer
@@ -36,6 +44,11 @@ class Peering:
                 self._advertised[name] = routes[name]
                 effects.append(Advertise(name, routes[name]))
         return effects
+
+    @property
+    def shutdown_wait(self) -> float:
+        """What stopping all of them takes longer because routers are first asked to look for other ways."""
+        return max((peer.shutdown_wait or 0.0 for peer in self._peers.values()), default=0.0)
 
     def stop_all(self) -> list[Effect]:
         return [effect for name in list(self._peers) for effect in self._stop(name)]

@@ -83,7 +83,9 @@ def _services(world: World) -> list[dict[str, Any]]:
     return sorted(allocated + pending, key=lambda service: (service["namespace"], service["name"]))
 
 
-def _moment(monotonic: float) -> str:
+def _moment(monotonic: float | None) -> str | None:
     """*wire* tells moments on the host's monotonic clock; people want the time of day."""
+    if monotonic is None:
+        return None
     seconds = clock.wall() - (clock.monotonic() - monotonic)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

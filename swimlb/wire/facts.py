@@ -11,12 +11,11 @@ from typing import Any
 import msgpack
 
 import membership as ml
-from announce import bgp
 from announce.l2 import Interface
 from swimlb.model import IpAddress
 from swimlb.speaker.core import Speaker
 from swimlb.wire.lan import Lan
-from swimlb.wire.peers import Peers
+from swimlb.wire.peers import Peers, PeerView
 from swimlb.wire.ring import Ring
 
 
@@ -27,7 +26,7 @@ def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[st
         entries["gossip"] = _gossip(metrics)
     entries |= {f"member/{member.name}": _member(member) for member in ring.members()}
     entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
-    entries |= {f"bgp/{name}": _peer(name, *status) for name, status in peers.statuses().items()}
+    entries |= {f"bgp/{name}": _peer(name, view) for name, view in peers.views().items()}
     entries |= {
         f"withheld/{entry.service}/{entry.by}": {
             "service": entry.service,
@@ -83,12 +82,22 @@ def _interface(interface: Interface) -> dict[str, Any]:
     return {"name": interface.name, "mac": interface.mac.hex(":")}
 
 
-def _peer(name: str, config: bgp.PeerConfig, status: bgp.PeerStatus) -> dict[str, Any]:
+def _peer(name: str, view: PeerView) -> dict[str, Any]:
+    status = view.status
+    where = (
+        view.settings.interface if view.address is None else endpoint(view.address, view.settings.peer_port)
+    )
     return {
         "peer": name,
-        "address": f"{config.peer_address}:{config.peer_port}",
-        "state": status.state.name.lower(),
-        "since": status.since,
-        "last_error": None if status.last_end is None else str(status.last_end),
-        "routes": sorted(str(route.prefix) for route in status.advertised),
+        "address": where,
+        "state": "idle" if status is None else status.state.name.lower(),
+        "since": None if status is None else status.since,
+        "last_error": view.obstacle
+        or (None if status is None or status.last_end is None else str(status.last_end)),
+        "routes": [] if status is None else sorted(str(route.prefix) for route in status.advertised),
     }
+
+
+def endpoint(address: IpAddress, port: int) -> str:
+    """As it is written in URLs: brackets keep the port apart from an IPv6 address."""
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from announce import bgp
+from announce.bgp.routes import Route
+from announce.net.listeners import Listeners
 from announce.net.tcp import PeerConnections
-from swimlb.model import BgpPeer
+from swimlb.model import BgpPeer, IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.speaker.events import PeerStopped
+from swimlb.wire.peer_settings import admission, session_config, socket_options
+from swimlb.wire.searches import Searches
 
 STOP_TEXT = "swimlb: planned stop"
 """What the router's operator reads in the NOTIFICATION (RFC 9003)."""
 
 
-DEFAULT_HOLD_TIME = 90
-"""Seconds, where the BGPPeer names none."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Session:
+    address: IpAddress
     peer: bgp.Peer
     driver: Driver[bgp.Event, bgp.Effect]
     connections: PeerConnections
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """One peer as it is now, for people."""
+
+    settings: BgpPeer
+    address: IpAddress | None
+    """None: no router has been found on the interface yet."""
+    status: bgp.PeerStatus | None
+    """None: there is no session to speak of."""
+    obstacle: str = ""
+    """Why there is none."""
 
 
 class Peers:
@@ -51,58 +66,149 @@ class Peers:
         self._on_stopped = on_stopped
         self._on_change = on_change
         self._tasks = tasks
+        self._wanted: dict[str, BgpPeer] = {}
+        self._routes: dict[str, frozenset[Route]] = {}
         self._sessions: dict[str, _Session] = {}
-        self._stopping: dict[str, _Session] = {}
+        """Of a peer that is wanted no more, until it has ended, too."""
+        self._stopping: dict[str, BgpPeer] = {}
+        self._obstacles: dict[str, str] = {}
+        self._begun: set[str] = set()
+        """Peers that have had a session in this life; the first one may follow one of a life before."""
+        self._searches = Searches(rng, recorder, log, self._found)
+        self._listeners = Listeners(
+            self._accept, lambda reason: log.error("bgp_listen_failed", reason=reason)
+        )
 
     def perform(self, effect: fx.PeerEffect) -> None:
         match effect:
             case fx.StartPeer(peer):
                 self._start(peer)
+            case fx.ReconfigurePeer(peer):
+                self._reconfigure(peer)
             case fx.StopPeer(name):
                 self._stop(name)
             case fx.Advertise(name, routes):
-                if name in self._sessions:
-                    self._sessions[name].driver.feed(bgp.RoutesChanged(routes))
+                self._routes[name] = routes
+                if name in self._sessions and name in self._wanted:
+                    self._advertise(name)
 
     def close(self) -> None:
-        for session in (*self._sessions.values(), *self._stopping.values()):
+        self._searches.close()
+        self._listeners.close()
+        for session in self._sessions.values():
             session.driver.close()
 
-    def statuses(self) -> dict[str, tuple[bgp.PeerConfig, bgp.PeerStatus]]:
+    def views(self) -> dict[str, PeerView]:
         """By name of the BGPPeer; one that is being stopped is still there."""
         return {
-            name: (session.peer.config, session.peer.status())
-            for name, session in sorted({**self._stopping, **self._sessions}.items())
+            name: self._view(name, peer) for name, peer in sorted({**self._stopping, **self._wanted}.items())
         }
 
-    def _start(self, wanted: BgpPeer) -> None:
-        name = wanted.name
+    def _view(self, name: str, peer: BgpPeer) -> PeerView:
+        session = self._sessions.get(name)
+        if session is not None:
+            return PeerView(peer, session.address, session.peer.status())
+        obstacle = self._obstacles.get(name)
+        return PeerView(peer, peer.peer_address, None, obstacle or self._searches.progress(name))
+
+    # Orders
+
+    def _start(self, peer: BgpPeer) -> None:
+        self._wanted[peer.name] = peer
+        if peer.peer_address is not None:
+            self._open(peer.name, peer.peer_address)
+        else:
+            self._searches.start(peer.name, peer.interface)
+
+    def _reconfigure(self, peer: BgpPeer) -> None:
+        """Nothing of it ends the session that there is."""
+        self._wanted[peer.name] = peer
+        session = self._sessions.get(peer.name)
+        if session is None:
+            return
         try:
-            config = _config(wanted, self._node)
+            config = session_config(peer, session.address, self._node)
+        except bgp.InvalidConfig as error:
+            self._log.error("bgp_peer_invalid", peer=peer.name, reason=str(error))
+            return
+        session.driver.feed(bgp.Reconfigured(config))
+        session.connections.reconfigure(socket_options(peer), peer.password)
+        self._admit(peer, session.address)
+
+    def _stop(self, name: str) -> None:
+        peer = self._wanted.pop(name)
+        self._routes.pop(name, None)
+        self._obstacles.pop(name, None)
+        self._searches.stop(name)
+        self._listeners.dismiss(name)
+        if name in self._sessions:
+            self._stopping[name] = peer
+            self._end(name)
+        else:
+            self._on_stopped(PeerStopped(name))
+
+    # Sessions
+
+    def _found(self, name: str, address: IpAddress) -> None:
+        """A router on the interface: the first one, or one in place of another."""
+        if name in self._sessions:
+            self._listeners.dismiss(name)
+            self._end(name)  # The next one begins when it has ended.
+        else:
+            self._open(name, address)
+
+    def _open(self, name: str, address: IpAddress) -> None:
+        wanted = self._wanted[name]
+        try:
+            config = session_config(wanted, address, self._node, is_restarting=name not in self._begun)
         except bgp.InvalidConfig as error:
             # The configuration's checks should have caught it. No other peer suffers for it.
+            self._obstacles[name] = str(error)
             self._log.error("bgp_peer_invalid", peer=name, reason=str(error))
             return
+        self._obstacles.pop(name, None)
         peer = bgp.Peer(config, random.Random(self._rng.random()))
         driver: Driver[bgp.Event, bgp.Effect] = Driver(
             f"bgp {name}", peer, lambda effect: self._perform(name, effect), self._recorder
         )
-        self._sessions[name] = _Session(peer, driver, PeerConnections(driver.feed, self._tasks))
+        connections = PeerConnections(driver.feed, self._tasks, socket_options(wanted))
+        self._sessions[name] = _Session(address, peer, driver, connections)
+        self._begun.add(name)
         driver.feed(bgp.Started())
+        if name in self._routes:
+            self._advertise(name)
+        self._admit(wanted, address)
 
-    def _stop(self, name: str) -> None:
-        session = self._sessions.pop(name, None)
-        if session is None:
+    def _advertise(self, name: str) -> None:
+        driver = self._sessions[name].driver
+        driver.feed(bgp.RoutesChanged(self._routes[name]))
+        # The speaker acts on whole inventories only: what it orders first is all that it knew in its last life.
+        driver.feed(bgp.RoutesComplete())
+
+    def _admit(self, peer: BgpPeer, address: IpAddress) -> None:
+        terms = admission(peer, address)
+        if terms is None:
+            self._listeners.dismiss(peer.name)
+        else:
+            self._listeners.admit(peer.name, terms)
+
+    def _accept(self, name: str, connection: socket.socket) -> None:
+        self._sessions[name].connections.accept(connection)
+
+    def _end(self, name: str) -> None:
+        self._sessions[name].driver.feed(bgp.StopRequested(STOP_TEXT))
+
+    def _ended(self, name: str) -> None:
+        self._sessions.pop(name).driver.close()
+        if self._stopping.pop(name, None) is not None:
             self._on_stopped(PeerStopped(name))
-            return
-        self._stopping[name] = session
-        session.driver.feed(bgp.StopRequested(STOP_TEXT))
+        elif (router := self._searches.router(name)) is not None:
+            self._open(name, router)
 
     def _perform(self, name: str, effect: bgp.Effect) -> None:
-        session = self._sessions.get(name) or self._stopping[name]
         match effect:
             case bgp.Connect() | bgp.Send() | bgp.CloseConnection():
-                session.connections.perform(effect)
+                self._sessions[name].connections.perform(effect)
             case bgp.SessionEstablished():
                 self._log.info(
                     "bgp_session_established",
@@ -127,21 +233,4 @@ class Peers:
                     "bgp_routes_ignored", peer=name, announced=announced, withdrawn=withdrawn, fault=fault
                 )
             case bgp.Stopped():
-                session.driver.close()
-                del self._stopping[name]
-                self._on_stopped(PeerStopped(name))
-
-
-def _config(peer: BgpPeer, node: str) -> bgp.PeerConfig:
-    return bgp.PeerConfig(
-        local_asn=peer.my_asn,
-        peer_asn=peer.peer_asn,
-        peer_address=peer.peer_address,
-        peer_port=peer.peer_port,
-        source_address=peer.source_address,
-        router_id=peer.router_id,
-        node_name=node,
-        password=peer.password,
-        hold_time=DEFAULT_HOLD_TIME if peer.hold_time is None else peer.hold_time,
-        keepalive_time=peer.keepalive_time or None,
-    )
+                self._ended(name)

@@ -129,7 +129,7 @@ class Wire:
             ):
                 self._log.debug(type(effect).__name__.lower(), address=str(effect.address))
                 self._lan.perform(effect)
-            case fx.StartPeer() | fx.StopPeer() | fx.Advertise():
+            case fx.StartPeer() | fx.ReconfigurePeer() | fx.StopPeer() | fx.Advertise():
                 self._peers.perform(effect)
             case fx.JoinRing() | fx.PublishMeta() | fx.LeaveRing():
                 self._ring.perform(effect)

@@ -47,6 +47,9 @@ RECORDS: list[Record] = [
     BgpAdvertisement(name="routers"),
     BgpPeer(name="router", my_asn=64496, peer_asn=64497, peer_address=ip_address("198.51.100.1")),
     BgpPeer(name="router", my_asn=64496, peer_asn=64498, peer_address=ip_address("198.51.100.1")),
+    BgpPeer(
+        name="router", my_asn=64496, peer_asn=64498, peer_address=ip_address("198.51.100.1"), hold_time=9
+    ),
     Readiness(service="default/a", is_ready=True),
     Readiness(service="default/a", is_ready=False),
     *(
@@ -127,6 +130,8 @@ class Play(RuleBasedStateMachine):
                 case fx.StartPeer(peer):
                     assert peer.name not in self.running | self.stopping
                     self.running.add(peer.name)
+                case fx.ReconfigurePeer(peer):
+                    assert peer.name in self.running
                 case fx.StopPeer(name):
                     self.running.remove(name)
                     self.stopping.add(name)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
+import pytest
+
 from announce.bgp.routes import Route
-from swimlb.model import HealthCheck, ProbeKind, Readiness
+from swimlb.model import HealthCheck, LabelSelector, ProbeKind, Readiness
 from swimlb.speaker.core import Config, Phase, Speaker
 from swimlb.speaker.effects import (
     AddLocalAddress,
@@ -21,6 +23,7 @@ from swimlb.speaker.effects import (
     LeaveRing,
     OwnerChanged,
     PublishMeta,
+    ReconfigurePeer,
     RemoveLocalAddress,
     StartPeer,
     Stopped,
@@ -260,6 +263,30 @@ def test_restarts_only_the_peer_whose_settings_changed() -> None:
         Advertise("router", frozenset()),
         Advertise("second", frozenset()),
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"password": "new"}, {"keepalive_time": 3}, {"node_selectors": (LabelSelector(),)}, {"hops_max": 1}],
+)
+def test_a_session_outlives_what_it_does_not_depend_on(change: dict[str, object]) -> None:
+    """The routes stay where they are, too."""
+    speaker = Speaker(Config(node="node-a"))
+    changed = replace(ROUTER, **change)  # type: ignore[arg-type]
+    speaker.step(InventoryChanged((POOL, TO_ROUTERS, ROUTER, allocation())), 0.0)
+
+    assert speaker.step(InventoryChanged((changed,)), 1.0) == [ReconfigurePeer(changed)]
+
+
+def test_a_stop_waits_longer_for_routers_that_are_given_time() -> None:
+    """GRACEFUL_SHUTDOWN is the peer's business; that it may take so long is the speaker's."""
+    speaker = running("node-c", "node-b")
+    speaker.step(InventoryChanged((TO_ROUTERS, replace(ROUTER, shutdown_wait=10.0))), 0.5)
+    speaker.step(StopRequested(), 1.0)
+
+    assert speaker.advance(2.0) == [Withdraw(VIP)]
+    assert speaker.advance(13.9) == []
+    assert speaker.advance(14.0) == [LeaveRing()]
 
 
 def test_stops_as_a_planned_move() -> None:

@@ -1,0 +1,85 @@
+"""A BGPPeer's settings as the session's core and as the sockets want them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from announce import bgp
+from announce.net.listeners import Admission
+from announce.net.tcp_options import SocketOptions
+from swimlb.model import BgpPeer, IpAddress, Opening, Role
+
+DEFAULT_HOLD_TIME = 90
+"""Seconds, where the BGPPeer names none."""
+DEFAULT_RESTART_TIME = 120
+"""Seconds, as RFC 4724 section 4 suggests: as long as routers keep the routes of a process that starts again."""
+DEFAULT_SHUTDOWN_WAIT = 0.5
+"""Seconds, where the BGPPeer names none: routers need a part of it to find another way and to use it."""
+
+_ROLES = {
+    Role.PROVIDER: bgp.Role.PROVIDER,
+    Role.CUSTOMER: bgp.Role.CUSTOMER,
+    Role.PEER: bgp.Role.PEER,
+    Role.ROUTE_SERVER: bgp.Role.ROUTE_SERVER,
+    Role.ROUTE_SERVER_CLIENT: bgp.Role.ROUTE_SERVER_CLIENT,
+}
+
+
+def session_config(
+    peer: BgpPeer, address: IpAddress, node: str, *, is_restarting: bool = False
+) -> bgp.PeerConfig:
+    """`address` is the router's: as configured, or as found on the interface. May raise InvalidConfig."""
+    config = bgp.PeerConfig(
+        local_asn=peer.local_asn or peer.my_asn,
+        peer_asn=_asn(peer),
+        peer_address=address,
+        peer_port=peer.peer_port,
+        source_address=peer.source_address,
+        router_id=peer.router_id,
+        node_name=node,
+        password=peer.password,
+        families=_families(peer, address),
+        is_active=peer.opening is not Opening.PASSIVE,
+        is_listening=peer.opening.is_listening,
+        role=None if peer.role is None else _ROLES[peer.role],
+        restart_time=_restart_time(peer),
+        is_restarting=is_restarting and peer.has_graceful_restart,
+        hold_time=DEFAULT_HOLD_TIME if peer.hold_time is None else peer.hold_time,
+        keepalive_time=peer.keepalive_time or None,
+        received_prefixes_max=peer.prefixes_max,
+        shutdown_wait=DEFAULT_SHUTDOWN_WAIT if peer.shutdown_wait is None else peer.shutdown_wait,
+    )
+    if peer.connect_time is None:
+        return config
+    return replace(config, connect_retry=(float(peer.connect_time),))
+
+
+def _asn(peer: BgpPeer) -> int | bgp.DynamicAsn:
+    if peer.dynamic_asn is not None:
+        return bgp.DynamicAsn(peer.dynamic_asn.value)
+    assert peer.peer_asn is not None, "the configuration has one of the two"
+    return peer.peer_asn
+
+
+def _restart_time(peer: BgpPeer) -> int:
+    if not peer.has_graceful_restart:
+        return 0
+    return DEFAULT_RESTART_TIME if peer.restart_time is None else peer.restart_time
+
+
+def _families(peer: BgpPeer, address: IpAddress) -> tuple[bgp.Family, ...]:
+    """That of the session's addresses, as in MetalLB; both where that is asked for, or the peer has no address."""
+    if peer.is_dual_stack or peer.interface:
+        return (bgp.IPV4_UNICAST, bgp.IPV6_UNICAST)
+    return (bgp.IPV4_UNICAST if address.version == 4 else bgp.IPV6_UNICAST,)
+
+
+def socket_options(peer: BgpPeer) -> SocketOptions:
+    return SocketOptions(hops_max=peer.hops_max, device=peer.interface or peer.vrf)
+
+
+def admission(peer: BgpPeer, address: IpAddress) -> Admission | None:
+    """None: this peer is not to connect to us."""
+    if not peer.opening.is_listening:
+        return None
+    return Admission(peer=address, local=peer.source_address, password=peer.password, vrf=peer.vrf)
