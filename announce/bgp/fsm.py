@@ -60,7 +60,7 @@ class Fsm:
         self._config = config
         self._rng = rng
         self._base = State.IDLE
-        """Idle, Connect or Active: the state as far as no connection has come further."""
+        """Idle, Connect or Active: the state while there is no connection; in Connect we are calling."""
         self._since = 0.0
         self._timers: dict[Timer, float] = {}
         self._effects: list[FsmEffect] = []
@@ -75,8 +75,8 @@ class Fsm:
 
     @property
     def state(self) -> State:
-        states = [self._base, *(connection.state for connection in self._connections.values())]
-        return max(states, key=_ORDER.index)
+        states = [connection.state for connection in self._connections.values()]
+        return max(states, key=_ORDER.index, default=self._base)
 
     @property
     def since(self) -> float:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from announce.bgp import (
+    BfdDown,
+    BfdUp,
     BytesReceived,
     BytesSent,
     CloseConnection,
     Connect,
+    ConnectionAccepted,
     ConnectionClosed,
     ConnectionEstablished,
     ConnectionFailed,
+    DynamicAsn,
     Effect,
     Event,
     Peer,
     PeerConfig,
+    Reconfigured,
+    Role,
     Route,
     RouteAttributes,
     RoutesChanged,
+    RoutesComplete,
+    RoutesUpdated,
     Send,
     SessionEnded,
     SessionEstablished,
@@ -31,7 +40,16 @@ from announce.bgp import (
     Stopped,
     StopRequested,
 )
-from announce.bgp.capabilities import FourOctetAs, Multiprotocol
+from announce.bgp.attributes import Origin, PathAttributes
+from announce.bgp.capabilities import (
+    BgpRole,
+    Capability,
+    EnhancedRouteRefresh,
+    ExtendedMessage,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+)
 from announce.bgp.framing import Framer
 from announce.bgp.messages import (
     Keepalive,
@@ -42,10 +60,17 @@ from announce.bgp.messages import (
     decode_message,
     encode,
 )
-from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, IpNetwork
+from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, IpNetwork, Prefixes
 
 ROUTER = IPv4Address("192.0.2.1")
 CONFIG = PeerConfig(local_asn=64496, peer_asn=64497, peer_address=ROUTER, send_octets_max=100)
+CONFIGS = (
+    CONFIG,
+    replace(CONFIG, is_listening=True, restart_time=120, is_restarting=True, received_prefixes_max=1),
+    replace(CONFIG, is_listening=True, is_active=False, restart_time=120, delay_open=1.0),
+    replace(CONFIG, is_listening=True, delay_open=1.0, shutdown_wait=5.0, keeps_received=True),
+    replace(CONFIG, peer_asn=DynamicAsn.EXTERNAL, role=Role.PROVIDER, update_interval=3.0, hold_time=0),
+)
 LOCAL = (IPv4Address("192.0.2.10"), IPv6Address("2001:db8::10"))
 
 PORTIONS_MAX = 20
@@ -58,15 +83,34 @@ def host_route(last: int, attributes: RouteAttributes) -> Route:
     return Route(IPv4Network((0xC6336400 + last, 32)), attributes)
 
 
-def open_of(asn: int, hold_time: int) -> Open:
-    return Open(asn, hold_time, ROUTER, (*map(Multiprotocol, FAMILIES), FourOctetAs(asn)))
+def open_of(asn: int, hold_time: int, *others: Capability, identifier: IPv4Address = ROUTER) -> Open:
+    return Open(asn, hold_time, identifier, (*map(Multiprotocol, FAMILIES), FourOctetAs(asn), *others))
+
+
+def announcing(*prefixes: IpNetwork) -> Update:
+    path = PathAttributes(origin=Origin.IGP, as_path=(), next_hop=ROUTER)
+    return Update(attributes=path, nlri=Prefixes.of(prefixes))
 
 
 attributes = st.sampled_from(
     [RouteAttributes(), RouteAttributes(med=5), RouteAttributes(communities=((1, 2),))]
 )
 route_sets = st.frozensets(st.builds(host_route, st.integers(0, 15), attributes), max_size=8)
-opens = st.builds(open_of, st.sampled_from([64497, 64497, 64497, 64511]), st.sampled_from([0, 1, 3, 90]))
+capabilities = st.sampled_from(
+    [
+        GracefulRestart(120, keeps_on_notification=True),
+        ExtendedMessage(),
+        EnhancedRouteRefresh(),
+        BgpRole(Role.CUSTOMER),
+    ]
+)
+opens = st.builds(
+    open_of,
+    st.sampled_from([64497, 64497, 64497, 64511]),
+    st.sampled_from([0, 1, 3, 90]),
+    capabilities,
+    identifier=st.sampled_from([ROUTER, IPv4Address("192.0.2.200")]),
+)
 octets = st.one_of(
     opens.map(encode),
     opens.map(lambda message: encode(message) + encode(Keepalive())),
@@ -74,18 +118,28 @@ octets = st.one_of(
     st.just(encode(Update())),
     st.just(encode(RouteRefresh(IPV4_UNICAST))),
     st.just(encode(Notification.shutdown("bye"))),
+    st.just(encode(Notification(2, 7, b"\x40"))),
+    st.just(encode(announcing(ip_network("198.51.100.0/24"), ip_network("203.0.113.0/24")))),
     st.binary(min_size=1, max_size=30),
 )
-connections = st.integers(0, 3)
+calls = st.integers(-3, -1)
+connections = st.sampled_from([1, 1, 1, -1, -1, 2, -2, 0, 3])
 events: st.SearchStrategy[Event] = st.one_of(
     st.just(Started()),
     st.builds(RoutesChanged, route_sets),
+    st.builds(RoutesUpdated, route_sets, route_sets),
+    st.just(RoutesComplete()),
+    st.builds(BfdDown, st.just("no packet"), st.booleans()),
+    st.just(BfdUp()),
+    st.builds(Reconfigured, st.sampled_from(CONFIGS)),
     st.builds(ConnectionEstablished, connections, st.sampled_from(LOCAL)),
+    st.builds(ConnectionEstablished, st.just(1), st.sampled_from(LOCAL)),
+    st.builds(ConnectionAccepted, calls, st.sampled_from(LOCAL)),
     st.builds(ConnectionFailed, connections, st.just("Connection refused")),
     st.builds(ConnectionClosed, connections, st.just("end of stream")),
     st.builds(BytesReceived, connections, octets),
     st.builds(BytesSent, connections, st.integers(0, 200)),
-    st.builds(StopRequested, st.sampled_from(["", "maintenance"])),
+    st.builds(StopRequested, st.sampled_from(["", "maintenance"]), st.booleans()),
 )
 pauses = st.sampled_from([0.0, 0.0, 0.1, 1.0, 5.0, 100.0])
 
@@ -94,41 +148,63 @@ class Ledger:
     """Holds what a peer does to the rules that hold whatever happens."""
 
     def __init__(self) -> None:
-        self.open_connection: int | None = None
+        self.ours: int | None = None
+        """The connection that we asked for and have not given up."""
+        self.theirs: set[int] = set()
         self.is_established = False
         self.is_stopped = False
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case ConnectionAccepted(number):
+                self.theirs.add(number)
+            case ConnectionFailed(number) | ConnectionClosed(number):
+                self._is_over(number)
+            case _:
+                pass
 
     def check(self, effects: list[Effect]) -> None:
         for effect in effects:
             assert not self.is_stopped, "an effect after Stopped"
             match effect:
                 case Connect(connection=number):
-                    assert self.open_connection is None, "two connections"
-                    self.open_connection = number
+                    assert self.ours is None, "two connections of ours"
+                    self.ours = number
                 case Send(number, data):
-                    assert number == self.open_connection
-                    assert len(list(Framer().feed(data))) == 1, "Send is one whole message"
+                    assert number == self.ours or number in self.theirs
+                    assert len(list(Framer(65535).feed(data))) == 1, "Send is one whole message"
                 case CloseConnection(number):
-                    assert number == self.open_connection
-                    self.open_connection = None
+                    assert number == self.ours or number in self.theirs
+                    self._is_over(number)
                 case SessionEstablished():
                     assert not self.is_established
                     self.is_established = True
                 case SessionEnded(_, was_established):
                     assert was_established is self.is_established
                     self.is_established = False
-                    self.open_connection = None
                 case Stopped():
                     self.is_stopped = True
                 case _:
                     pass
+        assert len(effects) < 50, "more than a step may do"
+
+    def _is_over(self, number: int) -> None:
+        if number == self.ours:
+            self.ours = None
+        self.theirs.discard(number)
 
 
-@settings(max_examples=200)
-@given(st.lists(st.tuples(pauses, events), max_size=40), st.integers(0, 1 << 16))
-def test_any_event_in_any_state_is_handled(script: list[tuple[float, Event]], seed: int) -> None:
+@settings(max_examples=400)
+@given(
+    st.sampled_from(CONFIGS),
+    st.lists(st.tuples(pauses, events), max_size=40),
+    st.integers(0, 1 << 16),
+)
+def test_any_event_in_any_state_is_handled(
+    config: PeerConfig, script: list[tuple[float, Event]], seed: int
+) -> None:
     """Also when the driver is late: deadlines are not looked at before the next event."""
-    peer, ledger, now = Peer(CONFIG, random.Random(seed)), Ledger(), 0.0
+    peer, ledger, now = Peer(config, random.Random(seed)), Ledger(), 0.0
 
     for pause, event in script:
         now += pause
@@ -138,6 +214,10 @@ def test_any_event_in_any_state_is_handled(script: list[tuple[float, Event]], se
                 break
         else:
             raise AssertionError("what is due is never done")
+        if isinstance(event, ConnectionAccepted) and event.connection in ledger.theirs:
+            continue  # The shell gives each number once.
+        if not ledger.is_stopped:
+            ledger.hear(event)
         ledger.check(peer.step(event, now))
 
         assert (peer.state is State.ESTABLISHED) is ledger.is_established
@@ -147,17 +227,25 @@ def test_any_event_in_any_state_is_handled(script: list[tuple[float, Event]], se
 @settings(max_examples=100)
 @given(
     st.lists(
-        st.one_of(st.builds(RoutesChanged, route_sets), st.just("refresh"), st.just("read")), max_size=12
+        st.one_of(
+            st.builds(RoutesChanged, route_sets),
+            st.builds(RoutesUpdated, route_sets, route_sets),
+            st.just("refresh"),
+            st.just("read"),
+        ),
+        max_size=12,
     ),
     st.integers(0, 1 << 16),
 )
-def test_the_router_ends_up_with_what_was_wanted_last(script: list[RoutesChanged | str], seed: int) -> None:
+def test_the_router_ends_up_with_what_was_wanted_last(
+    script: list[RoutesChanged | RoutesUpdated | str], seed: int
+) -> None:
     """However slowly it reads, and however often it asks again."""
     peer = Peer(CONFIG, random.Random(seed))
     router = Router(peer)
 
     for action in script:
-        if isinstance(action, RoutesChanged):
+        if isinstance(action, RoutesChanged | RoutesUpdated):
             router.tell(action)
         elif action == "refresh":
             router.tell(BytesReceived(1, encode(RouteRefresh(IPV4_UNICAST))))

@@ -11,6 +11,7 @@ from typing import Any
 from announce.bgp import (
     BytesReceived,
     Connect,
+    ConnectionAccepted,
     ConnectionEstablished,
     Effect,
     Event,
@@ -24,7 +25,7 @@ from announce.bgp import (
 )
 from announce.bgp.capabilities import Capability, FourOctetAs, Multiprotocol, RouteRefreshSupport
 from announce.bgp.framing import Framer
-from announce.bgp.messages import Keepalive, Message, Open, decode_message, encode
+from announce.bgp.messages import EXTENDED_OCTETS_MAX, Keepalive, Message, Open, decode_message, encode
 from announce.bgp.nlri import IPV4_UNICAST
 
 LOCAL = IPv4Address("192.0.2.10")
@@ -57,10 +58,12 @@ def routes(*prefixes: str, **attributes: Any) -> frozenset[Route]:
     return frozenset(Route(ip_network(prefix), shared) for prefix in prefixes)
 
 
-def sent(effects: Iterable[Effect], *, four_octet_as: bool = True) -> list[Message]:
-    """What the router reads from the effects of Send."""
-    stream = b"".join(effect.data for effect in effects if isinstance(effect, Send))
-    return [decode_message(*framed, four_octet_as=four_octet_as) for framed in Framer().feed(stream)]
+def sent(effects: Iterable[Effect], *, four_octet_as: bool = True, on: int | None = None) -> list[Message]:
+    """What the router reads from the effects of Send, on one connection or on all."""
+    sends = [effect for effect in effects if isinstance(effect, Send) and on in (None, effect.connection)]
+    framer = Framer(EXTENDED_OCTETS_MAX)
+    framed = [frame for effect in sends for frame in framer.feed(effect.data)]
+    return [decode_message(*frame, four_octet_as=four_octet_as) for frame in framed]
 
 
 @dataclass
@@ -88,9 +91,14 @@ class Playbook:
         self.now = now
         return effects
 
-    def hears(self, now: float, *messages: Message) -> list[Effect]:
-        """The router sends these in one go."""
-        return self.at(now, BytesReceived(self.connection, b"".join(map(encode, messages))))
+    def hears(self, now: float, *messages: Message, on: int | None = None) -> list[Effect]:
+        """The router sends these in one go, on our own connection or another one."""
+        number = self.connection if on is None else on
+        return self.at(now, BytesReceived(number, b"".join(map(encode, messages))))
+
+    def is_called(self, now: float, number: int = -1) -> list[Effect]:
+        """The router has opened a connection."""
+        return self.at(now, ConnectionAccepted(number, LOCAL))
 
     def connects(self, now: float) -> list[Effect]:
         return self.at(now, ConnectionEstablished(self.connection, LOCAL))

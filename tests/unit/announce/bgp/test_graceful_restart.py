@@ -1,0 +1,175 @@
+"""Restarting while the router keeps our routes (RFC 4724, RFC 8538), and the stop that makes it forget them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from announce.bgp import (
+    BfdDown,
+    BfdUp,
+    CloseConnection,
+    Connect,
+    ConnectionClosed,
+    EndKind,
+    RoutesChanged,
+    RoutesComplete,
+    SessionEnded,
+    Started,
+    State,
+    Stopped,
+    StopRequested,
+)
+from announce.bgp.capabilities import GracefulRestart
+from announce.bgp.errors import CeaseError
+from announce.bgp.messages import Keepalive, Notification, Open, Update
+from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST
+from tests.unit.announce.bgp.playbook import (
+    CAPABILITIES,
+    Playbook,
+    established,
+    idle,
+    router_open,
+    routes,
+    sent,
+)
+
+HELPER = router_open(capabilities=(*CAPABILITIES, GracefulRestart(120)))
+HELPER_ON_NOTIFICATION = router_open(
+    capabilities=(*CAPABILITIES, GracefulRestart(120, keeps_on_notification=True))
+)
+END_OF_RIB = Update()
+
+
+def offered(play: Playbook, now: float) -> GracefulRestart | None:
+    """In the OPEN of a connection that is there now."""
+    [message] = sent(play.connects(now))
+    assert isinstance(message, Open)
+    return message.graceful_restart
+
+
+def with_helper(*prefixes: str, remote: Open = HELPER, **changes: Any) -> Playbook:
+    return established(*prefixes, remote=remote, restart_time=120, **changes)
+
+
+def families(is_preserved: bool) -> tuple[tuple[Any, bool], ...]:
+    return ((IPV4_UNICAST, is_preserved), (IPV6_UNICAST, is_preserved))
+
+
+def test_nothing_is_offered_unless_configured() -> None:
+    play = idle()
+    play.at(0.0, Started())
+
+    assert offered(play, 0.0) is None
+
+
+def test_a_first_start_has_preserved_nothing() -> None:
+    """A router that still holds routes of this node, as after a reboot, drops them then."""
+    play = idle(restart_time=120)
+    play.at(0.0, Started())
+
+    assert offered(play, 0.0) == GracefulRestart(
+        120, keeps_on_notification=True, families=families(is_preserved=False)
+    )
+
+
+def test_a_restarted_process_says_so_once() -> None:
+    """And later, that what it advertised is still served, but not that it has restarted again."""
+    play = idle(restart_time=120, is_restarting=True)
+    play.at(0.0, Started())
+
+    first = offered(play, 0.0)
+    play.hears(0.0, HELPER, Keepalive())
+    play.at(1.0, ConnectionClosed(1, "end of stream"))
+    play.until(10.0)
+    second = offered(play, 10.0)
+
+    assert first == GracefulRestart(
+        120, has_restarted=True, keeps_on_notification=True, families=families(is_preserved=True)
+    )
+    assert second == GracefulRestart(120, keeps_on_notification=True, families=families(is_preserved=True))
+
+
+def test_after_a_restart_end_of_rib_waits_until_the_routes_are_complete() -> None:
+    """It is what makes the router drop the old ones."""
+    play = with_helper("198.51.100.1/32", is_restarting=True)
+    play.at(1.0, RoutesChanged(routes("198.51.100.1/32", "198.51.100.2/32")))
+
+    before = sent(play.until(20.0))
+    effects = play.at(20.0, RoutesComplete())
+
+    assert END_OF_RIB not in before
+    assert sent(effects) == [END_OF_RIB]
+
+
+def test_end_of_rib_waits_no_longer_than_the_deferral() -> None:
+    play = with_helper("198.51.100.1/32", is_restarting=True, restart_deferral=30.0)
+
+    assert END_OF_RIB not in sent(play.until(29.9))
+    assert END_OF_RIB in sent(play.until(30.0))
+
+
+def test_a_stop_for_a_restart_leaves_the_routes_standing() -> None:
+    """The connection just ends: neither withdrawals nor a NOTIFICATION."""
+    play = with_helper("198.51.100.1/32")
+
+    effects = play.at(1.0, StopRequested("upgrade", is_restart=True))
+
+    assert sent(effects) == []
+    assert effects[0] == CloseConnection(1)
+    assert effects[-1] == Stopped()
+
+
+def test_without_graceful_restart_a_stop_for_a_restart_is_a_stop() -> None:
+    play = established("198.51.100.1/32", restart_time=120)
+
+    effects = play.at(1.0, StopRequested("upgrade", is_restart=True)) + play.until(2.0)
+
+    assert sent(effects) == [
+        Update(withdrawn=_withdrawn(sent(effects))),
+        Notification.shutdown("upgrade"),
+    ]
+    assert _withdrawn(sent(effects)) != Update().withdrawn
+
+
+def _withdrawn(messages: list[Any]) -> Any:
+    return next(message.withdrawn for message in messages if isinstance(message, Update))
+
+
+def test_a_stop_for_good_is_a_hard_reset_where_notifications_keep_routes() -> None:
+    """RFC 8538 section 4."""
+    play = with_helper(remote=HELPER_ON_NOTIFICATION)
+
+    effects = play.at(1.0, StopRequested("gone"))
+
+    assert sent(effects) == [Notification.shutdown("gone").as_hard_reset()]
+
+
+def test_bfd_ends_the_session_at_once_and_calls_again_when_the_path_is_back() -> None:
+    """RFC 9384, RFC 5882."""
+    play = established("198.51.100.1/32")
+
+    down = play.at(1.0, BfdDown("no packet for 150 ms"))
+    up = play.at(1.01, BfdUp())
+
+    assert sent(down) == [Notification.cease(CeaseError.BFD_DOWN)]
+    [end] = [effect for effect in down if isinstance(effect, SessionEnded)]
+    assert (end.reason.kind, end.was_established) == (EndKind.BFD_DOWN, True)
+    assert "no packet for 150 ms" in str(end.reason)
+    assert [type(effect) for effect in up] == [Connect]
+
+
+def test_bfd_that_dies_with_a_gracefully_restarting_router_costs_no_routes() -> None:
+    """RFC 5882 section 4.3: it may just be restarting."""
+    play = with_helper("198.51.100.1/32")
+
+    effects = play.at(1.0, BfdDown("no packet for 150 ms", is_fate_shared=True))
+
+    assert sent(effects) == []
+    assert effects[0] == CloseConnection(1)
+
+
+def test_news_of_bfd_without_a_session_change_nothing() -> None:
+    play = idle()
+
+    assert play.at(0.0, BfdDown("x"), BfdUp()) == []
+    assert play.peer.state is State.IDLE
