@@ -66,7 +66,7 @@ def _run(target: str, seconds: int) -> bool:
     """In a process of its own, because libFuzzer ends it."""
     command = [sys.executable, "-m", "tests.fuzz", target, "--seconds", str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=False)
-    print(f"{target:8} {seconds} s", *_STATISTIC.findall(done.stderr), flush=True)
+    print(f"{target:12} {seconds} s", *_STATISTIC.findall(done.stderr), flush=True)
     if done.returncode != 0:
         print(done.stderr[-4000:])
     return done.returncode == 0

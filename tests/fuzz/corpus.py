@@ -7,8 +7,10 @@ from typing import Any
 
 from announce.bfd import ControlPacket, State
 from announce.bfd.packet import encode
+from announce.bgp.messages import HEADER_OCTETS, MessageType
 from tests.fuzz.bfd import bfd_scene
 from tests.fuzz.script import blob
+from tests.unit.announce.bgp.test_messages import VECTORS
 from tests.unit.membership.wire.captures import WRAPPED_CAPTURES, captured, load, octets
 
 
@@ -28,8 +30,25 @@ def seeds(target: str) -> list[bytes]:
             ]
         case "bfd":
             return list(_bfd())
+        case "bgp-message":
+            return [bytes((_number_of(golden), *golden[HEADER_OCTETS:])) for _, golden in VECTORS]
+        case "bgp-stream":
+            return [golden for _, golden in VECTORS]
+        case "bgp-peer":
+            return [_peer_scene(golden) for _, golden in VECTORS]
         case _:
             raise AssertionError(f"no corpus for {target}")
+
+
+def _number_of(golden: bytes) -> int:
+    """Of the type of the message, as the target counts them."""
+    return list(MessageType).index(MessageType(golden[HEADER_OCTETS - 1]))
+
+
+def _peer_scene(golden: bytes) -> bytes:
+    """A session comes up, gets two routes, hears the message, and a while passes."""
+    established = bytes((0, 0, 5, 0, 0, 3, 0, 3, 2))
+    return established + bytes((0, 11, 2, 0, 1, 2)) + bytes((0, 0)) + blob(golden) + bytes((0, 10, 100))
 
 
 def _captured(transport: str) -> list[bytes]:

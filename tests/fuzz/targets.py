@@ -10,7 +10,9 @@ from membership.wire import lzw
 from membership.wire.messages import encode
 from membership.wire.packet import DECOMPRESSED_OCTETS_MAX, decode_packet
 from membership.wire.stream import StreamDecoder
+from tests.fuzz import bgp
 from tests.fuzz.bfd import bfd
+from tests.fuzz.bgp_peer import peer
 from tests.fuzz.machine import machine
 from tests.fuzz.sealed import sealed
 
@@ -59,4 +61,7 @@ FUNCTIONS: dict[str, Callable[[bytes], None]] = {
     "sealed": sealed,
     "machine": machine,
     "bfd": bfd,
+    "bgp-message": bgp.message,
+    "bgp-stream": bgp.stream,
+    "bgp-peer": peer,
 }

@@ -12,8 +12,8 @@ from tests.fuzz.targets import FUNCTIONS
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_real_members_said(target: str) -> None:
-    """Golden packets and streams, whole and as parts of a scene."""
+def test_what_real_peers_said(target: str) -> None:
+    """Golden packets, streams and messages, whole and as parts of a scene."""
     corpus = seeds(target)
 
     assert len(corpus) > 10
