@@ -104,6 +104,19 @@ def gossip_between(groups: Sequence[Sequence[str]], port: int = GOSSIP_PORT) -> 
     ]
 
 
+def questions_to(host: str, version: int) -> str:
+    """A match for questions of ARP, or of neighbour discovery, that are for everybody and would reach this host.
+
+    Those to the host alone pass: by these neighbours make sure of what they know, and gossip would end without them.
+    """
+    kind = (
+        "ether daddr ff:ff:ff:ff:ff:ff ether type arp"
+        if version == 4
+        else "ip6 daddr ff02::1:ff00:0/104 icmpv6 type nd-neighbor-solicit"
+    )
+    return f'oifname "{switch_port(host)}" {kind}'
+
+
 def set_link(switch: str, host: str, *, is_up: bool) -> None:
     """Cut or mend a host's cable, at the switch: the host itself does not notice."""
     namespaces.ip_batch([f"link set {switch_port(host)} {'up' if is_up else 'down'}"], switch)

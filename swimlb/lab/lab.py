@@ -28,7 +28,7 @@ STOP_TIMEOUT = 20.0
 """A speaker that is told to stop hands its addresses over first, which takes a few seconds at most."""
 KILL_TIMEOUT = 5.0
 LAST_WORDS_MAX = 300
-_GOSSIP_CUT, _ONE_WAY = "lab_gossip_cut", "lab_one_way"
+_GOSSIP_CUT, _ONE_WAY, _DEAF = "lab_gossip_cut", "lab_one_way", "lab_deaf"
 
 
 class Lab:
@@ -201,6 +201,13 @@ class Lab:
             faults.drop(self._switch, _ONE_WAY, faults.from_to(to, hosts))
         else:
             faults.end_drop(self._switch, _ONE_WAY)
+
+    def drop_questions(self, host: str | None, version: int = 4) -> None:
+        """The host gets no question for everybody any more, by ARP (4) or neighbour discovery (6). None ends it."""
+        if host is not None:
+            faults.drop(self._switch, _DEAF, [faults.questions_to(self._plugged_in(host), version)])
+        else:
+            faults.end_drop(self._switch, _DEAF)
 
     # What is seen from outside and inside.
 

@@ -101,7 +101,7 @@ class HearingChecks:
     def __init__(self, node: str) -> None:
         self._node = node
         self._presences: dict[str, Presence] = {}
-        self._circle = Circle((node,), lambda name: True)
+        self._circle = Circle((node,), self._is_known)
         self._owned: dict[_Key, dict[IpAddress, float]] = {}
         """By owner: since when each address is its."""
         self._questions: dict[_Key, _Question] = {}
@@ -276,6 +276,10 @@ class HearingChecks:
             self._turn += 1
         chosen = next(islice(owned, self._turn % min(len(owned), _CHOICE_MAX), None))
         return chosen if owned[chosen] + SETTLED_AFTER <= now else None
+
+    def _is_known(self, name: str) -> bool:
+        """Nobody else is in the circle, so there is nobody to be left out."""
+        return name == self._node or name in self._presences
 
     def _doubt(self, name: str) -> None:
         for version in (4, 6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from swimlb.lab import namespaces
 from swimlb.lab.lab import Lab
 from swimlb.lab.measure import Outage, longest_outage
 from swimlb.lab.observers import ProbeRun, Referee
@@ -176,6 +178,14 @@ class Watch:
 
     def forget_neighbours(self) -> None:
         self._lab.sandbox.run("inside", "ip", "neigh", "flush", "all")
+
+
+def ask(namespace: str, address: str) -> None:
+    """Let a host's kernel find out who has the address."""
+    with namespaces.entered(namespace):
+        client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    with client:
+        client.sendto(b"hello", (address, 9))
 
 
 def rest(lab: Lab) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +18,7 @@ from tests.netns.dual import (
     Watch,
     addresses4,
     addresses6,
+    ask,
     find_pair,
     lateness,
     milliseconds,
@@ -203,14 +203,6 @@ def test_a_renamed_interface(lab: Lab, watch: Watch, tell: Teller) -> None:
     assert max(outages.values()) < 0.3
     rest(lab)
     watch.await_answers_of(node)
-
-
-def ask(namespace: str, address: str) -> None:
-    """Let a host's kernel find out who has the address."""
-    with namespaces.entered(namespace):
-        client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    with client:
-        client.sendto(b"hello", (address, 9))
 
 
 def test_an_interface_that_is_added_later(lab: Lab, watch: Watch, sandbox: Sandbox) -> None:
