@@ -22,6 +22,7 @@ from swimlb.runtime.supervisor import (
     Exit,
     Process,
     ProcessExited,
+    ReloadRequested,
     SignalProcess,
     Started,
     StartProcess,
@@ -33,13 +34,14 @@ LINK_BUFFER_OCTETS = 1 << 20
 """Room for a burst of records; the kernel may give less, which only makes the sender wait."""
 
 _PR_SET_PDEATHSIG = 1
-_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 
 
 def supervise(command: Callable[[Process, int], list[str]], supervisor: Supervisor | None = None) -> int:
     """Run both processes until told to stop; return the exit status.
 
-    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop.
+    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop, SIGHUP makes
+    *watch* look at its files at once.
     """
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -85,6 +87,8 @@ class _Supervision:
         got = signal.sigtimedwait(_WATCHED, min(timeout, 5.0))
         if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
             self._step(StopRequested())
+        if got is not None and got.si_signo == signal.SIGHUP:
+            self._step(ReloadRequested())
         for process, child in list(self._running.items()):
             status = child.poll()
             if status is not None:
@@ -116,6 +120,8 @@ def become_child(supervisor_pid: int) -> None:
     A speaker whose supervisor is gone would be nobody's child and outlive its node's shutdown; SIGTERM makes its end
     the same planned move as any. Ends the process when the supervisor is gone already.
     """
+    # By default it would end a process that has no use for it, or does not listen yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != supervisor_pid:

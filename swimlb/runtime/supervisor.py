@@ -47,7 +47,12 @@ class StopRequested:
     """SIGTERM or SIGINT reached the supervisor."""
 
 
-Event: TypeAlias = Started | ProcessExited | StopRequested
+@dataclass(frozen=True, slots=True)
+class ReloadRequested:
+    """SIGHUP reached the supervisor."""
+
+
+Event: TypeAlias = Started | ProcessExited | StopRequested | ReloadRequested
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,10 @@ class Supervisor:
                 return self._exited(process, status, now)
             case StopRequested():
                 return self._stop(0, now)
+            case ReloadRequested():
+                # Only *watch* reads manifests; it would find the edit by itself, a little later.
+                is_running = self._children[Process.WATCH].is_running and not self._is_stopping
+                return [SignalProcess(Process.WATCH, signal.SIGHUP)] if is_running else []
             case _:
                 assert_never(event)
 

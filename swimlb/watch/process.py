@@ -39,10 +39,11 @@ class Watch:
         self._has_published = False
 
     async def run(self, supervisor_pid: int) -> None:
-        """Until SIGTERM."""
-        stop = asyncio.Event()
+        """Until SIGTERM. SIGHUP: look at the files now rather than in a moment."""
+        stop, wake = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGTERM, lambda: (stop.set(), wake.set()))
+        loop.add_signal_handler(signal.SIGHUP, wake.set)
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         pids = {"supervisor": supervisor_pid, "watch": os.getpid()}
         socket = Path(self._settings.run_dir) / api.SOCKET_NAME
@@ -54,7 +55,7 @@ class Watch:
                     self._follow()
                     if not self._has_published and (self._checks.are_all_known or loop.time() >= deadline):
                         self._publish()
-                    await _wait(stop, POLL_INTERVAL if self._has_published else 0.02)
+                    await _wait(wake, POLL_INTERVAL if self._has_published else 0.02)
         finally:
             self._link.close()
 
@@ -106,9 +107,10 @@ class Watch:
         )
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def _wait(wake: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await stop.wait()
+            await wake.wait()
+            wake.clear()
     except TimeoutError:
         pass

@@ -24,7 +24,11 @@ name = {name!r}
 def stop(*_):
     open(f"{directory}/order", "a").write(name + "\\\\n")
     sys.exit(0)
+def reload(*_):
+    open(f"{directory}/reloads", "a").write(name + "\\\\n")
 signal.signal(signal.SIGTERM, stop)
+if name == "watch":
+    signal.signal(signal.SIGHUP, reload)
 path = f"{directory}/{{name}}"
 open(path + ".partial", "w").write(str(os.getpid()))
 os.rename(path + ".partial", path)
@@ -74,6 +78,23 @@ def test_restarts_a_killed_child_and_stops_in_order(tmp_path: Path) -> None:
     finally:
         supervisor.kill()
         supervisor.wait()
+
+
+def test_a_hangup_reaches_watch_and_ends_nobody(tmp_path: Path) -> None:
+    """By default it would end each of them."""
+    supervisor = start(tmp_path)
+    try:
+        until(lambda: (tmp_path / "wire").exists() and (tmp_path / "watch").exists())
+
+        supervisor.send_signal(signal.SIGHUP)
+        os.kill(pid_of(tmp_path, "wire"), signal.SIGHUP)
+
+        until(lambda: (tmp_path / "reloads").exists() and (tmp_path / "reloads").read_text() == "watch\n")
+        assert is_alive(pid_of(tmp_path, "wire"))
+        assert supervisor.poll() is None
+    finally:
+        supervisor.terminate()
+        supervisor.wait(10)
 
 
 def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:

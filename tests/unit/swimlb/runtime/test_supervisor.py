@@ -10,6 +10,7 @@ from swimlb.runtime.supervisor import (
     Exit,
     Process,
     ProcessExited,
+    ReloadRequested,
     SignalProcess,
     Started,
     StartProcess,
@@ -30,6 +31,18 @@ def running() -> Supervisor:
 def test_starts_wire_first() -> None:
     """It opens the sockets; watch has nobody to talk to before."""
     assert Supervisor(CONFIG).step(Started(), 0.0) == [StartProcess(WIRE), StartProcess(WATCH)]
+
+
+def test_passes_a_reload_on_to_watch() -> None:
+    """Which reads the manifests; not while it is gone, nor when all is to end."""
+    supervisor = running()
+
+    assert supervisor.step(ReloadRequested(), 1.0) == [SignalProcess(WATCH, signal.SIGHUP)]
+    supervisor.step(ProcessExited(WATCH, -9), 2.0)
+    assert supervisor.step(ReloadRequested(), 2.1) == []
+    supervisor.advance(2.25)
+    supervisor.step(StopRequested(), 3.0)
+    assert supervisor.step(ReloadRequested(), 3.1) == []
 
 
 def test_starts_a_dead_process_again_and_leaves_the_other_alone() -> None:
