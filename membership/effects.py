@@ -135,6 +135,24 @@ class AccusationRefuted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotHeard:
+    """The others take this member for dead or suspect, it hears them say so, and nobody answers what it asks.
+
+    What it has to say does not arrive, and neither, perhaps, does anything else from this node.
+    """
+
+    accuser: str
+    """The first one that said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardAgain:
+    """Somebody answers, or there is nobody left who could hear: `NotHeard` is over."""
+
+    lasted: float
+
+
+@dataclass(frozen=True, slots=True)
 class NameConflict:
     """Two addresses claim one name. The known one keeps it."""
 
@@ -226,6 +244,8 @@ Effect: TypeAlias = (
     | MemberFailed
     | MemberLeft
     | AccusationRefuted
+    | NotHeard
+    | HeardAgain
     | NameConflict
     | JoinCompleted
     | LeaveCompleted

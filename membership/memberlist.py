@@ -36,6 +36,7 @@ from membership.outbox import Outbox
 from membership.pace import Pace
 from membership.probe import Prober
 from membership.pushpull import PushPuller
+from membership.reception import Reception
 from membership.rejoin import Rejoiner
 from membership.relay import Relays, expect_our_name, reply_endpoint
 from membership.rules import Rules
@@ -103,7 +104,17 @@ class Memberlist:
         self._pace = pace = Pace(config, self._table)
         self._outbox = Outbox(pace, self._table, self._envelope)
         self._isolation = Isolation(pace)
-        self._rules = Rules(config, pace, self._table, self._awareness, self._outbox, self._isolation, rng)
+        self._reception = Reception(pace)
+        self._rules = Rules(
+            config,
+            pace,
+            self._table,
+            self._awareness,
+            self._outbox,
+            self._isolation,
+            self._reception,
+            rng,
+        )
         streams = self._streams = Streams(self._outbox, self._envelope)
         self._relays = Relays(config, pace, self._outbox)
         self._prober = Prober(
@@ -120,7 +131,7 @@ class Memberlist:
         self._rejoiner = Rejoiner(config, pace, self._table, self._outbox, rng)
         self._timed = (
             *(self._prober, self._observers, self._rules),
-            *(self._relays, self._push_puller, self._rejoiner),
+            *(self._relays, self._push_puller, self._rejoiner, self._reception),
         )
         self._is_leaving = False
         self._due: float | None = None
@@ -167,11 +178,13 @@ class Memberlist:
 
     def step(self, event: ev.Event, now: float) -> list[Effect]:
         self._excuse_lateness(now)
+        self._review_reception(now)
         self._handle(event, now)
         return self._end(now)
 
     def advance(self, now: float) -> list[Effect]:
         self._excuse_lateness(now)
+        self._review_reception(now)
         self._rules.advance(now)
         self._observers.advance(now)
         self._prober.advance(now)
@@ -198,6 +211,15 @@ class Memberlist:
         self._prober.delay(lateness)
         self._awareness.adjust(+1)
         self._outbox.tell(RunningLate(lateness))
+
+    def _review_reception(self, now: float) -> None:
+        """While nobody hears us, nobody owes us an answer."""
+        change, stopped_for = self._reception.review(now)
+        if change is not None:
+            self._outbox.tell(change)
+            self._observers.start_over(now)
+        if stopped_for:
+            self._rules.delay(stopped_for)
 
     def _end(self, now: float) -> list[Effect]:
         self._prober.look(now)
@@ -229,6 +251,8 @@ class Memberlist:
             case ev.StreamAccepted():
                 self._service.accept(event)
             case ev.StreamReceived():
+                if event.stream > 0:
+                    self._reception.answered()
                 self._service.receive(event, now)
             case ev.StreamEnded():
                 self._service.end(event.stream, None)
@@ -299,6 +323,7 @@ class Memberlist:
 
     def _end_isolation(self, now: float) -> None:
         """If nobody was heard for a while, what the others owe us from that time was lost by our own fault."""
+        self._reception.hear(now)
         silent_for = self._isolation.hear(now)
         if silent_for:
             self._observers.start_over(now)
@@ -316,6 +341,7 @@ class Memberlist:
             case Ack():
                 self._hear_ack(message.sequence, now)
             case Nack():
+                self._reception.answered()
                 self._prober.hear_nack(message.sequence)
             case IndirectPing():
                 self._relays.request(message, source, now)
@@ -336,6 +362,8 @@ class Memberlist:
             or self._prober.hear_ack(sequence, now)
             or self._relays.hear_ack(sequence)
         ):
+            self._reception.answered()
             return
         if (endpoint := self._rejoiner.hear_ack(sequence)) is not None:
+            self._reception.answered()
             self._push_puller.exchange(endpoint, is_join=True)

@@ -34,6 +34,7 @@ from membership.members import Record, State, Table
 from membership.outbox import Outbox, Urgency
 from membership.pace import Pace
 from membership.quorum import Quorum
+from membership.reception import Reception
 from membership.suspicion import Suspicion, Suspicions
 from membership.wire.codec import U32_MAX
 from membership.wire.messages import Alive, Dead, Suspect
@@ -58,10 +59,12 @@ class Rules:
         awareness: Awareness,
         outbox: Outbox,
         isolation: Isolation,
+        reception: Reception,
         rng: Random,
     ) -> None:
         self._config = config
         self._isolation = isolation
+        self._reception = reception
         self._pace = pace
         self._table = table
         self._awareness = awareness
@@ -112,6 +115,7 @@ class Rules:
 
     def suspect(self, message: Suspect, now: float, source: Endpoint | None = None) -> None:
         record = self._table.get(message.node)
+        self._note_accusation(record, message, now)
         if record is None or self._is_stale(record, message, source):
             return
         if (suspicion := self._suspicions.get(record.name)) is not None:
@@ -133,6 +137,7 @@ class Rules:
         self, message: Dead, now: float, source: Endpoint | None = None, cause: Cause = Cause.TOLD
     ) -> None:
         record = self._table.get(message.node)
+        self._note_accusation(record, message, now)
         if record is None or self._is_stale(record, message, source) or not record.is_member:
             return
         if record is self._local:
@@ -183,7 +188,9 @@ class Rules:
     # Our own doing
 
     def accuse(self, record: Record, now: float, observation: Observation | None = None) -> None:
-        """Our probe of it has failed, or what we observe is silence."""
+        """Our probe of it has failed, or what we observe is silence. If nobody hears us, that is no evidence."""
+        if self._reception.is_in_question:
+            return
         self._observation = observation
         self.suspect(Suspect(record.incarnation, record.name, self._local.name), now)
         self._observation = None
@@ -353,6 +360,12 @@ class Rules:
         self._is_unsettled = True
 
     # Ourselves
+
+    def _note_accusation(self, record: Record | None, message: Suspect | Dead, now: float) -> None:
+        """Also one that is older than our last word: that word may not have arrived anywhere."""
+        local = self._local
+        if record is local and local.state == State.ALIVE and message.accuser != local.name:
+            self._reception.accused(message.accuser, now)
 
     def _expect_refutable(self, record: Record, incarnation: int) -> None:
         """Nobody has honestly reached the end of the numbers, and there we could not go one higher."""

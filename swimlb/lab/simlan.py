@@ -159,6 +159,12 @@ class Cluster:
         """Its cable is dead; the node itself does not notice."""
         self.net.partition((name,), (*(other for other in self._members if other != name), CLIENT))
 
+    def mute(self, name: str) -> None:
+        """One way only: the other nodes hear nothing of it. It hears them, and the client hears and reaches all."""
+        for other in self._members:
+            if other != name:
+                self.net.cut(name, other)
+
     def cut_gossip(self, *groups: tuple[str, ...]) -> None:
         """Only what the members say to each other is lost; frames cross the LAN as before."""
         self._is_lan_whole = True
@@ -426,6 +432,8 @@ def _event_of(effect: ml.Effect) -> ev.Event | None:
             return ev.MemberPresent(member.name, member.meta)
         case ml.MemberFailed(name) | ml.MemberLeft(name):
             return ev.MemberGone(name)
+        case ml.NotHeard() | ml.HeardAgain():
+            return ev.ReceptionChanged(is_heard=isinstance(effect, ml.HeardAgain))
         case ml.JoinCompleted(contacted):
             return ev.RingJoined(len(contacted))
         case ml.LeaveCompleted():

@@ -1,8 +1,12 @@
 """Other stations that claim an address which is this node's by the plan, and what is done about each kind.
 
-    a member, present     gossip is about to tell one of us otherwise: report, and announce again in a moment
+    a member, present     gossip is about to tell one of us otherwise, as when all start at once and each knows only a
+                          few yet: announce again in a moment, and report it if it goes on after that
     a member gossip lost  the cut is in gossip only, nobody will tell us: the better-ranked one keeps the address and
                           announces again at once, the other one yields
+    any member, while     nobody will hear this node's claims either: yield what the other claims, and take over nothing,
+    this node is not      until somebody hears this node again (`membership.reception`)
+    heard by the others
     a stranger            report, and defend at the rate of RFC 5227 section 2.4
 
     announced ──a better member is heard──► yielded ──the plan moves on──► (another's)
@@ -43,6 +47,9 @@ REPORT_INTERVAL = 10.0
 RIVALS_MAX = 4
 """So many rivals for one address are told apart within an interval: somebody may be making MACs up."""
 
+RIVAL_MEMORY = 5.0
+"""A member that claimed an address this short a time ago announces it still: takeovers take as long."""
+
 ASK_INTERVAL = 1.0
 SILENCE_MAX = 3.5
 """A yielded address that nobody has claimed or answered for this long, three questions, has no owner."""
@@ -55,12 +62,16 @@ class Claimant(Enum):
     PRESENT = auto()
     LOST_WORSE = auto()
     LOST_BETTER = auto()
+    HEARD_INSTEAD = auto()
+    """Any member, while the others do not hear this node."""
 
 
 @dataclass(slots=True)
 class _Yield:
     heard_at: float
     ask_at: float
+    is_unheard: bool
+    """Yielded because nobody hears this node, and not because the other one is better."""
 
 
 class Conflicts:
@@ -68,24 +79,34 @@ class Conflicts:
 
     def __init__(self) -> None:
         self._defend_at: dict[IpAddress, tuple[float, Effect]] = {}
+        self._first_heard_at: dict[IpAddress, float] = {}
+        """Claims of members that are present."""
         self._reported_at: dict[IpAddress, dict[str, float]] = {}
         """By address and MAC."""
         self._yielded: dict[IpAddress, _Yield] = {}
+        self._rivals: dict[IpAddress, tuple[float, ClaimHeard, str]] = {}
+        """The last claim of a member to an address that is announced here."""
+        self._is_heard = True
 
     def is_yielded(self, address: IpAddress) -> bool:
         return address in self._yielded
 
     def hear(self, claim: ClaimHeard, claimant: Claimant, member: str | None, now: float) -> list[Effect]:
-        """A claim to an announced address. After LOST_BETTER it is the core's part to withdraw the address."""
+        """A claim to an announced address. If it is yielded, it is the core's part to withdraw the address."""
         address = claim.address
+        if member is not None:
+            self._rivals[address] = now, claim, member
         effects: list[Effect] = []
-        if self._is_news(claim, now):
+        may_pass = claimant is Claimant.PRESENT and member is not None
+        if not (may_pass and self._is_first(address, now)) and self._is_news(claim, now):
             effects.append(ConflictNoticed(address, claim.mac, claim.interface, member))
         match claimant:
-            case Claimant.LOST_BETTER:
+            case Claimant.LOST_BETTER | Claimant.HEARD_INSTEAD:
                 assert member is not None
                 self.forget(address)
-                self._yielded[address] = _Yield(heard_at=now, ask_at=now + ASK_INTERVAL)
+                self._yielded[address] = _Yield(
+                    now, now + ASK_INTERVAL, is_unheard=claimant is Claimant.HEARD_INSTEAD
+                )
                 effects += [Watch(address), Yielded(address, member, claim.mac)]
             case Claimant.LOST_WORSE:
                 # The last announcement on the wire has to be the winner's.
@@ -95,6 +116,13 @@ class Conflicts:
             case Claimant.STRANGER:
                 self._defend_at.setdefault(address, (now + DEFENCE_DELAY, Defend(address)))
         return effects
+
+    def _is_first(self, address: IpAddress, now: float) -> bool:
+        """Whether members have not claimed the address before, or only in this moment."""
+        first = self._first_heard_at.get(address)
+        if first is None or now - first >= REPORT_INTERVAL:
+            first = self._first_heard_at[address] = now
+        return now - first < DEFENCE_DELAY
 
     def _is_news(self, claim: ClaimHeard, now: float) -> bool:
         reported = {
@@ -115,6 +143,8 @@ class Conflicts:
     def forget(self, address: IpAddress) -> None:
         """The address is not announced any more: there is nothing to defend."""
         self._defend_at.pop(address, None)
+        self._first_heard_at.pop(address, None)
+        self._rivals.pop(address, None)
         self._reported_at.pop(address, None)
 
     def end_yield(self, address: IpAddress) -> list[Effect]:
@@ -124,8 +154,31 @@ class Conflicts:
     def yielded(self) -> tuple[IpAddress, ...]:
         return tuple(self._yielded)
 
+    # Whether this node is heard
+
+    @property
+    def is_heard(self) -> bool:
+        return self._is_heard
+
+    def end_reception(self, now: float) -> list[tuple[ClaimHeard, str]]:
+        """Nobody hears this node: these claims of a moment ago are to be yielded to."""
+        self._is_heard = False
+        return [(claim, member) for at, claim, member in self._rivals.values() if now - at <= RIVAL_MEMORY]
+
+    def begin_reception(self, now: float) -> list[Effect]:
+        """Somebody hears this node again: what it yielded for that reason is its own."""
+        self._is_heard = True
+        effects: list[Effect] = []
+        for address, one in list(self._yielded.items()):
+            one.heard_at = now
+            if one.is_unheard:
+                effects += self.end_yield(address)
+        return effects
+
     def silent(self, now: float) -> list[IpAddress]:
-        """Yielded addresses that nobody has."""
+        """Yielded addresses that nobody has. Who is not heard asks in vain, and learns nothing from silence."""
+        if not self._is_heard:
+            return []
         return [address for address, one in self._yielded.items() if one.heard_at + SILENCE_MAX <= now]
 
     def advance(self, now: float) -> list[Effect]:
@@ -140,5 +193,8 @@ class Conflicts:
 
     def next_deadline(self) -> float | None:
         defences = (at for at, _ in self._defend_at.values())
-        yields = (min(one.ask_at, one.heard_at + SILENCE_MAX) for one in self._yielded.values())
+        yields = (
+            min(one.ask_at, one.heard_at + SILENCE_MAX) if self._is_heard else one.ask_at
+            for one in self._yielded.values()
+        )
         return min((*defences, *yields), default=None)

@@ -31,6 +31,7 @@ from swimlb.speaker.events import (
     MemberGone,
     MemberPresent,
     PeerStopped,
+    ReceptionChanged,
     RingJoined,
     RingLeft,
     StopRequested,
@@ -119,6 +120,8 @@ class Speaker:
             case ClaimHeard():
                 self._hear_answer(event)
                 return self._layer2.hear(event, now) + self._review_doubt() + self._continue_stop(now)
+            case ReceptionChanged(is_heard):
+                return self._reception_changed(is_heard, now)
             case LinksChanged(links):
                 return self._links_changed(links, now)
             case PeerStopped(name):
@@ -200,6 +203,10 @@ class Speaker:
             # Who was lost meanwhile may well be alive and serve what this node believes to be its own.
             self._life.join(now)
         return self._refresh_presence() + self._replan(now) + self._continue_stop(now)
+
+    def _reception_changed(self, is_heard: bool, now: float) -> list[Effect]:
+        change = self._layer2.begin_reception if is_heard else self._layer2.end_reception
+        return change(now) + self._replan(now) + self._continue_stop(now)
 
     def _review_doubt(self) -> list[Effect]:
         """Tell the others when this node begins, or ends, to vouch for what it owns. Who leaves changes nothing."""

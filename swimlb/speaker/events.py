@@ -54,6 +54,13 @@ class ClaimHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceptionChanged:
+    """Whether the other members hear this node: False from when they take it for dead, and it hears that they do."""
+
+    is_heard: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LinksChanged:
     """The interfaces of this node on which it can be heard are these now."""
 
@@ -83,6 +90,7 @@ Event: TypeAlias = (
     | MemberPresent
     | MemberGone
     | ClaimHeard
+    | ReceptionChanged
     | LinksChanged
     | PeerStopped
     | RingLeft

@@ -61,6 +61,13 @@ class Layer2:
         """Perform the difference between the plan and what is held."""
         plan = self._standing.plan
         wanted = plan.announced_by(self._config.node)
+        if not self._conflicts.is_heard:
+            # Others have what this node does not hold yet: they do not know that it is there.
+            wanted = {
+                address: one
+                for address, one in wanted.items()
+                if address in self.announced or self._conflicts.is_yielded(address)
+            }
         effects: list[Effect] = []
         for address in self._conflicts.yielded():
             # Once the plan names another owner, nobody has to be watched any more.
@@ -149,7 +156,29 @@ class Layer2:
         if self._holdings.is_handing_over(address):
             return self._free(address)
         claimant, member = self._recognize(claim)
-        freed = self._free(address) if claimant is Claimant.LOST_BETTER else []
+        if member is not None and not self._conflicts.is_heard:
+            claimant = Claimant.HEARD_INSTEAD
+        return self._settle_claim(claim, claimant, member, now)
+
+    def end_reception(self, now: float) -> list[Effect]:
+        """The others do not hear this node: what they claim is theirs."""
+        claims = self._conflicts.end_reception(now)
+        return [
+            effect
+            for claim, member in claims
+            if claim.address in self.announced and not self._holdings.is_handing_over(claim.address)
+            for effect in self._settle_claim(claim, Claimant.HEARD_INSTEAD, member, now)
+        ]
+
+    def begin_reception(self, now: float) -> list[Effect]:
+        """The others hear this node again. The plan is to be asked what is its own."""
+        return self._conflicts.begin_reception(now)
+
+    def _settle_claim(
+        self, claim: ClaimHeard, claimant: Claimant, member: str | None, now: float
+    ) -> list[Effect]:
+        is_yielded = claimant in (Claimant.LOST_BETTER, Claimant.HEARD_INSTEAD)
+        freed = self._free(claim.address) if is_yielded else []
         return freed + self._conflicts.hear(claim, claimant, member, now)
 
     def _probe_answered(self, claim: ClaimHeard, now: float) -> list[Effect]:

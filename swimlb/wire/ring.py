@@ -17,11 +17,11 @@ from swimlb.runtime import clock
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
-from swimlb.speaker.events import MemberGone, MemberPresent, RingJoined, RingLeft
+from swimlb.speaker.events import MemberGone, MemberPresent, ReceptionChanged, RingJoined, RingLeft
 from swimlb.wire.secret import SecretFiles, SecretWatch
 from swimlb.wire.strangers import Strangers
 
-RingEvent = MemberGone | MemberPresent | RingJoined | RingLeft
+RingEvent = MemberGone | MemberPresent | ReceptionChanged | RingJoined | RingLeft
 
 
 class Ring:
@@ -177,6 +177,12 @@ class Ring:
                 self._log.info("member_refuted", member=name, incarnation=incarnation)
             case ml.AccusationRefuted(incarnation, accuser):
                 self._log.warning("accusation_refuted", accuser=accuser, incarnation=incarnation)
+            case ml.NotHeard(accuser):
+                self._log.warning("not_heard", accuser=accuser)
+                self._on_event(ReceptionChanged(is_heard=False))
+            case ml.HeardAgain(lasted):
+                self._log.info("heard_again", lasted=round(lasted, 3))
+                self._on_event(ReceptionChanged(is_heard=True))
             case ml.NameConflict(name, known, claimed):
                 self._log.error(
                     "member_name_conflict",

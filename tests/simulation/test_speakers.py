@@ -5,8 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from random import Random
 
+import pytest
+
 from swimlb.lab.simlan import Cluster
 from swimlb.lab.simnet import Conditions
+from swimlb.speaker.effects import ConflictNoticed
 
 ADDRESSES = tuple(IPv4Address(f"192.0.2.{last}") for last in (10, 11, 12, 13))
 DETECTION = 0.8
@@ -38,6 +41,17 @@ def test_every_address_has_one_owner_when_all_have_started(seed: int) -> None:
 
     assert {address: cluster.owners_of(address) for address in ADDRESSES} == before
     assert max(cluster.longest_outage(address, 39.0) for address in ADDRESSES) == 0.0
+
+
+@pytest.mark.parametrize("is_probing", [True, False])
+def test_members_that_start_together_report_no_conflict(seed: int, is_probing: bool) -> None:
+    """In the first moments each takes itself for the owner of more than it is, and claims cross."""
+    many = tuple(IPv4Address(f"192.0.2.{last}") for last in range(10, 40))
+    cluster = Cluster(seed, 5, many, is_probing=is_probing, client_probes=1)
+
+    cluster.run_for(8.0)
+
+    assert [news for _, _, news in cluster.news if isinstance(news, ConflictNoticed)] == []
 
 
 def test_an_address_moves_when_its_owner_dies(seed: int) -> None:

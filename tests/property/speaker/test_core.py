@@ -30,6 +30,7 @@ from swimlb.speaker.events import (
     MemberGone,
     MemberPresent,
     PeerStopped,
+    ReceptionChanged,
     RingJoined,
     RingLeft,
     StopRequested,
@@ -182,6 +183,10 @@ class Play(RuleBasedStateMachine):
         self.tell(LinksChanged(links))
         if not links:
             assert not self.announced, "nobody can hear this node"
+
+    @rule(is_heard=st.booleans())
+    def reception_changes(self, is_heard: bool) -> None:
+        self.tell(ReceptionChanged(is_heard))
 
     @rule(name=OTHERS)
     def member_goes(self, name: str) -> None:

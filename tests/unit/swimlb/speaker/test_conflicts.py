@@ -25,6 +25,7 @@ from swimlb.speaker.events import (
     LinksChanged,
     MemberGone,
     MemberPresent,
+    ReceptionChanged,
     RingJoined,
 )
 from swimlb.speaker.links import Link, name_id
@@ -134,11 +135,23 @@ def test_stops_asking_when_gossip_has_found_the_owner_again() -> None:
 
 
 def test_waits_for_gossip_when_the_claimant_is_present() -> None:
-    """One of the two is about to learn better."""
+    """One of the two is about to learn better: nobody is troubled with it."""
     speaker = running("node-c", "node-b")
 
-    assert speaker.step(claim_of("node-b"), 1.0) == [ConflictNoticed(VIP, MACS["node-b"], "eth0", "node-b")]
+    assert speaker.step(claim_of("node-b"), 1.0) == []
+    assert speaker.step(claim_of("node-b"), 1.15) == []
     assert speaker.advance(1.0 + DEFENCE_DELAY) == [AnnounceAgain(VIP)]
+
+
+def test_reports_a_member_that_goes_on_claiming() -> None:
+    """Gossip has had its time; and again when that is over for long, from the start."""
+    speaker = running("node-c", "node-b")
+    speaker.step(claim_of("node-b"), 1.0)
+    speaker.advance(1.0 + DEFENCE_DELAY)
+
+    assert speaker.step(claim_of("node-b"), 2.0) == [ConflictNoticed(VIP, MACS["node-b"], "eth0", "node-b")]
+    assert speaker.step(claim_of("node-b"), 2.1) == []
+    assert speaker.step(claim_of("node-b"), 2.1 + REPORT_INTERVAL) == []
 
 
 def test_defends_against_a_stranger() -> None:
@@ -172,6 +185,73 @@ def test_whoever_said_goodbye_is_a_stranger() -> None:
 
     assert speaker.announced == {VIP}
     assert speaker.advance(5.0 + DEFENCE_DELAY) == [Defend(VIP)]
+
+
+class TestReception:
+    """While the others do not hear this node."""
+
+    def test_yields_to_a_member_that_claims(self) -> None:
+        """Also to one that comes after it: the others cannot know that it is there."""
+        speaker = running("node-c", "node-b")
+        speaker.step(ReceptionChanged(is_heard=False), 1.0)
+
+        effects = speaker.step(claim_of("node-b"), 2.0)
+
+        assert effects[0] == Withdraw(VIP)
+        assert Yielded(VIP, "node-b", MACS["node-b"]) in effects
+        assert speaker.announced == frozenset()
+
+    def test_yields_to_a_claim_of_a_moment_ago(self) -> None:
+        """The successor has announced before this node could know that nobody hears it."""
+        speaker = running("node-c", "node-b")
+        speaker.step(claim_of("node-b"), 1.0)
+
+        effects = speaker.step(ReceptionChanged(is_heard=False), 1.3)
+
+        assert Yielded(VIP, "node-b", MACS["node-b"]) in effects
+        assert speaker.announced == frozenset()
+
+    def test_keeps_what_nobody_else_claims(self) -> None:
+        """Whoever hears it is served."""
+        speaker = running("node-c", "node-b")
+
+        speaker.step(ReceptionChanged(is_heard=False), 1.0)
+        speaker.step(STRANGER, 2.0)
+        speaker.advance(60.0)
+
+        assert speaker.announced == {VIP}
+
+    def test_learns_nothing_from_silence(self) -> None:
+        """Its questions are not heard either, so nobody would answer them."""
+        speaker = running("node-c", "node-b")
+        speaker.step(ReceptionChanged(is_heard=False), 1.0)
+        speaker.step(claim_of("node-b"), 2.0)
+
+        while (due := speaker.next_deadline()) is not None and due < 60.0:
+            speaker.advance(due)
+
+        assert speaker.announced == frozenset()
+
+    def test_takes_over_nothing(self) -> None:
+        """Another one does, that does not know of this node."""
+        speaker = running("node-b", "node-a", "node-c")
+        speaker.step(ReceptionChanged(is_heard=False), 1.0)
+
+        speaker.step(MemberGone("node-c"), 2.0)
+        assert speaker.announced == frozenset()
+        effects = speaker.step(ReceptionChanged(is_heard=True), 3.0)
+
+        assert Announce(VIP, None) in effects
+
+    def test_takes_its_own_back_when_it_is_heard_again(self) -> None:
+        """At once: the others hear the claim, and know by it who comes first."""
+        speaker = running("node-c", "node-b")
+        speaker.step(ReceptionChanged(is_heard=False), 1.0)
+        speaker.step(claim_of("node-b"), 2.0)
+
+        effects = speaker.step(ReceptionChanged(is_heard=True), 30.0)
+
+        assert effects == [Unwatch(VIP), Announce(VIP, None)]
 
 
 class TestOwnLinks:
