@@ -18,6 +18,7 @@ from announce.l2.effects import (
     LeaveGroup,
     OpenInterface,
     SendFrame,
+    SendReplies,
     SetFilter,
 )
 from announce.l2.errors import InvalidConfig, MalformedFrame
@@ -26,7 +27,7 @@ from announce.l2.events import (
     Change,
     DefendRequested,
     Event,
-    FrameReceived,
+    FramesReceived,
     GroupFailed,
     HandOverRequested,
     InterfaceAdded,
@@ -65,7 +66,7 @@ __all__ = [
     "UnwatchRequested",
     "ProbeRequested",
     "SolicitRequested",
-    "FrameReceived",
+    "FramesReceived",
     "SendFailed",
     "GroupFailed",
     "SocketFailed",
@@ -80,6 +81,7 @@ __all__ = [
     "JoinGroup",
     "LeaveGroup",
     "SendFrame",
+    "SendReplies",
     "AnnouncementHeard",
     "ClaimKind",
     "FrameDropped",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from ipaddress import IPv4Address
 
 from announce.l2 import arp
-from announce.l2.effects import AnnouncementHeard, ClaimKind, DropReason, Effect, FrameDropped, SendFrame
+from announce.l2.effects import AnnouncementHeard, ClaimKind, DropReason, Effect, FrameDropped
 from announce.l2.errors import MalformedFrame
 from announce.l2.interface import Interface
 from announce.l2.tally import Tally
@@ -45,8 +45,8 @@ class ArpLink:
     def probe(self, address: IPv4Address) -> bytes:
         return arp.probe(self._interface.mac, address)
 
-    def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
-        """Answer a frame, or say why not; report it if another station claims an address of interest."""
+    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
+        """The answer to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
         sender = frame[28:32]
         prepared = self._replies.get(frame[38:42])
         if (
@@ -58,17 +58,20 @@ class ArpLink:
             and sender not in self._watched
             and frame[22:28] not in own_macs
         ):
-            return [self._reply(prepared, frame)]
-        return self._hear_any(frame, own_macs)
-
-    def _hear_any(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
+            return _reply(prepared, frame)
         try:
             packet = arp.decode(frame)
         except MalformedFrame as malformed:
-            return [self._dropped(malformed.reason)]
+            effects.append(self._dropped(malformed.reason))
+            return None
+        return self._hear_any(packet, frame, own_macs, effects)
+
+    def _hear_any(
+        self, packet: arp.ArpFrame, frame: bytes, own_macs: Set[bytes], effects: list[Effect]
+    ) -> bytes | None:
         if packet.sender_mac in own_macs:
-            return [self._dropped(DropReason.OWN_FRAME)]
-        effects: list[Effect] = []
+            effects.append(self._dropped(DropReason.OWN_FRAME))
+            return None
         sender = packet.sender_address.packed
         if sender in self._replies or sender in self._watched:
             effects.append(
@@ -76,27 +79,28 @@ class ArpLink:
                     packet.sender_address, packet.sender_mac, self._interface.name, _kind_of(packet)
                 )
             )
-        effects.append(self._answer(packet, frame))
-        return effects
+        refusal = self._refusal(packet)
+        if refusal is not None:
+            effects.append(self._dropped(refusal))
+            return None
+        return _reply(self._replies[packet.target_address.packed], frame)
 
-    def _answer(self, packet: arp.ArpFrame, frame: bytes) -> Effect:
+    def _refusal(self, packet: arp.ArpFrame) -> DropReason | None:
         """Neither the sender's address nor its kind matters: probes from 0.0.0.0 are answered (RFC 5227)."""
         if packet.operation is not arp.Operation.REQUEST:
-            return self._dropped(DropReason.REPLY)
+            return DropReason.REPLY
         if packet.destination != arp.BROADCAST and packet.destination != self._interface.mac:
-            return self._dropped(DropReason.WRONG_DESTINATION)
-        prepared = self._replies.get(packet.target_address.packed)
-        if prepared is None:
-            return self._dropped(DropReason.NOT_ANNOUNCED)
-        return self._reply(prepared, frame)
-
-    def _reply(self, prepared: tuple[bytes, Tally], request: bytes) -> SendFrame:
-        template, tally = prepared
-        tally.requests_answered += 1
-        return SendFrame(self._interface.name, arp.reply(template, request))
+            return DropReason.WRONG_DESTINATION
+        return None if packet.target_address.packed in self._replies else DropReason.NOT_ANNOUNCED
 
     def _dropped(self, reason: DropReason) -> FrameDropped:
         return FrameDropped(self._interface.name, reason)
+
+
+def _reply(prepared: tuple[bytes, Tally], request: bytes) -> bytes:
+    template, tally = prepared
+    tally.requests_answered += 1
+    return arp.reply(template, request)
 
 
 def _kind_of(packet: arp.ArpFrame) -> ClaimKind:

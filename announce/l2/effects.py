@@ -51,10 +51,18 @@ class LeaveGroup:
 
 @dataclass(frozen=True, slots=True)
 class SendFrame:
-    """Send an Ethernet frame, complete with header and padding."""
+    """Send an Ethernet frame of our own accord, complete with header and padding."""
 
     interface: str
     frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendReplies:
+    """Send Ethernet frames, complete with header and padding, that answer questions which came together."""
+
+    interface: str
+    frames: tuple[bytes, ...]
 
 
 class ClaimKind(StrEnum):
@@ -136,6 +144,7 @@ Effect: TypeAlias = (
     | JoinGroup
     | LeaveGroup
     | SendFrame
+    | SendReplies
     | AnnouncementHeard
     | FrameDropped
     | InterfaceFailed

@@ -94,11 +94,11 @@ class SolicitRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameReceived:
-    """An Ethernet frame, with its header and without a VLAN tag."""
+class FramesReceived:
+    """Ethernet frames, with their headers and without a VLAN tag, in the order of their arrival."""
 
     interface: str
-    frame: bytes
+    frames: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +163,4 @@ Change: TypeAlias = (
     | InterfaceEvent
 )
 
-Event: TypeAlias = FrameReceived | Change
+Event: TypeAlias = FramesReceived | Change

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from announce.l2.announcer import Announcer
 from announce.l2.arp_link import ArpLink
 from announce.l2.config import Config
-from announce.l2.effects import Effect, SendFrame, SetFilter
+from announce.l2.effects import Effect, SendFrame, SendReplies, SetFilter
 from announce.l2.events import IpAddress
 from announce.l2.interface import Interface
 from announce.l2.ndp_link import NdpLink
@@ -138,11 +138,19 @@ class Link:
         frame = self._ndp.solicitation(address)
         return [] if frame is None else [SendFrame(self._interface.name, frame)]
 
-    def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
-        """Answer a frame, or say why not; report it if another station claims an address of interest."""
-        if frame[12:14] == _ETHERTYPE_IPV6:
-            return self._ndp.hear(frame, own_macs)
-        return self._arp.hear(frame, own_macs)
+    def hear(self, frames: Iterable[bytes], own_macs: Set[bytes]) -> list[Effect]:
+        """Answer frames, or say why not; report those by which another station claims an address of interest.
+
+        Answers come first and in one piece: no report is as urgent.
+        """
+        replies: list[bytes] = []
+        others: list[Effect] = []
+        for frame in frames:
+            half = self._ndp if frame[12:14] == _ETHERTYPE_IPV6 else self._arp
+            reply = half.hear(frame, own_macs, others)
+            if reply is not None:
+                replies.append(reply)
+        return [SendReplies(self._interface.name, tuple(replies)), *others] if replies else others
 
     def advance(self, now: float) -> list[Effect]:
         effects: list[Effect] = []

@@ -19,7 +19,6 @@ from announce.l2.effects import (
     FrameDropped,
     JoinGroup,
     LeaveGroup,
-    SendFrame,
 )
 from announce.l2.errors import MalformedFrame
 from announce.l2.interface import Interface
@@ -89,24 +88,28 @@ class NdpLink:
                 return ndp.solicitation(self._interface.mac, own.ip, address)
         return None
 
-    def hear(self, frame: bytes, own_macs: Set[bytes]) -> list[Effect]:
-        """Answer a frame, or say why not; report it if another station claims an address of interest."""
+    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
+        """The answer to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
         try:
             heard = ndp.decode(frame)
         except MalformedFrame as malformed:
-            return [self._dropped(malformed.reason)]
+            effects.append(self._dropped(malformed.reason))
+            return None
         mac = heard.link_layer or heard.source
         if mac in own_macs or heard.source in own_macs:
-            return [self._dropped(DropReason.OWN_FRAME)]
+            effects.append(self._dropped(DropReason.OWN_FRAME))
+            return None
         is_advertisement = heard.message is ndp.MessageType.ADVERTISEMENT
         claimed = heard.target if is_advertisement else heard.source_address
-        effects: list[Effect] = []
         if claimed in self._replies or claimed in self._watched:
             effects.append(
                 AnnouncementHeard(IPv6Address(claimed), mac, self._interface.name, _kind_of(heard))
             )
-        effects.append(self._dropped(DropReason.REPLY) if is_advertisement else self._answer(heard, mac))
-        return effects
+        refusal = DropReason.REPLY if is_advertisement else self._refusal(heard)
+        if refusal is not None:
+            effects.append(self._dropped(refusal))
+            return None
+        return self._reply(heard, mac)
 
     def advance(self, now: float) -> list[Effect]:
         if self._rejoin_at is None or self._rejoin_at > now:
@@ -118,19 +121,17 @@ class NdpLink:
     def next_deadline(self) -> float | None:
         return self._rejoin_at
 
-    def _answer(self, question: ndp.NdpFrame, mac: bytes) -> Effect:
+    def _refusal(self, question: ndp.NdpFrame) -> DropReason | None:
         if question.destination != self._interface.mac and not question.destination[0] & 1:
-            return self._dropped(DropReason.WRONG_DESTINATION)
-        prepared = self._replies.get(question.target)
-        if prepared is None:
-            return self._dropped(DropReason.NOT_ANNOUNCED)
-        template, tally = prepared
+            return DropReason.WRONG_DESTINATION
+        return None if question.target in self._replies else DropReason.NOT_ANNOUNCED
+
+    def _reply(self, question: ndp.NdpFrame, mac: bytes) -> bytes:
+        template, tally = self._replies[question.target]
         tally.requests_answered += 1
         if question.source_address == ndp.UNSPECIFIED:
-            return SendFrame(
-                self._interface.name, ndp.announcement(self._interface.mac, IPv6Address(question.target))
-            )
-        return SendFrame(self._interface.name, ndp.reply(template, mac, question.source_address))
+            return ndp.announcement(self._interface.mac, IPv6Address(question.target))
+        return ndp.reply(template, mac, question.source_address)
 
     def _prepare(self, address: IPv6Address, tally: Tally) -> None:
         self._replies[address.packed] = (ndp.reply_template(self._interface.mac, address), tally)

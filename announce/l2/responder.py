@@ -33,7 +33,7 @@ from announce.l2.events import (
     Change,
     DefendRequested,
     Event,
-    FrameReceived,
+    FramesReceived,
     GroupFailed,
     HandOverRequested,
     InterfaceAdded,
@@ -80,6 +80,8 @@ class Responder:
         self._links: dict[str, Link] = {}
         self._reopen_at: dict[str, float] = {}
         self._complained_at: dict[tuple[str, str], float] = {}
+        self._deadline: float | None = None
+        """Kept, not computed when asked for: frames, which come by the thousand, do not move it."""
 
     @property
     def interfaces(self) -> Mapping[str, Interface]:
@@ -106,11 +108,11 @@ class Responder:
         return held.tally if held else None
 
     def step(self, event: Event, now: float) -> list[Effect]:
-        if isinstance(event, FrameReceived):
+        if isinstance(event, FramesReceived):
             link = self._links.get(event.interface)
             if link is None:
-                return [FrameDropped(event.interface, DropReason.UNKNOWN_INTERFACE)]
-            return link.hear(event.frame, self._own_macs)
+                return [FrameDropped(event.interface, DropReason.UNKNOWN_INTERFACE) for _ in event.frames]
+            return link.hear(event.frames, self._own_macs)
         return [*self._change(event, now), *self.advance(now)]
 
     def advance(self, now: float) -> list[Effect]:
@@ -120,9 +122,13 @@ class Responder:
             effects += self._open(self._interfaces[name], now)
         for link in self._links.values():
             effects += link.advance(now)
+        self._deadline = self._find_deadline()
         return effects
 
     def next_deadline(self) -> float | None:
+        return self._deadline
+
+    def _find_deadline(self) -> float | None:
         deadlines = [link.next_deadline() for link in self._links.values()]
         return min(
             (deadline for deadline in (*deadlines, *self._reopen_at.values()) if deadline is not None),

@@ -19,13 +19,14 @@ from typing import TypeAlias, assert_never
 
 from announce.l2 import (
     CloseInterface,
-    FrameReceived,
+    FramesReceived,
     GroupFailed,
     JoinGroup,
     LeaveGroup,
     OpenInterface,
     SendFailed,
     SendFrame,
+    SendReplies,
     SetFilter,
     SocketFailed,
 )
@@ -35,8 +36,10 @@ from announce.net.groups import Groups
 FRAMES_PER_WAKE = 64
 """After so many frames from one socket the others, and the timers, get their turn."""
 
-SocketEffect: TypeAlias = OpenInterface | CloseInterface | SetFilter | JoinGroup | LeaveGroup | SendFrame
-SocketEvent: TypeAlias = FrameReceived | SendFailed | SocketFailed | GroupFailed
+SocketEffect: TypeAlias = (
+    OpenInterface | CloseInterface | SetFilter | JoinGroup | LeaveGroup | SendFrame | SendReplies
+)
+SocketEvent: TypeAlias = FramesReceived | SendFailed | SocketFailed | GroupFailed
 
 _ETH_P_ARP, _ETH_P_IPV6 = 0x0806, 0x86DD
 _ETHERTYPE_IPV6 = b"\x86\xdd"
@@ -68,8 +71,10 @@ class PacketSockets:
     def perform(self, effect: SocketEffect) -> None:
         """Never raises for the operating system's refusals: they are events."""
         match effect:
+            case SendReplies(interface, frames):
+                self._send(interface, frames)
             case SendFrame(interface, frame):
-                self._send(interface, frame)
+                self._send(interface, (frame,))
             case OpenInterface(interface):
                 self._open(interface)
             case CloseInterface(interface):
@@ -143,31 +148,36 @@ class PacketSockets:
         except OSError as error:
             self._fail(interface, f"cannot leave multicast groups: {error.strerror}")
 
-    def _send(self, interface: str, frame: bytes) -> None:
+    def _send(self, interface: str, frames: tuple[bytes, ...]) -> None:
         opened = self._opened.get(interface)
         if opened is None:
             return  # Its failure has been reported, and the core may not have read that yet.
-        try:
-            # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
-            (opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp).send(frame)
-        except OSError as error:
-            self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
+        for frame in frames:
+            try:
+                # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
+                (opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp).send(frame)
+            except OSError as error:
+                self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
 
     def _receive(self, interface: str, opened: socket.socket, octets_max: int) -> None:
-        for _ in range(FRAMES_PER_WAKE):
-            try:
-                frame = opened.recv(octets_max)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:
-                    self._fail(interface, f"cannot receive: {error.strerror}")
-                # ENETDOWN is how the socket learns that its interface went down; the links' monitor tells that too,
-                # and the socket works again when the interface is up.
-                return
-            self._on_event(FrameReceived(interface, frame))
-            if opened.fileno() < 0:
-                return  # What this frame led to has closed the interface.
+        """What has come since the last wake is one event: a question among many costs its answer and little else."""
+        frames: list[bytes] = []
+        failure: OSError | None = None
+        try:
+            while len(frames) < FRAMES_PER_WAKE:
+                frames.append(opened.recv(octets_max))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            # ENETDOWN is how the socket learns that its interface went down; the links' monitor tells that too,
+            # and the socket works again when the interface is up.
+            failure = error if error.errno != errno.ENETDOWN else None
+        if frames:
+            self._on_event(FramesReceived(interface, tuple(frames)))
+        if (
+            failure is not None and opened.fileno() >= 0
+        ):  # What the frames led to may have closed the interface.
+            self._fail(interface, f"cannot receive: {failure.strerror}")
 
     def _fail(self, interface: str, reason: str) -> None:
         self._close(interface)

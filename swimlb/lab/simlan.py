@@ -325,6 +325,9 @@ class Cluster:
             match effect:
                 case l2.SendFrame(_, frame):
                     self._broadcast(name, frame)
+                case l2.SendReplies(_, frames):
+                    for frame in frames:
+                        self._broadcast(name, frame)
                 case l2.AnnouncementHeard(address, mac, interface, kind):
                     claim = ev.ClaimHeard(
                         address, mac.hex(":"), interface, is_answer=kind is l2.ClaimKind.REPLY
@@ -355,7 +358,7 @@ class Cluster:
         if receiver in self._deaf and arp.decode(frame).operation is arp.Operation.REQUEST:
             return
         if receiver != CLIENT:
-            self._tell_responder(receiver, l2.FrameReceived(_INTERFACE, frame))
+            self._tell_responder(receiver, l2.FramesReceived(_INTERFACE, (frame,)))
             return
         heard = arp.decode(frame)
         if heard.operation is arp.Operation.REQUEST and heard.target_address in self._squatted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ TURNS_MAX = 4096
 
 OCTETS_MAX = 4 << 20
 """Of the packets in these turns: a router that sends a full table must not fill the memory with it."""
+
+
+_CARRYING_FIELDS = ("payload", "data", "frame", "frames")
 
 
 class Turn(NamedTuple):
@@ -70,8 +74,16 @@ def _octets(turn: Turn) -> int:
 
 def _octets_of(item: object) -> int:
     """What an event or effect carries of the wire; all of them name it in one of these ways."""
-    for name in ("payload", "data", "frame"):
-        carried = getattr(item, name, None)
-        if isinstance(carried, bytes):
-            return len(carried)
-    return 0
+    name = _carrying_field(type(item))
+    if name is None:
+        return 0
+    carried = getattr(item, name)
+    if isinstance(carried, bytes):
+        return len(carried)
+    return sum(map(len, carried)) if name == "frames" else 0
+
+
+@cache
+def _carrying_field(kind: type) -> str | None:
+    """Looked up once for each kind of event and effect: this is paid with every packet."""
+    return next((field for field in _CARRYING_FIELDS if hasattr(kind, field)), None)

@@ -131,9 +131,9 @@ class Lan:
 
     def _perform(self, effect: l2.Effect) -> None:
         match effect:
-            case l2.OpenInterface() | l2.CloseInterface() | l2.SetFilter() | l2.SendFrame():
+            case l2.SendReplies() | l2.SendFrame():
                 self._sockets.perform(effect)
-            case l2.JoinGroup() | l2.LeaveGroup():
+            case l2.OpenInterface() | l2.CloseInterface() | l2.SetFilter() | l2.JoinGroup() | l2.LeaveGroup():
                 self._sockets.perform(effect)
             case l2.AnnouncementHeard(address, mac, interface, kind):
                 self._on_event(ClaimHeard(address, mac.hex(":"), interface, kind is l2.ClaimKind.REPLY))

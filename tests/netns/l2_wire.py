@@ -20,6 +20,7 @@ from announce.l2 import (
     OpenInterface,
     Responder,
     SendFrame,
+    SendReplies,
     SetFilter,
 )
 from announce.l2.arp import BROADCAST, ArpFrame, Operation, decode, encode
@@ -152,7 +153,15 @@ class Host:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case OpenInterface() | CloseInterface() | SetFilter() | JoinGroup() | LeaveGroup() | SendFrame():
+            case (
+                OpenInterface()
+                | CloseInterface()
+                | SetFilter()
+                | JoinGroup()
+                | LeaveGroup()
+                | SendFrame()
+                | SendReplies()
+            ):
                 # A speaker lives in its network; here each socket has to be opened in the right one.
                 with namespaces.entered(self._cable.speaker):
                     self._sockets.perform(effect)

@@ -12,7 +12,7 @@ from announce.l2 import (
     AnnouncementHeard,
     AnnounceRequested,
     ClaimKind,
-    FrameReceived,
+    FramesReceived,
     InterfaceFailed,
     WithdrawRequested,
     ndp,
@@ -44,7 +44,7 @@ def groups(cable: Cable, interface: str = "eth0") -> set[str]:
 
 def unicast_questions(host: Host) -> list[ndp.NdpFrame]:
     """Solicitations that went to the speaker's own MAC: probes of what a neighbor already knows."""
-    frames = [event.frame for event in host.events if isinstance(event, FrameReceived)]
+    frames = [frame for event in host.events if isinstance(event, FramesReceived) for frame in event.frames]
     heard = [ndp.decode(frame) for frame in frames]
     return [one for one in heard if one.destination_address == VIP6.packed]
 

@@ -12,7 +12,7 @@ from announce.l2 import (
     AnnouncementHeard,
     AnnounceRequested,
     ClaimKind,
-    FrameReceived,
+    FramesReceived,
     InterfaceFailed,
     OpenInterface,
     SendFailed,
@@ -112,7 +112,7 @@ def test_the_kernel_keeps_other_people_s_questions_away(cable: Cable) -> None:
             await until(lambda: host.events, "the one question that concerns us")
             await asyncio.sleep(0.05)
 
-            assert len([event for event in host.events if isinstance(event, FrameReceived)]) == 1
+            assert [len(event.frames) for event in host.events if isinstance(event, FramesReceived)] == [1]
             assert host.told == []
 
     asyncio.run(play())

@@ -15,7 +15,7 @@ from announce.l2 import (
     DefendRequested,
     Effect,
     Event,
-    FrameReceived,
+    FramesReceived,
     GroupFailed,
     HandOverRequested,
     Interface,
@@ -30,6 +30,7 @@ from announce.l2 import (
     Responder,
     SendFailed,
     SendFrame,
+    SendReplies,
     SocketFailed,
     UnwatchRequested,
     WatchRequested,
@@ -92,7 +93,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(WatchRequested, ADDRESSES),
     st.builds(UnwatchRequested, ADDRESSES),
     st.builds(ProbeRequested, ADDRESSES),
-    st.builds(FrameReceived, NAMES, FRAMES),
+    st.builds(FramesReceived, NAMES, st.lists(FRAMES, max_size=3).map(tuple)),
     st.builds(GroupFailed, NAMES, st.sampled_from(V6).map(solicited_node), st.just("No such device")),
     st.builds(SendFailed, NAMES, st.just("No buffer space available")),
     st.builds(SocketFailed, NAMES, st.just("Operation not permitted")),
@@ -121,11 +122,12 @@ def play(events: list[tuple[float, Event]]) -> tuple[Responder, float]:
 def check(responder: Responder, effects: list[Effect]) -> None:
     """No frame ever leaves that speaks for an address which is not announced on its interface."""
     for effect in effects:
-        if isinstance(effect, SendFrame):
-            mac, address = spoken_for(effect.frame)
-            if address is not None:
-                assert effect.interface in responder.interfaces_of(address)
-            assert mac == effect.frame[6:12] == responder.interfaces[effect.interface].mac
+        if isinstance(effect, SendFrame | SendReplies):
+            for frame in effect.frames if isinstance(effect, SendReplies) else (effect.frame,):
+                mac, address = spoken_for(frame)
+                if address is not None:
+                    assert effect.interface in responder.interfaces_of(address)
+                assert mac == frame[6:12] == responder.interfaces[effect.interface].mac
 
 
 def spoken_for(octets: bytes) -> tuple[bytes | None, IPv4Address | IPv6Address | None]:
@@ -159,8 +161,8 @@ def test_answers_for_exactly_what_it_says_it_announces(events: list[tuple[float,
     for name in responder.open_interfaces:
         for address in (*V4, *V6):
             asked = question(address) if isinstance(address, IPv4Address) else solicitation(address)
-            answers = responder.step(FrameReceived(name, asked), now)
-            is_answered = any(isinstance(effect, SendFrame) for effect in answers)
+            answers = responder.step(FramesReceived(name, (asked,)), now)
+            is_answered = any(isinstance(effect, SendReplies) for effect in answers)
             assert is_answered == (name in responder.interfaces_of(address) and PEER_MAC not in macs)
 
 
@@ -185,7 +187,7 @@ def test_any_bytes_are_answered_or_counted(octets: bytes) -> None:
     responder.step(AnnounceRequested(IPv4Address("192.0.2.10")), 0.0)
     deadline = responder.next_deadline()
 
-    effects = responder.step(FrameReceived("eth0", octets), 0.0)
+    effects = responder.step(FramesReceived("eth0", (octets,)), 0.0)
 
     assert effects
     assert responder.next_deadline() == deadline

@@ -16,7 +16,7 @@ from announce.l2 import (
     DefendRequested,
     DropReason,
     FrameDropped,
-    FrameReceived,
+    FramesReceived,
     GroupFailed,
     HandOverRequested,
     InterfaceAdded,
@@ -28,6 +28,7 @@ from announce.l2 import (
     ProbeRequested,
     ReannounceRequested,
     SendFrame,
+    SendReplies,
     SetFilter,
     SolicitRequested,
     WatchRequested,
@@ -60,7 +61,7 @@ from tests.unit.announce.l2.playbook import (
 )
 
 GROUP = solicited_node(VIP6)
-ANSWER = SendFrame("eth0", reply(reply_template(MAC, VIP6), PEER_MAC, PEER6.packed))
+ANSWER = SendReplies("eth0", (reply(reply_template(MAC, VIP6), PEER_MAC, PEER6.packed),))
 ANNOUNCEMENT = SendFrame("eth0", announcement(MAC, VIP6))
 NO_REFRESH = Config(refresh_interval=None)
 
@@ -93,13 +94,15 @@ class TestAnswers:
         """First questions and probes of what is known, with the asking MAC in an option or only in the frame."""
         play = announcing()
 
-        assert play.at(11.0, FrameReceived("eth0", question)) == [ANSWER]
+        assert play.at(11.0, FramesReceived("eth0", (question,))) == [ANSWER]
 
     def test_answers_everybody_when_a_neighbor_wants_the_address_for_itself(self) -> None:
         """It has no address to answer to yet (RFC 4862 section 5.4.3)."""
         play = announcing()
 
-        assert play.at(11.0, FrameReceived("eth0", dad_probe())) == [ANNOUNCEMENT]
+        assert play.at(11.0, FramesReceived("eth0", (dad_probe(),))) == [
+            SendReplies("eth0", (announcement(MAC, VIP6),))
+        ]
 
     @pytest.mark.parametrize(
         ("question", "reason"),
@@ -114,7 +117,7 @@ class TestAnswers:
         """And says why, so that it can be counted."""
         play = announcing()
 
-        assert play.at(11.0, FrameReceived("eth0", question)) == [FrameDropped("eth0", reason)]
+        assert play.at(11.0, FramesReceived("eth0", (question,))) == [FrameDropped("eth0", reason)]
 
     def test_is_silent_after_the_withdrawal(self) -> None:
         """At once, and the group is left."""
@@ -123,7 +126,7 @@ class TestAnswers:
         effects = play.at(11.0, WithdrawRequested(VIP6))
 
         assert effects == [LeaveGroup("eth0", GROUP)]
-        assert play.at(11.0, FrameReceived("eth0", solicitation())) == [
+        assert play.at(11.0, FramesReceived("eth0", (solicitation(),))) == [
             FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
         ]
 
@@ -134,12 +137,12 @@ class TestAnswers:
         play.at(0.01, HandOverRequested(VIP6))
 
         assert not [effect for _, effect in play.until(100.0) if isinstance(effect, SendFrame)]
-        assert play.at(101.0, FrameReceived("eth0", solicitation())) == [ANSWER]
+        assert play.at(101.0, FramesReceived("eth0", (solicitation(),))) == [ANSWER]
 
     def test_counts_what_it_does(self) -> None:
         """For each address."""
         play = announcing()
-        play.at(11.0, FrameReceived("eth0", solicitation()))
+        play.at(11.0, FramesReceived("eth0", (solicitation(),)))
 
         tally = play.responder.tally(VIP6)
 
@@ -168,8 +171,8 @@ class TestAnnouncing:
         effects = play.at(11.0, InterfaceChanged(ethernet(mac=mac)))
 
         assert effects == [SendFrame("eth0", announcement(mac, VIP6))]
-        assert play.at(11.0, FrameReceived("eth0", solicitation())) == [
-            SendFrame("eth0", reply(reply_template(mac, VIP6), PEER_MAC, PEER6.packed))
+        assert play.at(11.0, FramesReceived("eth0", (solicitation(),))) == [
+            SendReplies("eth0", (reply(reply_template(mac, VIP6), PEER_MAC, PEER6.packed),))
         ]
 
     def test_defends_and_announces_anew_like_arp(self) -> None:
@@ -198,12 +201,12 @@ class TestAnnouncing:
 
         (asked,) = play.at(1.0, SolicitRequested(VIP6))
         assert isinstance(asked, SendFrame)
-        (answer,) = owner.at(10.0, FrameReceived("eth0", asked.frame))
-        assert isinstance(answer, SendFrame)
-        heard = play.at(10.0, FrameReceived("eth0", answer.frame))
+        (answer,) = owner.at(10.0, FramesReceived("eth0", (asked.frame,)))
+        assert isinstance(answer, SendReplies)
+        heard = play.at(10.0, FramesReceived("eth0", answer.frames))
 
         assert asked == SendFrame("eth0", ndp.solicitation(MAC, own.ip, VIP6))
-        assert answer.frame[:6] == MAC
+        assert answer.frames[0][:6] == MAC
         assert AnnouncementHeard(VIP6, PEER_MAC, "eth0", ClaimKind.REPLY) in heard
 
     def test_asks_nobody_where_it_has_no_address_to_ask_from(self) -> None:
@@ -288,7 +291,7 @@ class TestClaims:
         play = Playbook(ethernet(), config=NO_REFRESH)
         play.at(0.0, order)
 
-        effects = play.at(1.0, FrameReceived("eth0", frame))
+        effects = play.at(1.0, FramesReceived("eth0", (frame,)))
 
         assert AnnouncementHeard(VIP6, PEER_MAC, "eth0", kind) in effects
 
@@ -296,7 +299,7 @@ class TestClaims:
         """Whoever asks first whether it may, does not say that it has the address."""
         play = announcing()
 
-        effects = play.at(11.0, FrameReceived("eth0", dad_probe()))
+        effects = play.at(11.0, FramesReceived("eth0", (dad_probe(),)))
 
         assert not [effect for effect in effects if isinstance(effect, AnnouncementHeard)]
 
@@ -304,6 +307,6 @@ class TestClaims:
         """Another card of this host may be on the same LAN."""
         play = announcing()
 
-        assert play.at(11.0, FrameReceived("eth0", advertisement(MAC))) == [
+        assert play.at(11.0, FramesReceived("eth0", (advertisement(MAC),))) == [
             FrameDropped("eth0", DropReason.OWN_FRAME)
         ]

@@ -15,7 +15,7 @@ from announce.l2 import (
     DefendRequested,
     DropReason,
     FrameDropped,
-    FrameReceived,
+    FramesReceived,
     HandOverRequested,
     InterfaceAdded,
     InterfaceChanged,
@@ -25,6 +25,7 @@ from announce.l2 import (
     ReannounceRequested,
     SendFailed,
     SendFrame,
+    SendReplies,
     SetFilter,
     SocketFailed,
     SolicitRequested,
@@ -54,8 +55,8 @@ def announcements(interface: str = "eth0", mac: bytes = MAC, address: IPv4Addres
     return [SendFrame(interface, octets) for octets in announcement(mac, address)]
 
 
-def answer(asked: bytes, interface: str = "eth0", mac: bytes = MAC) -> SendFrame:
-    return SendFrame(interface, reply(reply_template(mac, VIP), asked))
+def answer(asked: bytes, interface: str = "eth0", mac: bytes = MAC) -> SendReplies:
+    return SendReplies(interface, (reply(reply_template(mac, VIP), asked),))
 
 
 class TestAnswering:
@@ -65,7 +66,7 @@ class TestAnswering:
         play = Playbook(ethernet())
         play.at(1.0, AnnounceRequested(VIP))
 
-        effects = play.at(2.0, FrameReceived("eth0", question(to=to)))
+        effects = play.at(2.0, FramesReceived("eth0", (question(to=to),)))
 
         assert effects == [answer(question(to=to))]
 
@@ -75,7 +76,7 @@ class TestAnswering:
         play = Playbook(ethernet())
         play.at(1.0, AnnounceRequested(VIP))
 
-        assert play.at(2.0, FrameReceived("eth0", probe)) == [answer(probe)]
+        assert play.at(2.0, FramesReceived("eth0", (probe,))) == [answer(probe)]
 
     @pytest.mark.parametrize(
         ("octets", "reason"),
@@ -93,7 +94,7 @@ class TestAnswering:
         play = Playbook(ethernet())
         play.at(1.0, AnnounceRequested(VIP))
 
-        assert play.at(2.0, FrameReceived("eth0", octets)) == [FrameDropped("eth0", reason)]
+        assert play.at(2.0, FramesReceived("eth0", (octets,))) == [FrameDropped("eth0", reason)]
 
     def test_is_silent_from_the_withdrawal_on(self) -> None:
         """No answer, no announcement; the filter follows."""
@@ -102,7 +103,7 @@ class TestAnswering:
 
         play.at(1.01, WithdrawRequested(VIP))
 
-        assert play.at(1.02, FrameReceived("eth0", question())) == [
+        assert play.at(1.02, FramesReceived("eth0", (question(),))) == [
             FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
         ]
         assert play.until(100.0) == [(1.1, SetFilter("eth0", frozenset()))]
@@ -122,7 +123,7 @@ class TestAnswering:
         """The tally lives as long as the address is asked for."""
         play = Playbook(ethernet(), config=NO_REFRESH)
         play.at(0.0, AnnounceRequested(VIP))
-        play.at(0.0, FrameReceived("eth0", question()))
+        play.at(0.0, FramesReceived("eth0", (question(),)))
         play.until(60.0)
 
         tally = play.responder.tally(VIP)
@@ -201,7 +202,7 @@ class TestAnnouncing:
         assert play.at(0.02, ReannounceRequested(VIP)) == []
         assert play.at(0.03, DefendRequested(VIP)) == []
         assert announced_at(play.until(100.0)) == []
-        assert play.at(101.0, FrameReceived("eth0", question())) == [answer(question())]
+        assert play.at(101.0, FramesReceived("eth0", (question(),))) == [answer(question())]
 
     def test_announces_again_when_it_keeps_the_address_after_all(self) -> None:
         """The successor may be gone before it has announced."""
@@ -255,7 +256,7 @@ class TestInterfaces:
         effects = play.at(1.0, AnnounceRequested(VIP, frozenset({"eth1"})))
 
         assert effects == [SetFilter("eth1", None), *announcements("eth1", OTHER_MAC)]
-        assert play.at(1.0, FrameReceived("eth0", question())) == [
+        assert play.at(1.0, FramesReceived("eth0", (question(),))) == [
             FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
         ]
 
@@ -309,7 +310,9 @@ class TestInterfaces:
         effects = play.at(20.0, InterfaceChanged(ethernet(mac=OTHER_MAC)))
 
         assert effects == announcements(mac=OTHER_MAC)
-        assert play.at(21.0, FrameReceived("eth0", question()))[-1:] == [answer(question(), mac=OTHER_MAC)]
+        assert play.at(21.0, FramesReceived("eth0", (question(),)))[-1:] == [
+            answer(question(), mac=OTHER_MAC)
+        ]
 
     def test_another_interface_of_the_same_name_is_opened_afresh(self) -> None:
         """The old socket belongs to an interface that is gone."""
@@ -378,9 +381,29 @@ class TestInterfaces:
         """A frame may arrive while its interface goes."""
         play = Playbook()
 
-        assert play.at(1.0, FrameReceived("eth0", question())) == [
+        assert play.at(1.0, FramesReceived("eth0", (question(),))) == [
             FrameDropped("eth0", DropReason.UNKNOWN_INTERFACE)
         ]
+
+
+class TestFramesTogether:
+    def test_all_that_came_together_is_answered_in_one_piece(self) -> None:
+        """The answers go first, in the order of the questions; each frame that gets none has its reason."""
+        play = Playbook(ethernet())
+        play.at(1.0, AnnounceRequested(VIP))
+        asked, claim = question(), announcement(PEER_MAC, VIP)[1]
+
+        effects = play.at(2.0, FramesReceived("eth0", (claim, asked, asked[:20], question(to=MAC))))
+
+        assert effects == [
+            SendReplies("eth0", (*answer(asked).frames, *answer(question(to=MAC)).frames)),
+            AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.GRATUITOUS),
+            FrameDropped("eth0", DropReason.REPLY),
+            FrameDropped("eth0", DropReason.TRUNCATED),
+        ]
+        tally = play.responder.tally(VIP)
+        assert tally is not None
+        assert tally.requests_answered == 2
 
 
 class TestListening:
@@ -401,19 +424,17 @@ class TestListening:
         play = Playbook(ethernet())
         play.at(1.0, AnnounceRequested(VIP))
 
-        effects = play.at(2.0, FrameReceived("eth0", octets))
+        effects = play.at(2.0, FramesReceived("eth0", (octets,)))
 
-        assert effects == [
-            AnnouncementHeard(VIP, PEER_MAC, "eth0", kind),
-            FrameDropped("eth0", dropped) if dropped else answer(octets),
-        ]
+        heard = AnnouncementHeard(VIP, PEER_MAC, "eth0", kind)
+        assert effects == ([heard, FrameDropped("eth0", dropped)] if dropped else [answer(octets), heard])
 
     def test_does_not_take_its_own_announcement_for_another_s(self) -> None:
         """Two interfaces may be on one LAN: what one says, the other hears."""
         play = Playbook(ethernet(), ethernet("eth1", index=3, mac=OTHER_MAC))
         play.at(1.0, AnnounceRequested(VIP))
 
-        effects = play.at(1.0, FrameReceived("eth1", announcement(MAC, VIP)[0]))
+        effects = play.at(1.0, FramesReceived("eth1", (announcement(MAC, VIP)[0],)))
 
         assert effects == [FrameDropped("eth1", DropReason.OWN_FRAME)]
 
@@ -422,7 +443,7 @@ class TestListening:
         play = Playbook(ethernet())
         play.at(1.0, WatchRequested(VIP))
 
-        effects = play.at(2.0, FrameReceived("eth0", announcement(PEER_MAC, VIP)[0]))
+        effects = play.at(2.0, FramesReceived("eth0", (announcement(PEER_MAC, VIP)[0],)))
 
         assert effects == [
             AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.GRATUITOUS),
@@ -439,11 +460,11 @@ class TestListening:
 
         (asked,) = play.at(1.0, SolicitRequested(VIP))
         assert isinstance(asked, SendFrame)
-        (answered,) = owner.at(10.0, FrameReceived("eth0", asked.frame))
-        assert isinstance(answered, SendFrame)
+        (answered,) = owner.at(10.0, FramesReceived("eth0", (asked.frame,)))
+        assert isinstance(answered, SendReplies)
 
         assert AnnouncementHeard(VIP, PEER_MAC, "eth0", ClaimKind.REPLY) in play.at(
-            10.0, FrameReceived("eth0", answered.frame)
+            10.0, FramesReceived("eth0", answered.frames)
         )
 
     def test_watches_on_interfaces_that_appear_later_until_told_not_to(self) -> None:
@@ -455,7 +476,7 @@ class TestListening:
         play.at(3.0, UnwatchRequested(VIP))
 
         assert added == [OpenInterface("eth0"), SetFilter("eth0", None)]
-        assert play.at(4.0, FrameReceived("eth0", announcement(PEER_MAC, VIP)[1])) == [
+        assert play.at(4.0, FramesReceived("eth0", (announcement(PEER_MAC, VIP)[1],))) == [
             FrameDropped("eth0", DropReason.REPLY)
         ]
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from announce.bgp import BytesReceived
+from announce.l2 import FramesReceived, SendFrame, SendReplies
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder, Turn
 
@@ -108,3 +109,19 @@ def test_the_recorder_keeps_a_bounded_amount_of_what_crossed_the_wire() -> None:
         recorder.record(float(number), "bgp", BytesReceived(1, bytes(400)), [])
 
     assert [turn.now for turn in recorder.turns()] == [8.0, 9.0]
+
+
+def test_frames_count_for_the_recorder_wherever_they_are() -> None:
+    """In a batch, in an answer, or alone: the bound is one on octets."""
+    recorder = Recorder(octets_max=1000)
+    batch, one = (bytes(60), bytes(60)), bytes(60)
+
+    for number in range(10):
+        recorder.record(
+            float(number),
+            "l2",
+            FramesReceived("eth0", batch),
+            [SendReplies("eth0", batch), SendFrame("eth0", one)],
+        )
+
+    assert [turn.now for turn in recorder.turns()] == [7.0, 8.0, 9.0]
