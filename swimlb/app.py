@@ -105,11 +105,12 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         else l2.Config(excluded_interfaces=settings.excluded_interfaces)
     )
     wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
+    lan = Lan(l2.Responder(l2_config, rng), recorder, log, wire.tell, is_data_path_local=True)
     async with asyncio.TaskGroup() as tasks:
         wire.attach(
             Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks),
-            Lan(l2.Responder(l2_config, rng), recorder, log, wire.tell, is_data_path_local=True),
-            Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks),
+            lan,
+            Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks, lan.is_on_link),
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
         )
         await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")

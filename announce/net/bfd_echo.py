@@ -42,14 +42,15 @@ class EchoSocket:
             socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW
         )
         try:
-            self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+            # What slips in before the filter is there is no Echo packet of a session of ours.
+            self._receiver = socket.socket(
+                socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(_ETH_P_IP)
+            )
         except BaseException:
             self._sender.close()
             raise
         try:
-            # Bound to no protocol until the filter is there, so not one unwanted packet is ever queued.
             attach(self._receiver, _filter())
-            self._receiver.bind(("", _ETH_P_IP))
         except BaseException:
             self._sender.close()
             self._receiver.close()

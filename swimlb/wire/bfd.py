@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import TypeAlias, assert_never
 from announce import bfd
 from announce.net.bfd import Receiver, Sender
 from announce.net.bfd_echo import EchoSocket
-from swimlb.model import BgpPeer, IpAddress
+from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
@@ -33,6 +34,16 @@ class NewsRecorder(Recorder):
         is_routine = isinstance(event, bfd.PacketReceived | bfd.EchoReceived | None)
         if not is_routine or any(not isinstance(effect, bfd.SendPacket | bfd.SendEcho) for effect in effects):
             self._recorder.record(now, machine, event, effects)
+
+
+@dataclass(frozen=True, slots=True)
+class BfdView:
+    """One session as it is now, for people."""
+
+    config: bfd.SessionConfig
+    status: bfd.SessionStatus
+    problem: str | None
+    """Why nothing is sent or heard."""
 
 
 @dataclass(slots=True)
@@ -96,11 +107,11 @@ class BfdSessions:
         running.then = then
         running.driver.feed(bfd.StopRequested())
 
-    def statuses(self) -> dict[str, tuple[bfd.SessionConfig, bfd.SessionStatus, str | None]]:
-        """By name of the BGPPeer; the text says why nothing is sent or heard."""
+    def views(self) -> dict[str, BfdView]:
+        """By name of the BGPPeer."""
         return {
-            name: (running.session.config, running.session.status(), running.problem)
-            for name, running in sorted(self._sessions.items())
+            name: BfdView(running.session.config, running.session.status(), running.problem)
+            for name, running in self._sessions.items()
         }
 
     def close(self) -> None:
@@ -138,10 +149,11 @@ class BfdSessions:
                 )
             if running.sender is None:
                 running.sender = Sender(config, self._rng)
-            if self._echo is None and config.timing.echo_interval_us is not None and family == socket.AF_INET:
+            if self._echo is None and config.timing.echo_interval_us is not None:
                 self._echo = EchoSocket(self._receive_echo)
         except OSError as error:
-            problem = f"no socket for BFD: {error}; is another BFD daemon running on this host?"
+            hint = "; is another BFD daemon running on this host?" if error.errno == errno.EADDRINUSE else ""
+            problem = f"no socket for BFD: {error.strerror}{hint}"
             if running.problem != problem:
                 running.problem = problem
                 self._log.error("bfd_unavailable", peer=running.name, reason=problem)
@@ -212,40 +224,3 @@ class BfdSessions:
         del self._by_discriminator[discriminator]
         if running.then is not None:
             running.then()
-
-
-def session_config(
-    peer: BgpPeer,
-    address: IpAddress,
-    *,
-    interface: str | None = None,
-    device: str | None = None,
-    is_internal: bool,
-    is_near: bool,
-) -> bfd.SessionConfig | None:
-    """How a peer is watched; None: it has no profile.
-
-    `is_near`: the address is of a network that this host is on. An external peer that is not multihop must be near
-    anyhow; an internal one may be anywhere, and then routers stand between (RFC 5882 section 10.1).
-    """
-    profile = peer.bfd
-    if profile is None:
-        return None
-    is_multihop = peer.ebgp_multihop or (is_internal and not is_near)
-    echo_us = profile.echo_interval_ms * 1000 if profile.has_echo else None
-    return bfd.SessionConfig(
-        peer_address=address,
-        source_address=peer.source_address,
-        interface=interface,
-        device=device,
-        is_multihop=is_multihop,
-        minimum_ttl=profile.minimum_ttl,
-        is_passive=profile.is_passive,
-        timing=bfd.Timing(
-            desired_min_tx_us=profile.transmit_interval_ms * 1000,
-            required_min_rx_us=profile.receive_interval_ms * 1000,
-            detect_multiplier=profile.detect_multiplier,
-            # RFC 5883 has no Echo function, and ours speaks IPv4.
-            echo_interval_us=None if is_multihop or address.version == 6 else echo_us,
-        ),
-    )

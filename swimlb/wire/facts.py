@@ -11,9 +11,11 @@ from typing import Any
 import msgpack
 
 import membership as ml
+from announce import bfd
 from announce.l2 import Interface
 from swimlb.model import IpAddress
 from swimlb.speaker.core import Speaker
+from swimlb.wire.bfd import BfdView
 from swimlb.wire.lan import Lan
 from swimlb.wire.peers import Peers, PeerView
 from swimlb.wire.ring import Ring
@@ -95,6 +97,29 @@ def _peer(name: str, view: PeerView) -> dict[str, Any]:
         "last_error": view.obstacle
         or (None if status is None or status.last_end is None else str(status.last_end)),
         "routes": [] if status is None else sorted(str(route.prefix) for route in status.advertised),
+        "bfd": None if view.watch is None else _watch(view.watch),
+    }
+
+
+def _watch(view: BfdView) -> dict[str, Any]:
+    status = view.status
+    return {
+        "state": status.state.name.lower(),
+        "since": status.since,
+        "is_multihop": view.config.is_multihop,
+        "problem": view.problem,
+        "last_down": bfd.describe(status.diagnostic) if status.diagnostic else None,
+        "transmit_interval": status.transmit_interval,
+        "detection_time": status.detection_time,
+        "is_echo_active": status.is_echo_active,
+        "packets_sent": status.packets_sent,
+        "packets_received": status.packets_received,
+        "echo_sent": status.echo_sent,
+        "echo_received": status.echo_received,
+        "ups": status.ups,
+        "downs": status.downs,
+        "send_gap_max": status.send_gap_max,
+        "receive_gap_max": status.receive_gap_max,
     }
 
 

@@ -95,6 +95,15 @@ class Lan:
         """Where the address is answered for, by this node, right now."""
         return [self._responder.interfaces[name] for name in sorted(self._responder.interfaces_of(address))]
 
+    def is_on_link(self, address: IpAddress) -> bool:
+        """An interface of this host has a network with the address: no router stands between."""
+        return any(
+            address in own.network
+            for interface in self._responder.interfaces.values()
+            for own in interface.addresses
+            if own.version == address.version
+        )
+
     def _change_local(self, verb: str, address: IpAddress) -> None:
         assert self._local is not None, "only standalone mode orders local addresses"
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from announce import bgp
+from announce import bfd, bgp
 from announce.net.listeners import Admission
 from announce.net.tcp_options import SocketOptions
 from swimlb.model import BgpPeer, IpAddress, Opening, Role
@@ -83,3 +83,34 @@ def admission(peer: BgpPeer, address: IpAddress) -> Admission | None:
     if not peer.opening.is_listening:
         return None
     return Admission(peer=address, local=peer.source_address, password=peer.password, vrf=peer.vrf)
+
+
+def bfd_config(
+    peer: BgpPeer, address: IpAddress, *, is_internal: bool, is_on_link: bool
+) -> bfd.SessionConfig | None:
+    """How BFD watches a peer; None: it has no profile.
+
+    `is_on_link`: the address is of a network that this host is on. An external peer that is not multihop must be so
+    anyhow; an internal one may be anywhere, and then routers stand between.
+    """
+    profile = peer.bfd
+    if profile is None:
+        return None
+    is_multihop = peer.ebgp_multihop or (is_internal and not is_on_link and not peer.interface)
+    # RFC 5883 has no Echo function, and ours speaks IPv4.
+    has_echo = profile.has_echo and address.version == 4 and not is_multihop
+    return bfd.SessionConfig(
+        peer_address=address,
+        source_address=peer.source_address,
+        interface=peer.interface or None,
+        device=peer.vrf or None,
+        is_multihop=is_multihop,
+        minimum_ttl=profile.minimum_ttl,
+        is_passive=profile.is_passive,
+        timing=bfd.Timing(
+            desired_min_tx_us=profile.transmit_interval_ms * 1000,
+            required_min_rx_us=profile.receive_interval_ms * 1000,
+            detect_multiplier=profile.detect_multiplier,
+            echo_interval_us=profile.echo_interval_ms * 1000 if has_echo else None,
+        ),
+    )

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from announce import bgp
+from announce import bfd, bgp
 from announce.bgp.routes import Route
 from announce.net.listeners import Listeners
 from announce.net.tcp import PeerConnections
@@ -18,7 +18,8 @@ from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.speaker.events import PeerStopped
-from swimlb.wire.peer_settings import admission, session_config, socket_options
+from swimlb.wire.bfd import BfdSessions, BfdView, News
+from swimlb.wire.peer_settings import admission, bfd_config, session_config, socket_options
 from swimlb.wire.searches import Searches
 
 STOP_TEXT = "swimlb: planned stop"
@@ -44,6 +45,8 @@ class PeerView:
     """None: there is no session to speak of."""
     obstacle: str = ""
     """Why there is none."""
+    watch: BfdView | None = None
+    """None: BFD does not watch it."""
 
 
 class Peers:
@@ -58,8 +61,10 @@ class Peers:
         on_stopped: Callable[[PeerStopped], None],
         on_change: Callable[[], None],
         tasks: asyncio.TaskGroup,
+        is_on_link: Callable[[IpAddress], bool],
     ) -> None:
         self._node = node
+        self._is_on_link = is_on_link
         self._rng = rng
         self._recorder = recorder
         self._log = log
@@ -74,6 +79,7 @@ class Peers:
         self._obstacles: dict[str, str] = {}
         self._begun: set[str] = set()
         """Peers that have had a session in this life; the first one may follow one of a life before."""
+        self._bfd = BfdSessions(rng, recorder, log, self._hear_bfd, on_change)
         self._searches = Searches(rng, recorder, log, self._found)
         self._listeners = Listeners(
             self._accept, lambda reason: log.error("bgp_listen_failed", reason=reason)
@@ -97,6 +103,7 @@ class Peers:
         self._listeners.close()
         for session in self._sessions.values():
             session.driver.close()
+        self._bfd.close()
 
     def views(self) -> dict[str, PeerView]:
         """By name of the BGPPeer; one that is being stopped is still there."""
@@ -107,7 +114,8 @@ class Peers:
     def _view(self, name: str, peer: BgpPeer) -> PeerView:
         session = self._sessions.get(name)
         if session is not None:
-            return PeerView(peer, session.address, session.peer.status())
+            watch = self._bfd.views().get(name)
+            return PeerView(peer, session.address, session.peer.status(), watch=watch)
         obstacle = self._obstacles.get(name)
         return PeerView(peer, peer.peer_address, None, obstacle or self._searches.progress(name))
 
@@ -134,6 +142,7 @@ class Peers:
         session.driver.feed(bgp.Reconfigured(config))
         session.connections.reconfigure(socket_options(peer), peer.password)
         self._admit(peer, session.address)
+        self._watch(peer, session)
 
     def _stop(self, name: str) -> None:
         peer = self._wanted.pop(name)
@@ -172,12 +181,13 @@ class Peers:
             f"bgp {name}", peer, lambda effect: self._perform(name, effect), self._recorder
         )
         connections = PeerConnections(driver.feed, self._tasks, socket_options(wanted))
-        self._sessions[name] = _Session(address, peer, driver, connections)
+        session = self._sessions[name] = _Session(address, peer, driver, connections)
         self._begun.add(name)
         driver.feed(bgp.Started())
         if name in self._routes:
             self._advertise(name)
         self._admit(wanted, address)
+        self._watch(wanted, session)
 
     def _advertise(self, name: str) -> None:
         driver = self._sessions[name].driver
@@ -201,9 +211,38 @@ class Peers:
     def _ended(self, name: str) -> None:
         self._sessions.pop(name).driver.close()
         if self._stopping.pop(name, None) is not None:
-            self._on_stopped(PeerStopped(name))
-        elif (router := self._searches.router(name)) is not None:
+            # Not before: a router takes the end of BFD alone for no reason to let go of routes, but that of both for one.
+            self._bfd.stop(name, lambda: self._on_stopped(PeerStopped(name)))
+            return
+        self._bfd.stop(name)
+        if (router := self._searches.router(name)) is not None:
             self._open(name, router)
+
+    # BFD
+
+    def _watch(self, peer: BgpPeer, session: _Session) -> None:
+        config = bfd_config(
+            peer,
+            session.address,
+            is_internal=session.peer.config.is_internal,
+            is_on_link=self._is_on_link(session.address),
+        )
+        if config is None:
+            self._bfd.stop(peer.name)
+        else:
+            self._bfd.want(peer.name, config)
+
+    def _hear_bfd(self, name: str, news: News) -> None:
+        """RFC 5882: what BFD finds down is down, without waiting for the hold time."""
+        session = self._sessions.get(name)
+        if session is None:
+            return
+        if isinstance(news, bfd.SessionUp):
+            session.driver.feed(bgp.BfdUp())
+        elif not news.is_administrative:
+            session.driver.feed(bgp.BfdDown(str(news), is_fate_shared=news.is_fate_shared))
+
+    # What sessions ask for
 
     def _perform(self, name: str, effect: bgp.Effect) -> None:
         match effect:

@@ -33,7 +33,7 @@ class LiveBfd:
     @property
     def status(self) -> SessionStatus:
         assert self._sessions is not None
-        return self._sessions.statuses()[NAME][1]
+        return self._sessions.views()[NAME].status
 
     @property
     def downs(self) -> list[tuple[float, SessionDown]]:

@@ -66,7 +66,7 @@ def teller(
     rng, speaker = random.Random(2), Speaker(Config(node="node-a"))
     responder = l2.Responder(l2.Config(), rng)
     lan = Lan(responder, recorder, log, lambda event: None, is_data_path_local=False)
-    peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks)
+    peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks, lambda address: True)
 
     def gossip() -> dict[str, Any] | None:
         heard = Facts()
