@@ -26,6 +26,7 @@ class Member:
     address: str
     state: str
     incarnation: int
+    deaf_to: tuple[str, ...] = ()
 
     @property
     def is_alive(self) -> bool:

@@ -17,7 +17,8 @@ A question is missed when nobody has answered it, though
     - this node has run on time.
 
 After three misses in a row the member is *unanswering*, which is told to the ring. It is asked on, and no longer so when
-it answers, but for a minute at least.
+it answers, but for a minute at least. Whoever is said to be that by anybody is asked on by the others, too, although it
+may own nothing any more: so the verdict does not end with one of those who found it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import TypeAlias
 
 from membership.circle import Circle
 from swimlb.model import IpAddress
-from swimlb.speaker.deafness import address_to_ask
+from swimlb.speaker.deafness import accusers, address_to_ask
 from swimlb.speaker.effects import AnsweredAgain, Effect, Solicit, Unanswered, Unwatch, Watch
 from swimlb.speaker.events import ClaimHeard
 from swimlb.speaker.presence import UNANSWERING_MAX, Presence
@@ -248,11 +249,12 @@ class HearingChecks:
 
     def _wanted(self, now: float) -> Iterator[tuple[_Key, IpAddress]]:
         for name in {**dict.fromkeys(self._charges()), **self._unanswering}:
-            accused = self._unanswering.get(name)
+            is_accused = bool(accusers(name, self._presences))
+            own = self._unanswering.get(name)
             for version in (4, 6):
                 key = name, version
                 address = self._choose(key, now)
-                if address is None and accused is not None and version in accused.versions:
+                if address is None and (is_accused if own is None else version in own.versions):
                     address = address_to_ask(name, version)
                 if address is not None:
                     yield key, address

@@ -39,7 +39,9 @@ class Verdicts:
                 self._since[name] = now
                 effects.append(DeafnessChanged(name, after[name]))
             else:
-                effects.append(DeafnessChanged(name, (), now - self._since.pop(name)))
+                lasted = now - self._since.pop(name)
+                # Of a member that is gone nobody knows; that it is, is told elsewhere.
+                effects += [DeafnessChanged(name, (), lasted)] if name in self._inventory.presences else []
         return effects
 
     def _answer(self) -> list[Effect]:

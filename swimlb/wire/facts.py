@@ -26,7 +26,10 @@ def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[st
     entries: dict[str, dict[str, Any]] = {"speaker": {"phase": speaker.phase.name.lower(), **process}}
     if (metrics := ring.metrics()) is not None:
         entries["gossip"] = _gossip(metrics)
-    entries |= {f"member/{member.name}": _member(member) for member in ring.members()}
+    deaf = speaker.inventory.deaf
+    entries |= {
+        f"member/{member.name}": _member(member, deaf.get(member.name, ())) for member in ring.members()
+    }
     entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
     entries |= {f"bgp/{name}": _peer(name, view) for name, view in peers.views().items()}
     entries |= {
@@ -54,13 +57,14 @@ def _gossip(metrics: ml.Metrics) -> dict[str, Any]:
     }
 
 
-def _member(member: ml.Member) -> dict[str, Any]:
+def _member(member: ml.Member, deaf_to: tuple[str, ...]) -> dict[str, Any]:
     return {
         "name": member.name,
         "address": member.address,
         "port": member.port,
         "state": member.state.name.lower(),
         "incarnation": member.incarnation,
+        "deaf_to": list(deaf_to),
     }
 
 

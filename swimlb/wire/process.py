@@ -152,7 +152,7 @@ class Wire:
             case fx.AnsweredAgain(member, lasted):
                 self._log.info("member_answers_again", member=member, lasted=round(lasted, 1))
             case fx.DeafnessChanged(member, (), lasted):
-                self._log.info("member_hears_again", member=member, lasted=round(lasted, 1))
+                self._log.info("member_no_longer_deaf", member=member, lasted=round(lasted, 1))
             case fx.DeafnessChanged(member, found_by):
                 self._log.warning("member_deaf", member=member, found_by=list(found_by))
             case fx.Stopped():

@@ -60,12 +60,14 @@ def check_is_replaced(lab: Lab, pair: Pair, hurt_at: float) -> float:
 
 
 def check_is_told(lab: Lab, pair: Pair) -> None:
-    """The log of every other node names the deaf one and who found it, and the node itself gives the reason."""
+    """The log and status of every other node name the deaf one and who found it; the node itself gives the reason."""
     for node in lab.network.nodes:
         if node.name != pair.node:
             line = log_lines(lab, node.name, "member_deaf")[-1]
             assert line["member"] == pair.node
             assert len(line["found_by"]) >= 2
+            told = {one.name: one.deaf_to for one in lab.require_status(node.name).members}
+            assert [name for name, deaf_to in told.items() if len(deaf_to) >= 2] == [pair.node]
     reasons = {one.reason for one in lab.require_status(pair.node).withheld}
     assert "NodeDeaf" in reasons
 

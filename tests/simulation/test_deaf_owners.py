@@ -82,6 +82,23 @@ def test_who_hears_again_is_an_owner_again(seed: int) -> None:
     assert any(isinstance(news, AnsweredAgain) for _, _, news in cluster.news)
 
 
+def test_a_verdict_outlives_those_who_found_it(seed: int) -> None:
+    """The others that ask the deaf one find out, too, by what it announces once a minute."""
+    cluster = settled(seed, speakers=5)
+    address = ADDRESSES[0]
+    (deaf,) = cluster.owners_of(address)
+    cluster.run_for(3 * INTERVAL)
+    cluster.deafen(deaf)
+    cluster.run_for(WITHIN + 90.0)
+    finder = next(node for _, node, news in accusations(cluster) if isinstance(news, Unanswered))
+
+    cluster.crash(finder)
+    cluster.run_for(2.0)
+
+    check_one_owner_each(cluster)
+    assert cluster.owners_of(address) != [deaf]
+
+
 def test_nobody_is_condemned_by_loss_and_stalls(seed: int) -> None:
     """With a fifth of the frames lost each way, and with stalls of 300 ms, one after the other: `DISTURBED_FOR`."""
     rng = Random(seed)

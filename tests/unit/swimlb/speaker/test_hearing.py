@@ -324,6 +324,23 @@ def test_an_unanswering_member_is_asked_by_its_own_name() -> None:
     assert asked_for not in lan.watched
 
 
+def test_asks_whom_another_one_accuses_although_it_owns_nothing() -> None:
+    """So there are more than the two who found it, should one of these go."""
+    lan = settled()
+    asked_for = address_to_ask("node-c", 4)
+    lan.perform(lan.checks.owner_changed(address_of("node-c"), "node-c", "node-d", lan.now))
+    lan.owners = {**lan.owners, address_of("node-c"): "node-d", asked_for: "node-c"}
+    lan.deaf = ["node-c"]
+
+    lan.checks.member_present("node-b", Presence.of(links=(LINK,), unanswering=("node-c",)))
+    lan.run(2)
+    assert asked_for in lan.watched
+    lan.announce("node-c")
+    lan.run(MISSES)
+
+    assert lan.checks.unanswering == ("node-c",)
+
+
 def test_holds_what_it_says_for_a_minute() -> None:
     """Although the member answers at once."""
     lan = settled()
