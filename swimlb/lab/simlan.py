@@ -165,6 +165,11 @@ class Cluster:
             if other != name:
                 self.net.cut(name, other)
 
+    def mute_gossip(self, name: str) -> None:
+        """What it says by gossip is lost, and nothing else."""
+        self._is_lan_whole = True
+        self.mute(name)
+
     def cut_gossip(self, *groups: tuple[str, ...]) -> None:
         """Only what the members say to each other is lost; frames cross the LAN as before."""
         self._is_lan_whole = True

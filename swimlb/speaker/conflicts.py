@@ -85,7 +85,7 @@ class Conflicts:
         """By address and MAC."""
         self._yielded: dict[IpAddress, _Yield] = {}
         self._rivals: dict[IpAddress, tuple[float, ClaimHeard, str]] = {}
-        """The last claim of a member to an address that is announced here."""
+        """The last claim of a member to an address that is announced here, if this node has not answered to it yet."""
         self._is_heard = True
 
     def is_yielded(self, address: IpAddress) -> bool:
@@ -110,6 +110,7 @@ class Conflicts:
                 effects += [Watch(address), Yielded(address, member, claim.mac)]
             case Claimant.LOST_WORSE:
                 # The last announcement on the wire has to be the winner's.
+                self._rivals.pop(address, None)
                 effects.append(AnnounceAgain(address))
             case Claimant.PRESENT:
                 self._defend_at.setdefault(address, (now + DEFENCE_DELAY, AnnounceAgain(address)))
@@ -161,7 +162,10 @@ class Conflicts:
         return self._is_heard
 
     def end_reception(self, now: float) -> list[tuple[ClaimHeard, str]]:
-        """Nobody hears this node: these claims of a moment ago are to be yielded to."""
+        """Nobody hears this node: these claims of a moment ago are to be yielded to.
+
+        Not those that it has defended an address against since: if the other one heard that, it has yielded itself.
+        """
         self._is_heard = False
         return [(claim, member) for at, claim, member in self._rivals.values() if now - at <= RIVAL_MEMORY]
 
@@ -185,6 +189,8 @@ class Conflicts:
         """Defences and questions that are due. To be called after the end of silent yields."""
         due = [address for address, (at, _) in self._defend_at.items() if at <= now]
         effects: list[Effect] = [self._defend_at.pop(address)[1] for address in due]
+        for address in due:
+            self._rivals.pop(address, None)
         for address, one in self._yielded.items():
             if one.ask_at <= now:
                 one.ask_at = now + ASK_INTERVAL

@@ -211,6 +211,18 @@ class TestReception:
         assert Yielded(VIP, "node-b", MACS["node-b"]) in effects
         assert speaker.announced == frozenset()
 
+    def test_does_not_yield_to_a_claim_that_it_has_defended_against(self) -> None:
+        """The other one may have heard that, and yielded: then nobody would have the address."""
+        speaker = running("node-c", "node-b")
+        speaker.step(claim_of("node-b"), 1.0)
+        speaker.advance(1.0 + DEFENCE_DELAY)
+
+        speaker.step(ReceptionChanged(is_heard=False), 1.7)
+        assert speaker.announced == {VIP}
+        speaker.step(claim_of("node-b"), 2.1)
+
+        assert speaker.announced == frozenset()
+
     def test_keeps_what_nobody_else_claims(self) -> None:
         """Whoever hears it is served."""
         speaker = running("node-c", "node-b")
