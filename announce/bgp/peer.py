@@ -71,7 +71,7 @@ class PeerStatus:
     """When the state was entered, on the clock of `now`."""
     session: SessionEstablished | None
     """None unless Established."""
-    advertised: frozenset[Route]
+    advertised: tuple[Route, ...]
     """What the peer has been told; all of it is gone where there is no session."""
     waiting_count: int
     """Routes that are desired but not told: no session, a slow peer, or a family the session does not carry."""

@@ -34,9 +34,9 @@ class AdjRibOut:
         self._is_complete = True
 
     @property
-    def advertised(self) -> frozenset[Route]:
-        """What the peer has been told, in this session."""
-        return frozenset([*self._ipv4.told.values(), *self._ipv6.told.values()])
+    def advertised(self) -> tuple[Route, ...]:
+        """What the peer has been told, in this session: each prefix once."""
+        return (*self._ipv4.told.values(), *self._ipv6.told.values())
 
     @property
     def advertised_count(self) -> int:

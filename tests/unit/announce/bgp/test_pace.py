@@ -58,7 +58,7 @@ def test_a_difference_is_told_like_the_whole() -> None:
     again = play.at(3.0, RoutesUpdated(added=routes("198.51.100.3/32")))
 
     assert (counts(added), counts(removed), again) == ([(1, 0)], [(0, 1)], [])
-    assert play.peer.status().advertised == routes("198.51.100.2/32", "198.51.100.3/32")
+    assert set(play.peer.status().advertised) == routes("198.51.100.2/32", "198.51.100.3/32")
 
 
 def test_one_of_several_routes_of_a_prefix_goes_and_the_prefix_stays() -> None:
@@ -152,7 +152,7 @@ def test_a_change_while_portions_are_due_counts() -> None:
     play.peer.step(RoutesChanged(many(3, first=4999)), 1.0)
     play.until(2.0)
 
-    assert play.peer.status().advertised == many(3, first=4999)
+    assert set(play.peer.status().advertised) == many(3, first=4999)
     assert play.peer.status().waiting_count == 0
 
 

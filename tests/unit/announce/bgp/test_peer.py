@@ -460,7 +460,7 @@ def test_a_new_session_tells_all_routes_and_then_end_of_rib() -> None:
     effects = play.hears(1.0, router_open(), Keepalive())
 
     assert sent(effects) == [Keepalive(), update("198.51.100.1/32", "198.51.100.2/32"), END_OF_RIB]
-    assert play.peer.status().advertised == routes("198.51.100.1/32", "198.51.100.2/32")
+    assert set(play.peer.status().advertised) == routes("198.51.100.1/32", "198.51.100.2/32")
 
 
 def test_a_change_sends_only_the_difference() -> None:
@@ -483,7 +483,7 @@ def test_routes_are_told_again_in_the_next_session() -> None:
 
     effects = play.hears(2.0, router_open(), Keepalive())
 
-    assert (between.advertised, between.waiting_count) == (frozenset(), 1)
+    assert (between.advertised, between.waiting_count) == ((), 1)
     assert sent(effects) == [Keepalive(), update("198.51.100.1/32"), END_OF_RIB]
 
 

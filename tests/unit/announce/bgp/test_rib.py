@@ -131,7 +131,7 @@ def test_what_a_session_cannot_carry_is_not_sent(prefix: str) -> None:
     assert [
         message for message in drained(rib) if isinstance(message, Update) and message.announced_count
     ] == []
-    assert rib.advertised == frozenset()
+    assert rib.advertised == ()
 
 
 def test_prefixes_with_equal_attributes_share_messages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_network
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from announce.bgp import IPV6_UNICAST
 from announce.bgp.attributes import MpReach, Origin, PathAttributes, Segment, SegmentType
-from announce.bgp.messages import Notification, Update, encode
+from announce.bgp.messages import Notification, RouteRefresh, Update, encode
 from announce.bgp.negotiation import History, LocalEnd, own_open
 from announce.bgp.nlri import Afi, Prefixes
 from tests.unit.announce.bgp.playbook import CONFIG, LOCAL
@@ -34,6 +35,42 @@ def test_open() -> None:
     assert (packet.version, packet.my_as, packet.hold_time, packet.bgp_id) == (4, 64496, 90, "192.0.2.10")
     assert packet.opt_param_len == len(bytes(parameter))
     assert parameter.param_value.code == 1
+
+
+def test_capabilities() -> None:
+    """Graceful restart of the restarting side, AS number and families, as RFC 4724 and RFC 6793 lay them out."""
+    config = replace(CONFIG, restart_time=120)
+    history = History(has_restarted=True, is_forwarding=True)
+
+    packet = dissected(encode(own_open(config, LocalEnd(LOCAL), history)), "BGPOpen")
+
+    capabilities = _capabilities(packet)
+    restart = capabilities[64]
+    assert (restart.restart_time, restart.restart_flags & 8) == (120, 8)
+    # Scapy reads the first family and leaves the others as they are.
+    assert [(it.afi, it.safi, it.flags) for it in restart.entries] == [(1, 1, 0x80)]
+    assert bytes(restart).endswith(b"\x00\x02\x01\x80")
+    assert capabilities[65].asn == 64496
+    assert set(capabilities) == {1, 2, 6, 64, 65, 70}
+
+
+def _capabilities(packet: Any) -> dict[int, Any]:
+    """By code. Scapy hangs the capabilities of one parameter behind each other."""
+    found: dict[int, Any] = {}
+    [parameter] = packet.opt_params
+    rest = bytes(parameter.param_value)
+    while rest:
+        found[rest[0]] = scapy_bgp.BGPCapability(rest[: 2 + rest[1]])
+        rest = rest[2 + rest[1] :]
+    return found
+
+
+def test_route_refresh_and_hard_reset() -> None:
+    refresh = dissected(encode(RouteRefresh(IPV6_UNICAST, 2)), "BGPRouteRefresh")
+    reset = dissected(encode(Notification.shutdown("bye").as_hard_reset()), "BGPNotification")
+
+    assert (refresh.afi, refresh.subtype, refresh.safi) == (2, 2, 1)
+    assert (reset.error_code, reset.error_subcode, bytes(reset.data)) == (6, 9, b"\x06\x02\x03bye")
 
 
 def test_update() -> None:
