@@ -17,6 +17,11 @@ COMMANDS = {
         "Show who would get and announce which address, and what if nodes fail.",
     ),
     "convert": ("swimlb.cli.convert", "convert", "Turn other configurations into manifests."),
+    "router-config": (
+        "swimlb.cli.router_config",
+        "router_config",
+        "Print the routers' side of the BGP sessions.",
+    ),
     "status": ("swimlb.cli.status", "status", "Show what the speaker of this node does, and why."),
     "lab": ("swimlb.cli.lab", "lab", "Run a whole network of speakers in network namespaces."),
     "demo": ("swimlb.cli.demo", "demo", "Watch addresses come up, owners die, and others take over."),

@@ -21,8 +21,8 @@ PASSWORD_OCTETS_MAX = 80
 """What the kernel takes as a TCP MD5 key."""
 RESTART_TIME_MAX = 4095
 """The Restart Time field of RFC 4724 has 12 bits."""
-SHUTDOWN_WAIT_MAX = 60.0
-"""Whoever stops a speaker (systemd, a kubelet) waits for it, and not for ever."""
+SHUTDOWN_WAIT_MAX = 20.0
+"""Whoever stops a speaker waits for it, and not for ever: a kubelet for 30 s, our supervisor for 28."""
 
 E = TypeVar("E", bound=StrEnum)
 

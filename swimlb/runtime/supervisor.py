@@ -83,8 +83,9 @@ class Config:
     backoff_max: float = 10.0
     healthy_after: float = 10.0
     """A process that ran this long starts with the first backoff again."""
-    wire_grace: float = 8.0
-    """From SIGTERM to SIGKILL. Above the longest planned move: drain 3 s, leave 1 s, and slow machines."""
+    wire_grace: float = 28.0
+    """From SIGTERM to SIGKILL. Above the longest planned move, and below the 30 s of a kubelet: up to 20 s for
+    routers to look for other ways, drain 3 s, leave 1 s, and slow machines."""
     watch_grace: float = 3.0
 
     def grace(self, process: Process) -> float:

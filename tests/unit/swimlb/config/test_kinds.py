@@ -371,7 +371,7 @@ def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
         ("ttl-security-hops", "one", "'one' is not a number from 1 to 254"),
         ("role", "Provider", "'Provider' is not one of provider, customer, peer, rs, rs-client"),
         ("max-prefixes", "0", "'0' is not a number from 1 to 4294967295"),
-        ("graceful-shutdown-wait", "2m", "2m is longer than 60s"),
+        ("graceful-shutdown-wait", "2m", "2m is longer than 20s"),
         ("graceful-shutdown-wait", "2", "'2' is not a duration"),
         ("graceful-restart-time", "2h", "2h is not from 1s to 4095s"),
     ],

@@ -1,0 +1,9 @@
+"""What the routers have to be told so that sessions with the nodes come up: text for the configurations of several kinds.
+
+Pure: `routers` finds out who has a session with whom, a dialect writes it down.
+"""
+
+from swimlb.routerconfig.dialects import DIALECTS, write
+from swimlb.routerconfig.routers import CannotTell, Neighbor, Router, routers
+
+__all__ = ["routers", "Router", "Neighbor", "CannotTell", "write", "DIALECTS"]

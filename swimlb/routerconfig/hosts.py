@@ -1,0 +1,196 @@
+"""Routers that are programs on a host: FRR, BIRD 2 (also on OpenWrt) and GoBGP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+from swimlb.model import BfdProfile
+from swimlb.routerconfig.routers import Neighbor, Router
+
+PLACEHOLDER = "PASSWORD"
+"""Stands where the operator puts the password of the BGPPeer."""
+
+
+def profiles(router: Router) -> Iterable[BfdProfile]:
+    found = {one.peer.bfd.name: one.peer.bfd for one in router.neighbors if one.peer.bfd is not None}
+    return found.values()
+
+
+def frr(router: Router) -> str:
+    """Merged into the running configuration by `vtysh -f FILE`."""
+    lines: list[str] = []
+    for profile in profiles(router):
+        lines += [
+            "bfd",
+            f" profile {profile.name}",
+            f"  detect-multiplier {profile.detect_multiplier}",
+            # The router hears what the node sends, and the other way round.
+            f"  receive-interval {profile.transmit_interval_ms}",
+            f"  transmit-interval {profile.receive_interval_ms}",
+            " exit",
+            "exit",
+        ]
+    for version, word in ((4, "ip"), (6, "ipv6")):
+        lines += [
+            f"{word} prefix-list swimlb-{version} seq {5 * number} permit {pool} "
+            + (f"le {pool.max_prefixlen}" if pool.prefixlen < pool.max_prefixlen else "")
+            for number, pool in enumerate(router.pools_of(version), start=1)
+        ]
+    lines.append(f"router bgp {router.asn}")
+    if isinstance(router.address, IPv4Address):
+        lines.append(f" bgp router-id {router.address}")
+    lines += [" no bgp default ipv4-unicast", " no bgp ebgp-requires-policy"]
+    if len(router.node_asns) > 1:
+        lines.append(" bgp bestpath as-path multipath-relax")
+    for one in router.neighbors:
+        lines += [f" {line}" for line in _frr_neighbor(one)]
+    for version in (4, 6):
+        carried = [one for one in router.neighbors if version in one.versions]
+        if not carried:
+            continue
+        lines.append(f" address-family ipv{version} unicast")
+        for one in carried:
+            name = _frr_name(one)
+            lines.append(f"  neighbor {name} activate")
+            if router.pools_of(version):
+                lines.append(f"  neighbor {name} prefix-list swimlb-{version} in")
+        lines += [f"  maximum-paths {router.paths_max}", f"  maximum-paths ibgp {router.paths_max}"]
+        lines.append(" exit-address-family")
+    return "\n".join([*(line.rstrip() for line in lines), "exit", ""])
+
+
+def _frr_name(one: Neighbor) -> str:
+    return str(one.address) if one.address is not None else one.peer.interface
+
+
+def _frr_neighbor(one: Neighbor) -> list[str]:
+    name, peer = _frr_name(one), one.peer
+    head = f"neighbor {name} interface remote-as" if one.address is None else f"neighbor {name} remote-as"
+    lines = [f"{head} {one.asn}", f"neighbor {name} description {peer.name} {one.node}"]
+    if not peer.opening.is_listening and one.address is not None:
+        lines.append(f"neighbor {name} passive")
+    if peer.hold_time is not None:
+        lines.append(f"neighbor {name} timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
+    if peer.password is not None:
+        lines.append(f"neighbor {name} password {PLACEHOLDER}")
+    if peer.ebgp_multihop:
+        lines.append(f"neighbor {name} ebgp-multihop")
+    elif peer.hops_max is not None:
+        lines.append(f"neighbor {name} ttl-security hops {peer.hops_max}")
+    if peer.bfd is not None:
+        lines += [f"neighbor {name} bfd", f"neighbor {name} bfd profile {peer.bfd.name}"]
+    if peer.has_graceful_restart:
+        lines.append(f"neighbor {name} graceful-restart-helper")
+    return lines
+
+
+def bird(router: Router) -> str:
+    """A whole bird.conf for BIRD 2."""
+    lines = [] if not isinstance(router.address, IPv4Address) else [f"router id {router.address};"]
+    lines += ["protocol device {}"]
+    for version in (4, 6):
+        lines += [
+            f"protocol kernel kernel{version} {{",
+            f"  ipv{version} {{ export where source = RTS_BGP; }};",
+            f"  merge paths on limit {router.paths_max};",
+            "}",
+        ]
+        pools = ", ".join(f"{pool}+" for pool in router.pools_of(version))
+        verdict = f"if net ~ [ {pools} ] then accept; reject;" if pools else "reject;"
+        lines.append(f"filter swimlb{version} {{ {verdict} }}")
+    if any(one.peer.bfd is not None for one in router.neighbors):
+        lines.append("protocol bfd {}")
+    for one in router.neighbors:
+        lines += _bird_neighbor(router, one)
+    return "\n".join([*lines, ""])
+
+
+def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
+    peer = one.peer
+    who = (
+        f"neighbor range fe80::/10 as {one.asn}"
+        if one.address is None
+        else f"neighbor {one.address} as {one.asn}"
+    )
+    lines = [f"protocol bgp {one.label} {{", f"  local as {router.asn};", f"  {who};"]
+    if one.address is None:
+        lines.append(f'  interface "{peer.interface}";')
+    if peer.opening.is_listening is False and one.address is not None:
+        lines.append("  passive on;")
+    if peer.ebgp_multihop:
+        lines.append("  multihop;")
+    elif one.address is not None:
+        lines.append("  direct;")
+    if peer.hops_max is not None:
+        lines.append("  ttl security on;")
+    if peer.hold_time is not None:
+        lines.append(f"  hold time {peer.hold_time};")
+        if peer.keepalive_time:
+            lines.append(f"  keepalive time {peer.keepalive_time};")
+    if peer.password is not None:
+        lines.append(f'  password "{PLACEHOLDER}";')
+    if peer.bfd is not None:
+        lines += [
+            "  bfd {",
+            f"    min rx interval {peer.bfd.transmit_interval_ms} ms;",
+            f"    min tx interval {peer.bfd.receive_interval_ms} ms;",
+            f"    multiplier {peer.bfd.detect_multiplier};",
+            "  };",
+        ]
+    lines.append("  graceful restart aware;")
+    for version in one.versions:
+        extra = (
+            " extended next hop on;"
+            if version == 4 and (one.address is None or one.address.version == 6)
+            else ""
+        )
+        lines.append(f"  ipv{version} {{ import filter swimlb{version}; export none;{extra} }};")
+    return [*lines, "}"]
+
+
+def gobgp(router: Router) -> str:
+    """A gobgpd.conf in TOML. GoBGP needs zebra beside it to put routes into the kernel."""
+    lines = [
+        "[global.config]",
+        f"  as = {router.asn}",
+        f'  router-id = "{router.address if isinstance(router.address, IPv4Address) else "192.0.2.1"}"',
+        "[global.use-multiple-paths.config]",
+        "  enabled = true",
+    ]
+    for one in router.neighbors:
+        peer = one.peer
+        lines += ["[[neighbors]]", "  [neighbors.config]", f"    peer-as = {one.asn}"]
+        if one.address is None:
+            lines.append(f'    neighbor-interface = "{peer.interface}"')
+        else:
+            lines.append(f'    neighbor-address = "{one.address}"')
+        if peer.password is not None:
+            lines.append(f'    auth-password = "{PLACEHOLDER}"')
+        if not peer.opening.is_listening and one.address is not None:
+            lines += ["  [neighbors.transport.config]", "    passive-mode = true"]
+        if peer.hold_time is not None:
+            lines += ["  [neighbors.timers.config]", f"    hold-time = {peer.hold_time}"]
+        if peer.ebgp_multihop:
+            lines += ["  [neighbors.ebgp-multihop.config]", "    enabled = true", "    multihop-ttl = 255"]
+        if peer.has_graceful_restart:
+            lines += ["  [neighbors.graceful-restart.config]", "    enabled = true", "    helper-only = true"]
+        for version in one.versions:
+            lines += [
+                "  [[neighbors.afi-safis]]",
+                "    [neighbors.afi-safis.config]",
+                f'      afi-safi-name = "ipv{version}-unicast"',
+            ]
+            if peer.has_graceful_restart:
+                lines += ["    [neighbors.afi-safis.mp-graceful-restart.config]", "      enabled = true"]
+    return "\n".join([*lines, ""])
+
+
+def openwrt(router: Router) -> str:
+    """BIRD, and what OpenWrt needs around it."""
+    head = [
+        "# OpenWrt: opkg install bird2 bird2c",
+        "# This file is /etc/bird.conf; then: service bird restart",
+        "# Flows of one client over several nodes: sysctl -w net.ipv4.fib_multipath_hash_policy=1",
+    ]
+    return "\n".join([*head, bird(router)])

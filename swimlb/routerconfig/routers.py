@@ -1,0 +1,110 @@
+"""The routers of a configuration, each with the nodes that have a session with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from swimlb.model import BgpPeer, Configuration, DynamicAsn, IpAddress, IpNetwork, any_matches, networks_of
+
+
+class CannotTell(ValueError):
+    """The operator's: something that the router has to be told stands nowhere. The text says how to give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """One node, as the router sees it."""
+
+    node: str
+    address: IpAddress | None
+    """None: found on the router's interface (unnumbered)."""
+    peer: BgpPeer
+
+    @property
+    def asn(self) -> int:
+        return self.peer.local_asn or self.peer.my_asn
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Address families of the routes: 4, 6 or both."""
+        if self.address is None or self.peer.is_dual_stack:
+            return (4, 6)
+        return (self.address.version,)
+
+    @property
+    def label(self) -> str:
+        """A name that every router takes: a node may have sessions by several BGPPeers."""
+        text = f"{self.peer.name}_{self.node}"
+        return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    address: IpAddress | None
+    asn: int
+    neighbors: tuple[Neighbor, ...]
+    pools: tuple[IpNetwork, ...]
+    """What nodes may advertise: these, and anything more specific."""
+
+    @property
+    def paths_max(self) -> int:
+        """Next hops that a route may have: every node, and room for as many again."""
+        return max(2, min(64, 2 * len({neighbor.node for neighbor in self.neighbors})))
+
+    @property
+    def node_asns(self) -> set[int]:
+        return {neighbor.asn for neighbor in self.neighbors}
+
+    def pools_of(self, version: int) -> tuple[IpNetwork, ...]:
+        return tuple(pool for pool in self.pools if pool.version == version)
+
+
+def routers(
+    configuration: Configuration,
+    addresses: Mapping[str, tuple[IpAddress, ...]],
+    *,
+    asn: int | None = None,
+) -> tuple[Router, ...]:
+    """`addresses` are the nodes'; `asn` is the routers' where a BGPPeer leaves it open. Raises CannotTell."""
+    if not configuration.bgp_peers:
+        raise CannotTell("there is no BGPPeer; give the manifests that hold them")
+    if not addresses:
+        raise CannotTell("no node has an address; give Nodes with status.addresses, or --node NAME=ADDRESS")
+    labels = {node.name: dict(node.labels) for node in configuration.nodes}
+    pools = tuple(
+        network
+        for pool in configuration.pools
+        for addresses_ in pool.ranges
+        for network in networks_of(addresses_)
+    )
+    found: dict[tuple[IpAddress | None, int], list[Neighbor]] = {}
+    for peer in configuration.bgp_peers:
+        neighbors = found.setdefault((peer.peer_address, _router_asn(peer, asn)), [])
+        for node in sorted(addresses):
+            if any_matches(peer.node_selectors, labels.get(node, {"kubernetes.io/hostname": node})):
+                neighbors += _neighbors(peer, node, addresses[node])
+    return tuple(
+        Router(address, number, tuple(neighbors), pools)
+        for (address, number), neighbors in found.items()
+        if neighbors
+    )
+
+
+def _router_asn(peer: BgpPeer, asn: int | None) -> int:
+    if peer.peer_asn is not None:
+        return peer.peer_asn
+    if peer.dynamic_asn is DynamicAsn.INTERNAL:
+        return peer.my_asn
+    if asn is None:
+        raise CannotTell(f"BGPPeer {peer.name} takes any external AS; give the router's by --router-asn")
+    return asn
+
+
+def _neighbors(peer: BgpPeer, node: str, addresses: tuple[IpAddress, ...]) -> list[Neighbor]:
+    if peer.peer_address is None:
+        return [Neighbor(node, None, peer)]
+    if peer.source_address is not None:
+        return [Neighbor(node, peer.source_address, peer)]
+    fitting = [address for address in addresses if address.version == peer.peer_address.version]
+    return [Neighbor(node, fitting[0], peer)] if fitting else []

@@ -1,0 +1,146 @@
+"""The routers' side of the sessions: who is whose neighbor, and what each kind of router is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from swimlb.model import (
+    AddressRange,
+    BfdProfile,
+    BgpPeer,
+    Configuration,
+    DynamicAsn,
+    LabelSelector,
+    Node,
+    Pool,
+)
+from swimlb.routerconfig import DIALECTS, CannotTell, routers, write
+
+ROUTER = ip_address("192.0.2.1")
+PEER = BgpPeer(name="tor", my_asn=64496, peer_asn=64497, peer_address=ROUTER)
+POOL = Pool(name="pool", ranges=(AddressRange(ip_address("198.51.100.0"), ip_address("198.51.100.255")),))
+ADDRESSES = {
+    "node-a": (ip_address("192.0.2.10"), ip_address("2001:db8::10")),
+    "node-b": (ip_address("192.0.2.11"),),
+}
+RICH = replace(
+    PEER,
+    hold_time=9,
+    keepalive_time=3,
+    password="secret",
+    has_graceful_restart=True,
+    is_dual_stack=True,
+    hops_max=1,
+    bfd=BfdProfile(name="fast", transmit_interval_ms=50, receive_interval_ms=100),
+)
+
+
+def configuration(*peers: BgpPeer, nodes: tuple[Node, ...] = ()) -> Configuration:
+    return Configuration(pools=(POOL,), bgp_peers=peers, nodes=nodes)
+
+
+def neighbors(*peers: BgpPeer, nodes: tuple[Node, ...] = ()) -> list[list[tuple[str, str]]]:
+    """Of each router: node and address."""
+    return [
+        [(one.node, str(one.address)) for one in router.neighbors]
+        for router in routers(configuration(*peers, nodes=nodes), ADDRESSES)
+    ]
+
+
+def test_every_node_that_the_peer_selects_is_a_neighbor_of_the_router() -> None:
+    rack = (Node(name="node-a", labels=(("rack", "1"),)), Node(name="node-b"))
+    selective = replace(PEER, node_selectors=(LabelSelector((("rack", "1"),)),))
+
+    assert neighbors(PEER) == [[("node-a", "192.0.2.10"), ("node-b", "192.0.2.11")]]
+    assert neighbors(selective, nodes=rack) == [[("node-a", "192.0.2.10")]]
+
+
+def test_a_node_is_known_by_the_address_of_the_session_s_family() -> None:
+    """Or by the one that the session is told to come from."""
+    six = replace(PEER, peer_address=ip_address("2001:db8::1"))
+    from_loopback = replace(PEER, source_address=ip_address("203.0.113.5"))
+
+    assert neighbors(six) == [[("node-a", "2001:db8::10")]]
+    assert neighbors(from_loopback)[0][0] == ("node-a", "203.0.113.5")
+
+
+def test_the_router_sees_the_local_as() -> None:
+    (router,) = routers(configuration(replace(PEER, local_asn=64500)), ADDRESSES)
+
+    assert {one.asn for one in router.neighbors} == {64500}
+
+
+def test_says_what_is_missing() -> None:
+    dynamic = replace(PEER, peer_asn=None, dynamic_asn=DynamicAsn.EXTERNAL)
+    with pytest.raises(CannotTell, match="there is no BGPPeer"):
+        routers(Configuration(), ADDRESSES)
+    with pytest.raises(CannotTell, match="no node has an address"):
+        routers(configuration(PEER), {})
+    with pytest.raises(CannotTell, match="--router-asn"):
+        routers(configuration(dynamic), ADDRESSES)
+
+    assert routers(configuration(dynamic), ADDRESSES, asn=64499)[0].asn == 64499
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_names_all_nodes_and_no_secret(dialect: str) -> None:
+    (router,) = routers(configuration(RICH), ADDRESSES)
+
+    text = write(router, dialect)
+
+    assert all(str(addresses[0]) in text for addresses in ADDRESSES.values())
+    assert "64496" in text
+    assert "64497" in text
+    assert "secret" not in text
+    assert "PASSWORD" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_takes_a_peer_without_address(dialect: str) -> None:
+    (router,) = routers(configuration(replace(PEER, peer_address=None, interface="swp1")), ADDRESSES)
+
+    assert "swp1" in write(router, dialect)
+
+
+def test_frr_is_told_all_of_it() -> None:
+    (router,) = routers(configuration(RICH), {"node-a": ADDRESSES["node-a"]})
+
+    assert write(router, "frr").splitlines() == [
+        "bfd",
+        " profile fast",
+        "  detect-multiplier 3",
+        "  receive-interval 50",
+        "  transmit-interval 100",
+        " exit",
+        "exit",
+        "ip prefix-list swimlb-4 seq 5 permit 198.51.100.0/24 le 32",
+        "router bgp 64497",
+        " bgp router-id 192.0.2.1",
+        " no bgp default ipv4-unicast",
+        " no bgp ebgp-requires-policy",
+        " neighbor 192.0.2.10 remote-as 64496",
+        " neighbor 192.0.2.10 description tor node-a",
+        " neighbor 192.0.2.10 passive",
+        " neighbor 192.0.2.10 timers 3 9",
+        " neighbor 192.0.2.10 password PASSWORD",
+        " neighbor 192.0.2.10 ttl-security hops 1",
+        " neighbor 192.0.2.10 bfd",
+        " neighbor 192.0.2.10 bfd profile fast",
+        " neighbor 192.0.2.10 graceful-restart-helper",
+        " address-family ipv4 unicast",
+        "  neighbor 192.0.2.10 activate",
+        "  neighbor 192.0.2.10 prefix-list swimlb-4 in",
+        "  maximum-paths 2",
+        "  maximum-paths ibgp 2",
+        " exit-address-family",
+        " address-family ipv6 unicast",
+        "  neighbor 192.0.2.10 activate",
+        "  maximum-paths 2",
+        "  maximum-paths ibgp 2",
+        " exit-address-family",
+        "exit",
+    ]
