@@ -93,13 +93,16 @@ def _print(answer: dict[str, Any]) -> None:
     )
     show(
         "BGP sessions",
-        ["peer", "address", "state", "since", "routes", "last error"],
+        ["peer", "address", "AS", "state", "since", "hold", "lost", "routes", "last error"],
         [
             [
                 peer["peer"],
                 peer["address"],
+                _part(peer["session"], "remote_asn"),
                 peer["state"],
                 peer["since"],
+                _part(peer["session"], "hold_time"),
+                _part(peer["counters"], "sessions_lost"),
                 " ".join(peer["routes"]),
                 peer["last_error"],
             ]
@@ -125,3 +128,8 @@ def _print(answer: dict[str, Any]) -> None:
             for problem in answer["problems"]
         ],
     )
+
+
+def _part(whole: dict[str, Any] | None, name: str) -> object:
+    """Of something that may not be there now."""
+    return None if whole is None else whole[name]

@@ -11,13 +11,12 @@ from typing import Any
 import msgpack
 
 import membership as ml
-from announce import bfd
 from announce.l2 import Interface
 from swimlb.model import IpAddress
 from swimlb.speaker.core import Speaker
-from swimlb.wire.bfd import BfdView
 from swimlb.wire.lan import Lan
-from swimlb.wire.peers import Peers, PeerView
+from swimlb.wire.peer_facts import peer_entry
+from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
 
 
@@ -31,7 +30,7 @@ def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[st
         f"member/{member.name}": _member(member, deaf.get(member.name, ())) for member in ring.members()
     }
     entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
-    entries |= {f"bgp/{name}": _peer(name, view) for name, view in peers.views().items()}
+    entries |= {f"bgp/{name}": peer_entry(name, view) for name, view in peers.views().items()}
     entries |= {
         f"withheld/{entry.service}/{entry.by}": {
             "service": entry.service,
@@ -86,47 +85,3 @@ def _address(address: IpAddress, speaker: Speaker, lan: Lan) -> dict[str, Any]:
 
 def _interface(interface: Interface) -> dict[str, Any]:
     return {"name": interface.name, "mac": interface.mac.hex(":")}
-
-
-def _peer(name: str, view: PeerView) -> dict[str, Any]:
-    status = view.status
-    where = (
-        view.settings.interface if view.address is None else endpoint(view.address, view.settings.peer_port)
-    )
-    return {
-        "peer": name,
-        "address": where,
-        "state": "idle" if status is None else status.state.name.lower(),
-        "since": None if status is None else status.since,
-        "last_error": view.obstacle
-        or (None if status is None or status.last_end is None else str(status.last_end)),
-        "routes": [] if status is None else sorted(str(route.prefix) for route in status.advertised),
-        "bfd": None if view.watch is None else _watch(view.watch),
-    }
-
-
-def _watch(view: BfdView) -> dict[str, Any]:
-    status = view.status
-    return {
-        "state": status.state.name.lower(),
-        "since": status.since,
-        "is_multihop": view.config.is_multihop,
-        "problem": view.problem,
-        "last_down": bfd.describe(status.diagnostic) if status.diagnostic else None,
-        "transmit_interval": status.transmit_interval,
-        "detection_time": status.detection_time,
-        "is_echo_active": status.is_echo_active,
-        "packets_sent": status.packets_sent,
-        "packets_received": status.packets_received,
-        "echo_sent": status.echo_sent,
-        "echo_received": status.echo_received,
-        "ups": status.ups,
-        "downs": status.downs,
-        "send_gap_max": status.send_gap_max,
-        "receive_gap_max": status.receive_gap_max,
-    }
-
-
-def endpoint(address: IpAddress, port: int) -> str:
-    """As it is written in URLs: brackets keep the port apart from an IPv6 address."""
-    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"

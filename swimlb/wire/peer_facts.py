@@ -1,0 +1,70 @@
+"""What is told of one BGP peer: how its session is, what both sides agreed on, and what went over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from announce import bgp
+from swimlb.model import IpAddress
+from swimlb.wire.peers import PeerView
+
+
+def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
+    status = view.status
+    entry: dict[str, Any] = {
+        "peer": name,
+        "address": view.settings.interface
+        if view.address is None
+        else endpoint(view.address, view.settings.peer_port),
+        "state": "idle",
+        "since": None,
+        "last_error": view.obstacle or None,
+        "routes": [],
+        "session": None,
+        "counters": None,
+    }
+    if status is None:
+        return entry
+    return {
+        **entry,
+        "state": status.state.name.lower(),
+        "since": status.since,
+        "last_error": None if status.last_end is None else str(status.last_end),
+        "routes": sorted(str(route.prefix) for route in status.advertised),
+        "session": None if status.session is None else _session(status.session),
+        "counters": _counters(status),
+    }
+
+
+def _session(session: bgp.SessionEstablished) -> dict[str, Any]:
+    return {
+        "local_address": str(session.local_address),
+        "router_id": str(session.router_id),
+        "remote_asn": session.remote_asn,
+        "remote_router_id": str(session.remote_router_id),
+        "is_inbound": session.is_inbound,
+        "hold_time": session.hold_time,
+        "families": sorted(map(str, session.families)),
+        "has_four_octet_asn": session.is_four_octet_as,
+        "has_graceful_restart": session.has_graceful_restart,
+        "has_extended_next_hop": session.has_extended_next_hop,
+        "has_extended_messages": session.has_extended_messages,
+        "has_enhanced_refresh": session.has_enhanced_refresh,
+    }
+
+
+def _counters(status: bgp.PeerStatus) -> dict[str, int]:
+    return {
+        "routes_waiting": status.waiting_count,
+        "routes_received": status.routes_received,
+        "updates_sent": status.updates_sent,
+        "messages_sent": status.messages_sent,
+        "messages_received": status.messages_received,
+        "sessions_established": status.sessions_established,
+        "sessions_lost": status.sessions_lost,
+    }
+
+
+def endpoint(address: IpAddress, port: int) -> str:
+    """As it is written in URLs: brackets keep the port apart from an IPv6 address."""
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"

@@ -1,0 +1,39 @@
+"""What is told of a BGP peer."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address, IPv6Address
+
+from announce import bgp
+from swimlb.model import BgpPeer
+from swimlb.wire.peer_facts import endpoint, peer_entry
+from swimlb.wire.peer_settings import session_config
+from swimlb.wire.peers import PeerView
+
+PEER = BgpPeer(name="tor", my_asn=64496, peer_asn=64497, peer_address=IPv4Address("192.0.2.1"))
+
+
+def test_a_peer_that_is_searched_for_says_what_it_lacks() -> None:
+    unnumbered = BgpPeer(name="leaf", my_asn=64496, peer_asn=64497, interface="eth1")
+
+    entry = peer_entry("leaf", PeerView(unnumbered, None, None, "interface eth1: No such device"))
+
+    assert (entry["address"], entry["state"], entry["since"]) == ("eth1", "idle", None)
+    assert entry["last_error"] == "interface eth1: No such device"
+    assert (entry["session"], entry["counters"]) == (None, None)
+
+
+def test_a_peer_without_a_session_has_counters() -> None:
+    assert PEER.peer_address is not None
+    peer = bgp.Peer(session_config(PEER, PEER.peer_address, "node-a"), random.Random(1))
+    peer.step(bgp.Started(), 5.0)
+
+    entry = peer_entry("tor", PeerView(PEER, PEER.peer_address, peer.status()))
+
+    assert (entry["address"], entry["state"], entry["session"]) == ("192.0.2.1:179", "connect", None)
+    assert entry["counters"]["sessions_established"] == 0
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    assert endpoint(IPv6Address("2001:db8::1"), 179) == "[2001:db8::1]:179"

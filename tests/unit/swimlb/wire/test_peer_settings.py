@@ -1,0 +1,80 @@
+"""A BGPPeer as the session's core and the sockets get it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from announce import bgp
+from swimlb.model import BgpPeer, DynamicAsn, Opening, Role
+from swimlb.wire.peer_settings import admission, session_config, socket_options
+
+ROUTER = IPv4Address("192.0.2.1")
+PEER = BgpPeer(name="tor", my_asn=64496, peer_asn=64497, peer_address=ROUTER)
+
+
+def config(**changes: object) -> bgp.PeerConfig:
+    peer = replace(PEER, **changes)  # type: ignore[arg-type]
+    return session_config(peer, peer.peer_address or IPv6Address("fe80::1%eth1"), "node-a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "families"),
+    [
+        ({}, (bgp.IPV4_UNICAST,)),
+        ({"peer_address": IPv6Address("2001:db8::1")}, (bgp.IPV6_UNICAST,)),
+        ({"is_dual_stack": True}, (bgp.IPV4_UNICAST, bgp.IPV6_UNICAST)),
+        ({"peer_address": None, "interface": "eth1"}, (bgp.IPV4_UNICAST, bgp.IPV6_UNICAST)),
+    ],
+)
+def test_families_are_as_in_metallb(changes: dict[str, object], families: tuple[bgp.Family, ...]) -> None:
+    assert config(**changes).families == families
+
+
+def test_the_as_is_a_number_or_a_rule() -> None:
+    assert config().peer_asn == 64497
+    assert config(peer_asn=None, dynamic_asn=DynamicAsn.EXTERNAL).peer_asn is bgp.DynamicAsn.EXTERNAL
+    assert config(local_asn=64500).local_asn == 64500
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_is_known(role: Role) -> None:
+    found = config(role=role).role
+    assert found is not None
+    assert found.name == role.name
+
+
+def test_timers_and_limits() -> None:
+    assert config(connect_time=7).connect_retry == (7.0,)
+    assert config(prefixes_max=10).received_prefixes_max == 10
+    assert (config().shutdown_wait, config(shutdown_wait=2.0).shutdown_wait) == (0.5, 2.0)
+    assert config(hold_time=0, keepalive_time=0).keepalive_time is None
+    assert (config().restart_time, config(has_graceful_restart=True).restart_time) == (0, 120)
+    assert config(has_graceful_restart=True, restart_time=60).restart_time == 60
+
+
+def test_only_a_first_session_with_graceful_restart_may_follow_another_process() -> None:
+    for has_it in (True, False):
+        peer = replace(PEER, has_graceful_restart=has_it)
+        assert session_config(peer, ROUTER, "node-a", is_restarting=True).is_restarting is has_it
+
+
+def test_who_may_call() -> None:
+    active, passive, both = (config(opening=opening) for opening in Opening)
+    assert [(one.is_active, one.is_listening) for one in (active, passive, both)] == [
+        (True, False),
+        (False, True),
+        (True, True),
+    ]
+    assert admission(PEER, ROUTER) is None
+    found = admission(replace(PEER, opening=Opening.BOTH, password="secret", vrf="red"), ROUTER)
+    assert found is not None
+    assert (found.peer, found.password, found.vrf) == (ROUTER, "secret", "red")
+
+
+def test_the_interface_or_the_vrf_is_the_device() -> None:
+    assert socket_options(replace(PEER, vrf="red")).device == "red"
+    assert socket_options(replace(PEER, interface="eth1", vrf="red")).device == "eth1"
+    assert socket_options(replace(PEER, hops_max=1)).ttl_min == 255
