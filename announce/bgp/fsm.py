@@ -192,7 +192,7 @@ class Fsm:
                 self._settle(connection, now)
             case BytesSent(_, octets) if connection is not None:
                 connection.account_sent(octets, now)
-            case ConnectionClosed(_, reason) if connection is not None:
+            case ConnectionFailed(_, reason) | ConnectionClosed(_, reason) if connection is not None:
                 text = f"the peer closed the connection: {reason}"
                 connection.lost(EndReason(EndKind.CONNECTION_CLOSED, text))
                 self._settle(connection, now)

@@ -246,3 +246,17 @@ def test_a_router_without_our_open_gets_no_notification() -> None:
     [end] = ends(effects)
     assert end.reason.notification is not None
     assert end.reason.notification.code == ErrorCode.FINITE_STATE_MACHINE
+
+
+def test_a_connection_that_fails_after_it_stood_is_over() -> None:
+    """Found by chance: nothing may be sent on it any more, also where OPEN was still to be delayed."""
+    play = idle(delay_open=5.0)
+    play.at(0.0, Started())
+    play.connects(0.0)
+
+    failed = play.at(0.1, ConnectionFailed(1, "Connection reset by peer"))
+    later = play.until(0.9)
+
+    assert [end.reason.kind for end in ends(failed)] == [EndKind.CONNECTION_CLOSED]
+    assert later == []
+    assert play.peer.state is State.ACTIVE
