@@ -3,11 +3,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swimlb.config import Document, resolve
 from swimlb.model import Severity
+from swimlb.sources import read_text
 from tests.unit.swimlb.config.objects import document, ours, peer, pool, service
 
 _SELECTOR = {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
@@ -178,3 +180,75 @@ def test_the_order_of_documents_does_not_matter(contents: list[Any], random: Any
 
     assert first.configuration == second.configuration
     assert list(map(repr, first.problems)) == list(map(repr, second.problems))
+
+
+ALONE: list[dict[str, Any]] = [
+    one for one in GOOD if one["kind"] not in ("Namespace", "Secret", "Community", "BFDProfile")
+]
+"""Objects that no other needs to mean what it means."""
+
+
+@given(st.data())
+def test_a_bad_object_changes_nothing_for_the_others(data: st.DataObject) -> None:
+    """Whatever is wrong with one: the others mean what they mean without it."""
+    index = data.draw(st.integers(0, len(ALONE) - 1))
+    contents = deepcopy(ALONE)
+    bad = contents[index]
+    *steps, last = data.draw(st.sampled_from(paths(bad)[1:]))
+    node: Any = bad
+    for step in steps:
+        node = node[step]
+    node[last] = data.draw(JUNK)
+    rest = [one for position, one in enumerate(contents) if position != index]
+
+    together, without = resolve(in_one_file(contents)), resolve(in_one_file(rest))
+
+    # Else it is still good, and may count for others.
+    if together.kept.keys() == without.kept.keys():
+        assert together.configuration == without.configuration
+
+
+_LINES = st.sampled_from(
+    [
+        *(line for one in GOOD for line in yaml.safe_dump(one).splitlines()),
+        "---",
+        "- ",
+        "    - x",
+        "spec:",
+        "items:",
+        "kind: List",
+        "\tx: y",
+        "a: &a [*a]",
+        "? [x]",
+    ]
+)
+
+
+@given(st.lists(_LINES | st.text(max_size=10), max_size=40).map("\n".join))
+def test_any_text_gives_objects_or_problems(text: str) -> None:
+    """From the file to the configuration, as `swimlb check` goes."""
+    manifests = read_text(text, "test.yaml")
+
+    result = resolve(manifests.documents, source_problems=manifests.problems)
+
+    assert all(problem.message and problem.hint for problem in result.problems)
+
+
+@given(st.sampled_from(GOOD), st.data())
+def test_any_manifest_with_a_slip_gives_objects_or_problems(
+    content: dict[str, Any], data: st.DataObject
+) -> None:
+    """A line lost, doubled, or indented another way."""
+    lines = yaml.safe_dump(content).splitlines()
+    index = data.draw(st.integers(0, len(lines) - 1))
+    lines[index : index + 1] = data.draw(
+        st.sampled_from(
+            [[], [lines[index]] * 2, [" " + lines[index]], [lines[index].lstrip()], [lines[index] + ":"]]
+        )
+    )
+    manifests = read_text("\n".join(lines), "test.yaml")
+
+    result = resolve(manifests.documents, source_problems=manifests.problems)
+
+    assert result.kept or result.problems or result.ignored
+    assert all(problem.line is None or problem.line <= len(lines) + 1 for problem in result.problems)
