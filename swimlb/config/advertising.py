@@ -11,6 +11,7 @@ from swimlb.config.document import Ref
 from swimlb.config.idle import Audience
 from swimlb.config.report import Mistake, Place
 from swimlb.config.surroundings import Lan
+from swimlb.config.types import positions
 from swimlb.model import (
     BgpAdvertisement,
     Community,
@@ -52,7 +53,7 @@ class Advertising:
             declared.advertisement,
             communities=self._communities(declared.communities, spec.at("communities")),
         )
-        for index, name in enumerate(advertisement.peers):
+        for index, name in positions(advertisement.peers):
             if name not in self.peers:
                 spec.at("peers", index).warning(*self._missing("BGPPeer", name, spec))
         selected = self._select(advertisement.pools, advertisement.pool_selectors, spec)
@@ -71,7 +72,7 @@ class Advertising:
     ) -> tuple[Pool, ...]:
         """The pools that an advertisement is for; names and selectors add up, without either it is for all."""
         known = {pool.name for pool in self.pools}
-        for index, name in enumerate(names):
+        for index, name in positions(names):
             if name not in known:
                 spec.at("ipAddressPools", index).warning(*self._missing("IPAddressPool", name, spec))
         if not names and not selectors:
@@ -91,7 +92,7 @@ class Advertising:
     def _communities(self, declared: tuple[Community | str, ...], place: Place) -> tuple[Community, ...]:
         """Names first, then literals, as MetalLB looks them up."""
         found: list[Community] = []
-        for index, one in enumerate(declared):
+        for index, one in positions(declared):
             name = one if isinstance(one, str) else f"large:{one}" if one.is_large else str(one)
             if name in self.aliases:
                 found.append(self.aliases[name])

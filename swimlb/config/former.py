@@ -28,6 +28,7 @@ from swimlb.config.types import (
     SecretText,
     Text,
     parse_duration,
+    positions,
 )
 from swimlb.model import Labels, Operator, Problem
 
@@ -156,9 +157,9 @@ def convert(document: Document, namespace: str) -> Converted:
         *maker.communities(former.communities),
         *(
             maker.profile(one, report.place.at("bfd-profiles", index))
-            for index, one in enumerate(former.profiles)
+            for index, one in positions(former.profiles)
         ),
-        *(maker.pool(one, report.place.at("address-pools", index)) for index, one in enumerate(former.pools)),
+        *(maker.pool(one, report.place.at("address-pools", index)) for index, one in positions(former.pools)),
         *(one for pool in former.pools for one in maker.advertisements(pool)),
         *(maker.peer(one, number) for number, one in enumerate(former.peers, start=1)),
     ]

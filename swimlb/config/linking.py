@@ -33,6 +33,7 @@ from swimlb.config.probing import Workloads
 from swimlb.config.ranges import RangeIndex
 from swimlb.config.report import Place
 from swimlb.config.surroundings import Hosts, Lan, named, warn_of_routers_within, without
+from swimlb.config.types import positions
 from swimlb.model import (
     AddressRange,
     BfdProfile,
@@ -125,7 +126,9 @@ class Aliases:
 
     def define(self, declared: CommunityAliases, place: Place) -> CommunityAliases:
         mine: dict[str, Community] = {}
-        for index, (name, community) in enumerate(declared.aliases):
+        for index, (name, community) in positions(declared.aliases):
+            if not name:
+                continue
             first = place.report.object if name in mine else self._objects.get(name)
             if first is not None:
                 place.at("spec", "communities", index).error(
@@ -158,7 +161,7 @@ class Pools:
     def link(self, declared: DeclaredPool, place: Place) -> Pool:
         """The pool as it was written, nodes' addresses included."""
         pool = declared.pool
-        for index, addresses in enumerate(pool.ranges):
+        for index, addresses in positions(pool.ranges):
             self._check(addresses, pool.name, place.at("spec", "addresses", index))
         if not place.report.has_errors:
             for addresses in pool.ranges:

@@ -26,7 +26,10 @@ class Admitted(Generic[M]):
 
 @dataclass(slots=True)
 class Candidates:
-    """Versions of objects, newest first. Of each object the first version is admitted that fits in with the rest."""
+    """Versions of objects, newest first. Of each object the first version is admitted that fits in with the rest.
+
+    Bad versions are checked, too, since all that is wrong is told at once; they are never admitted.
+    """
 
     versions: Mapping[Ref, tuple[Version, ...]]
     present: AbstractSet[Ref] = frozenset()
@@ -45,6 +48,12 @@ class Candidates:
                 f"{ref.kind} {ref.name} is itself in error",
                 "Mend it first; what is wrong with it is told, too.",
             )
+        for other in sorted(self.present):
+            if (other.kind, other.name) == (ref.kind, ref.name):
+                return (
+                    f"{ref.kind} {ref.name} is in namespace {other.namespace}, not in {ref.namespace}",
+                    f"Set its metadata.namespace to {ref.namespace}.",
+                )
         return f"there is no {ref.kind} {ref.name}", "Create it, or mend the name."
 
     def admit(
@@ -57,7 +66,7 @@ class Candidates:
         """
         results: list[Admitted[M]] = []
         for ref in sorted(
-            ref for ref, versions in self.versions.items() if isinstance(versions[0].record, cls)
+            ref for ref, versions in self.versions.items() if isinstance(_likeliest(versions).record, cls)
         ):
             result = self._admit_one(ref, cls, check) or self._outlive(ref, outlives)
             if result is not None:
@@ -84,3 +93,8 @@ class Candidates:
             return None
         self.admitted[ref] = version
         return Admitted(ref, version.meaning, version.report.place)
+
+
+def _likeliest(versions: tuple[Version, ...]) -> Version:
+    """The newest one without errors: what it is decides what the object is. Of bad ones only, the newest."""
+    return next((version for version in versions if not version.report.has_errors), versions[0])

@@ -32,7 +32,8 @@ class Version:
 class Reading:
     """All objects of all documents."""
 
-    good: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
+    versions: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
+    """Good ones, and bad ones of which enough is known to tell what else is wrong with them."""
     present: set[Ref] = field(default_factory=set[Ref])
     """Every object that there is, good or bad."""
     reports: list[Report] = field(default_factory=list[Report])
@@ -55,20 +56,18 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
             )
             continue
         reading.present.add(source.ref)
-        if kind.scope is Scope.SYSTEM:
-            _check_ours(source, options)
+        is_in_place = kind.scope is not Scope.SYSTEM or _check_ours(source, options)
         try:
             record = kind.decode(source)
         except Unreadable:
             continue
-        report = source.place.report
-        if not report.has_errors:
-            reading.good[source.ref] = Version(record, report)
+        if is_in_place:
+            reading.versions[source.ref] = Version(record, source.place.report)
     return reading
 
 
-def _check_ours(source: Object, options: Options) -> None:
-    """Rules for all kinds of ours: where they are, and what stands beside `spec`."""
+def _check_ours(source: Object, options: Options) -> bool:
+    """Rules for all kinds of ours: what stands beside `spec`, and is the object where it is looked for?"""
     warn_of_unknown(read_mapping(source.document.content, source.place), _SECTIONS, source.place)
     if source.ref.namespace != options.system_namespace:
         told = "" if source.metadata.namespace else ", where objects go that name no namespace"
@@ -77,6 +76,8 @@ def _check_ours(source: Object, options: Options) -> None:
             f"{source.ref.namespace}{told}",
             f"Set metadata.namespace to {options.system_namespace}.",
         )
+        return False
+    return True
 
 
 def _where(document: Document) -> str:

@@ -55,7 +55,7 @@ def resolve(
     that is gone is gone, except when it came from a file that `source_problems` tells could not be read.
     """
     reading = read_documents(documents, options or Options())
-    versions = _versions(previous, reading.good, reading.present, _unreadable(source_problems))
+    versions = _versions(previous, reading.versions, reading.present, _unreadable(source_problems))
     candidates = Candidates(versions, reading.present)
     linked = link(candidates)
     problems = [problem for report in reading.reports for problem in report.problems]
@@ -83,10 +83,10 @@ def _unreadable(problems: Sequence[Problem]) -> frozenset[str]:
 
 
 def _versions(
-    previous: Resolved | None, good: Mapping[Ref, Version], present: set[Ref], unreadable: frozenset[str]
+    previous: Resolved | None, newest: Mapping[Ref, Version], present: set[Ref], unreadable: frozenset[str]
 ) -> dict[Ref, tuple[Version, ...]]:
-    """The versions of each object that may come into force, newest first."""
-    versions: dict[Ref, tuple[Version, ...]] = {ref: (version,) for ref, version in good.items()}
+    """The versions of each object, newest first: those without errors may come into force."""
+    versions: dict[Ref, tuple[Version, ...]] = {ref: (version,) for ref, version in newest.items()}
     for ref, kept in previous.kept.items() if previous is not None else ():
         if ref in present or kept.file in unreadable:
             # What is wrong with an old version was told when it was new.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -82,7 +82,9 @@ class Choice(Generic[E]):
         names = ", ".join(member.value for member in self.of)
         text = Text().read(value, place)
         if text not in names.split(", "):
-            raise place.refuse(f"{shorten(text)!r} is not one of {names}", f"Choose one of {names}.")
+            likely = next((member.value for member in self.of if member.value.lower() == text.lower()), None)
+            hint = f"Write {likely}; case counts." if likely else f"Choose one of {names}."
+            raise place.refuse(f"{shorten(text)!r} is not one of {names}", hint)
         return self.of(text)
 
 
@@ -101,6 +103,33 @@ class Parsed(Generic[T]):
             raise place.refuse(mistake.message, mistake.hint) from None
 
 
+class Entries(tuple[T, ...]):
+    """What is left of a list that has wrong entries, too. It is in no object in force, as such a list is an error."""
+
+    indexes: Sequence[int]
+    """Where each stood, so that what else is wrong is told of the right one."""
+
+
+def _left(indexes: Sequence[int], entries: Iterable[T]) -> Entries[T]:
+    made: Entries[T] = Entries(entries)
+    made.indexes = indexes
+    return made
+
+
+def positions(entries: tuple[T, ...]) -> Iterator[tuple[int, T]]:
+    """Each entry of a list that was read, and where it stood."""
+    return zip(_indexes(entries), entries, strict=True)
+
+
+def each(convert: Callable[[T], S], entries: tuple[T, ...]) -> tuple[S, ...]:
+    """What becomes of each entry, in its place."""
+    return _left(_indexes(entries), map(convert, entries))
+
+
+def _indexes(entries: tuple[T, ...]) -> Sequence[int]:
+    return entries.indexes if isinstance(entries, Entries) else range(len(entries))
+
+
 @dataclass(frozen=True, slots=True)
 class ListOf(Generic[T]):
     """A list; entries that are wrong are reported and left out."""
@@ -114,6 +143,7 @@ class ListOf(Generic[T]):
 
     def read(self, value: object, place: Place) -> tuple[T, ...]:
         items: list[T] = []
+        indexes: list[int] = []
         places: dict[T, int] = {}
         entries = read_list(value, place)
         if self.is_never_empty and not entries:
@@ -129,7 +159,8 @@ class ListOf(Generic[T]):
                 )
             else:
                 items.append(item)
-        return tuple(items)
+                indexes.append(index)
+        return tuple(items) if len(items) == len(entries) else _left(indexes, items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ GOOD: list[Any] = [
     peer("secret", password="x", passwordSecret={}),
     old_peer(),
     old_peer(peerPort=0),
-    ours("BFDProfile", "fast", {"receiveInterval": 10, "detectMultiplier": 255, "minimumTtl": 254}),
+    ours("BFDProfile", "fast", {"receiveInterval": 50, "detectMultiplier": 255, "minimumTtl": 254}),
     ours(
         "Community",
         "names",

@@ -11,7 +11,7 @@ from swimlb.config.kinds.common import Kind, Metadata, Object, Scope
 from swimlb.config.ranges import parse_address
 from swimlb.config.report import Mistake, Place
 from swimlb.config.schema import at, record, shorten
-from swimlb.config.types import Boolean, LabelMap, ListOf, Nested, SecretText, Text
+from swimlb.config.types import Boolean, LabelMap, ListOf, Nested, SecretText, Text, positions
 from swimlb.model import IpAddress, IpNetwork, Labels, Node
 
 BASIC_AUTH = "kubernetes.io/basic-auth"
@@ -66,7 +66,7 @@ def decode_node(source: Object) -> DeclaredNode:
 def _own_addresses(status: NodeStatus, place: Place) -> list[tuple[str, IpAddress]]:
     """With their type; names of the host are passed over."""
     found: list[tuple[str, IpAddress]] = []
-    for index, entry in enumerate(status.addresses):
+    for index, entry in positions(status.addresses):
         if entry.type not in (_INTERNAL, _EXTERNAL):
             continue
         try:

@@ -23,6 +23,7 @@ from swimlb.config.types import (
     Parsed,
     SecretText,
     Text,
+    each,
     parse_duration,
 )
 from swimlb.model import BfdProfile, BgpPeer, Community, DynamicAsn, IpAddress, LabelSelector
@@ -499,7 +500,7 @@ class CommunitySpec:
 
 def decode_community(source: Object) -> CommunityAliases:
     spec = source.read("spec", CommunitySpec)
-    return CommunityAliases(tuple((alias.name, alias.value) for alias in spec.communities))
+    return CommunityAliases(each(lambda alias: (alias.name, alias.value), spec.communities))
 
 
 KINDS = (

@@ -9,7 +9,7 @@ from swimlb.config.ranges import POOL_ENTRY_PATTERN, overlap, parse_pool_entry
 from swimlb.config.report import Place
 from swimlb.config.schema import Rule, at, describe, record
 from swimlb.config.selectors import NAMES, SELECTOR, SELECTORS
-from swimlb.config.types import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text
+from swimlb.config.types import U32_MAX, Boolean, Integer, ListOf, Nested, Parsed, Text, positions
 from swimlb.model import (
     AddressRange,
     BgpAdvertisement,
@@ -128,13 +128,14 @@ def _quota(source: Object) -> int | None:
 
 def _refuse_overlap(ranges: tuple[AddressRange, ...], place: Place) -> None:
     """Two entries of one pool may not overlap. Sorted, so that a long list costs little."""
+    places = [index for index, _ in positions(ranges)]
     in_order = sorted(range(len(ranges)), key=lambda index: (ranges[index].first.version, ranges[index]))
     furthest: int | None = None
     for index in in_order:
         if furthest is not None and overlap(ranges[furthest], ranges[index]):
             early, late = sorted((furthest, index))
-            place.at(late).error(
-                f"{ranges[late]} overlaps with entry {early} of the same pool, {ranges[early]}",
+            place.at(places[late]).error(
+                f"{ranges[late]} overlaps with entry {places[early]} of the same pool, {ranges[early]}",
                 "Remove one of the two, or make them apart.",
             )
             if int(ranges[index].last) <= int(ranges[furthest].last):

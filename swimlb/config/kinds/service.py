@@ -10,7 +10,17 @@ from swimlb.config.kinds.common import Kind, Metadata, Object, Scope
 from swimlb.config.ranges import parse_address, parse_addresses
 from swimlb.config.report import Mistake, Place
 from swimlb.config.schema import at, describe, record
-from swimlb.config.types import Choice, Integer, LabelMap, ListOf, Nested, Parsed, Text, parse_duration
+from swimlb.config.types import (
+    Choice,
+    Integer,
+    LabelMap,
+    ListOf,
+    Nested,
+    Parsed,
+    Text,
+    parse_duration,
+    positions,
+)
 from swimlb.model import (
     FamilyPolicy,
     HealthCheck,
@@ -135,7 +145,7 @@ def _check_ports(ports: tuple[PortSpec, ...], place: Place) -> None:
     if not ports:
         place.error("the Service has no ports", "List at least one port.")
     seen: set[PortSpec] = set()
-    for index, port in enumerate(ports):
+    for index, port in positions(ports):
         if port in seen:
             place.at(index).error(f"{port.protocol}/{port.port} is listed twice", "Remove one of the two.")
         seen.add(port)

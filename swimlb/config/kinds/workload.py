@@ -13,7 +13,7 @@ from swimlb.config.document import mapping_of
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.report import Place
 from swimlb.config.schema import at, describe, read_record, record
-from swimlb.config.types import Integer, LabelMap, ListOf, Nested, Text
+from swimlb.config.types import Integer, LabelMap, ListOf, Nested, Text, positions
 from swimlb.model import HealthCheck, Labels, ProbeKind
 
 _SECONDS = Integer(1, 2**31 - 1)
@@ -111,7 +111,7 @@ def decode_workload(source: Object) -> Workload:
 def _workload(source: Object, labels: Labels, spec: PodSpec, place: Place) -> Workload:
     """A Pod is ready when all its containers are; of several probes, the first one that we can do stands for all."""
     check: HealthCheck | None = None
-    for index, container in enumerate(spec.containers):
+    for index, container in positions(spec.containers):
         if container.probe is not None and check is None:
             check = _health_check(container, container.probe, place.at("containers", index, "readinessProbe"))
     return Workload(source.ref.namespace, labels, check)

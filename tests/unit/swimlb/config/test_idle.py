@@ -73,6 +73,16 @@ def test_nodes_may_speak_as_several_autonomous_systems() -> None:
     assert [one.my_asn for one in result.configuration.bgp_peers] == [64496, 64499]
 
 
+def test_a_reference_to_what_is_elsewhere_says_so() -> None:
+    stray = {**GOLD, "metadata": {"name": "gold", "namespace": "web"}}
+
+    problems = resolved(stray, ours("L2Advertisement", "lan", {"ipAddressPools": ["gold"]})).problems
+
+    assert [problem.message for problem in problems if problem.field.startswith("spec")] == [
+        "IPAddressPool gold is in namespace web, not in metallb-system"
+    ]
+
+
 def test_a_reference_to_what_is_in_error_says_so() -> None:
     """Creating it anew would not help."""
     result = resolved(

@@ -521,3 +521,54 @@ def test_a_node_has_one_session_with_a_router(
 def test_objects_without_a_file_are_read_too() -> None:
     """As they come from an API server."""
     assert pool_names(resolve([Document(pool("gold", "192.0.2.0/24"))])) == ["gold"]
+
+
+def test_all_that_is_wrong_with_an_object_is_told_at_once() -> None:
+    """What it gets wrong by itself does not hide what it gets wrong among others, and each is told at its entry."""
+    result = resolved(
+        pool("a", "192.0.2.0/25"),
+        pool("b", "nonsense", "198.51.100.0/24", "198.51.100.9/32", "192.0.2.0/24"),
+        ours(
+            "BGPAdvertisement",
+            "out",
+            {"aggregationLength": 33, "communities": ["1:1", "1:1", "gone"], "peers": [5, "gone"]},
+        ),
+        ours(
+            "Community",
+            "names",
+            {"communities": [{"name": "x"}, {"name": "x", "value": "1:2"}, {"value": "1:2"}]},
+        ),
+    )
+
+    assert sorted((problem.object.split("/")[-1], problem.field) for problem in result.problems) == [
+        ("b", "spec.addresses[0]"),
+        ("b", "spec.addresses[2]"),
+        ("b", "spec.addresses[3]"),
+        ("names", "spec.communities[0].value"),
+        ("names", "spec.communities[1]"),
+        ("names", "spec.communities[2].name"),
+        ("out", "spec.aggregationLength"),
+        ("out", "spec.communities[1]"),
+        ("out", "spec.communities[2]"),
+        ("out", "spec.peers[0]"),
+        ("out", "spec.peers[1]"),
+    ]
+    assert pool_names(result) == ["a"]
+
+
+def test_what_an_object_elsewhere_refers_to_is_not_judged() -> None:
+    """It would be another thing in the right namespace."""
+    stray = peer("router", passwordSecret={"name": "bgp"})
+    stray["metadata"] = {"name": "router"}
+
+    assert [problem.field for problem in resolved(stray).problems] == ["metadata.namespace"]
+
+
+def test_a_service_that_was_ignored_and_is_now_wrong_is_ignored_still() -> None:
+    before = resolved(service("web", type="ClusterIP"))
+
+    after = resolve(documents(service("web", ports=[])), before)
+
+    assert after.ignored == before.ignored
+    assert after.configuration.services == ()
+    assert after.stale == {"Service/default/web"}
