@@ -16,6 +16,9 @@ from typing import Any
 
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
+from swimlb.lab.frr_dialect import read_neighbour, read_table
+from swimlb.lab.router import NeighbourState
+from swimlb.lab.router import Path as BgpPath
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import wait_until
 
@@ -130,6 +133,17 @@ class Frr:
     def routes(self) -> dict[str, list[dict[str, Any]]]:
         """bgpd's table: by prefix, FRR's record of each path."""
         return dict(self.vtysh_json("show bgp ipv4 unicast json").get("routes", {}))
+
+    def neighbour(self, address: str) -> NeighbourState:
+        """One session; a dynamic neighbour that is away is as one that never called."""
+        return read_neighbour(self.vtysh_json("show bgp neighbors json").get(address, {}))
+
+    def table(self, family: str = "ipv4") -> dict[str, tuple[BgpPath, ...]]:
+        """What neighbours have told, in the words that all routers of the lab share."""
+        return read_table(self.vtysh_json(f"show bgp {family} unicast json detail").get("routes", {}))
+
+    def refresh(self, address: str) -> None:
+        self.vtysh(f"clear bgp {address} in")
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
         """The next hops of the kernel's route: what forwards packets, whatever the daemons believe."""

@@ -1,0 +1,219 @@
+"""A real router: GoBGP's daemon in a namespace of a sandbox. It only talks: without zebra it sets no kernel routes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from swimlb.lab.errors import LabError
+from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig
+from swimlb.lab.sandbox import Sandbox
+from swimlb.lab.waiting import wait_until
+
+START_TIMEOUT = 15.0
+STOP_TIMEOUT = 10.0
+API_PORT = 50051
+"""On the namespace's own loopback."""
+_ORIGINS = ("igp", "egp", "incomplete")
+_ESTABLISHED = 6
+_GROUP = "nodes"
+_DOWN = re.compile(r'msg="Peer Down".* Reason="?([^"]*)"?')
+_TOLD = re.compile(r'msg="received notification".* Communicated-Reason=("[^"]*"|\S+)')
+
+
+def gobgp_text(config: RouterConfig) -> str:
+    """gobgpd.conf, in TOML. What it announces is told later (`announces` of the runner)."""
+    lines = [
+        "[global.config]",
+        f"  as = {config.asn}",
+        f'  router-id = "{config.router_id}"',
+        "[global.use-multiple-paths.config]",
+        "  enabled = true",
+    ]
+    for neighbour in config.neighbours:
+        lines += _neighbour(config, neighbour)
+    return "\n".join(lines) + "\n"
+
+
+def _neighbour(config: RouterConfig, neighbour: Neighbour) -> Iterator[str]:
+    is_range = "/" in neighbour.address
+    table = "peer-groups" if is_range else "neighbors"
+    if is_range:
+        yield "[[dynamic-neighbors]]"
+        yield "  [dynamic-neighbors.config]"
+        yield f'    prefix = "{neighbour.address}"'
+        yield f'    peer-group = "{_GROUP}"'
+    yield f"[[{table}]]"
+    yield f"  [{table}.config]"
+    yield f'    peer-group-name = "{_GROUP}"' if is_range else f'    neighbor-address = "{neighbour.address}"'
+    yield f"    peer-as = {neighbour.asn}"
+    if neighbour.password is not None:
+        yield f'    auth-password = "{neighbour.password}"'
+    yield f"  [{table}.transport.config]"
+    yield f"    passive-mode = {_boolean(neighbour.is_passive)}"
+    yield f"  [{table}.timers.config]"
+    yield f"    hold-time = {config.hold_time}"
+    yield f"    keepalive-interval = {config.keepalive}"
+    yield "    connect-retry = 1"
+    # By default a neighbour that was reset is left alone for 30 s.
+    yield "    idle-hold-time-after-reset = 1"
+    if neighbour.multihop is not None:
+        yield f"  [{table}.ebgp-multihop.config]"
+        yield "    enabled = true"
+        yield f"    multihop-ttl = {neighbour.multihop}"
+    if neighbour.has_ttl_security:
+        yield f"  [{table}.ttl-security.config]"
+        yield "    enabled = true"
+        yield "    ttl-min = 255"
+    if neighbour.helps_restart:
+        yield f"  [{table}.graceful-restart.config]"
+        yield "    enabled = true"
+        yield "    helper-only = true"
+        yield "    restart-time = 60"
+    for family in neighbour.families:
+        yield f"  [[{table}.afi-safis]]"
+        yield f"    [{table}.afi-safis.config]"
+        yield f'      afi-safi-name = "{family}-unicast"'
+        if neighbour.helps_restart:
+            yield f"    [{table}.afi-safis.mp-graceful-restart.config]"
+            yield "      enabled = true"
+        if neighbour.max_prefixes is not None:
+            yield f"    [{table}.afi-safis.prefix-limit.config]"
+            yield f"      max-prefixes = {neighbour.max_prefixes}"
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+class GoBgp:
+    """One daemon. Everything of it goes with the sandbox; `stop` is for the play."""
+
+    def __init__(
+        self, sandbox: Sandbox, namespace: str, *, configuration: str, announces: tuple[str, ...] = ()
+    ) -> None:
+        """`configuration` is the text of gobgpd.conf, for example of `gobgp_text`."""
+        self._sandbox = sandbox
+        self._namespace = namespace
+        self._configuration = configuration
+        self._announces = announces
+        self._home = sandbox.home / f"gobgp-{namespace}"
+        self._label = f"gobgpd/{namespace}"
+        self.log = self._home / "gobgpd.log"
+
+    def start(self) -> None:
+        require_gobgp()
+        self._home.mkdir(exist_ok=True)
+        file = self._home / "gobgpd.conf"
+        file.write_text(self._configuration)
+        listens = ("--api-hosts", f"127.0.0.1:{API_PORT}", "--pprof-disable")
+        self._sandbox.start(
+            self._label,
+            ["gobgpd", "-f", str(file), "-t", "toml", "--log-plain", *listens],
+            namespace=self._namespace,
+            log=self.log,
+        )
+
+        def is_ready() -> bool:
+            if self._sandbox.process(self._label) is None:
+                raise LabError(f"gobgpd ended at once: {self.log.read_text(errors='replace').strip()[-300:]}")
+            try:
+                return bool(self.gobgp_json("global"))
+            except LabError:
+                return False
+
+        wait_until(is_ready, timeout=START_TIMEOUT, what=f"gobgpd in {self._namespace} to take commands")
+        for prefix in self._announces:
+            family = ("-a", "ipv6") if ":" in prefix else ()
+            self.gobgp("global", "rib", "add", prefix, *family)
+
+    def stop(self) -> None:
+        """SIGTERM: it tells its neighbours goodbye (Cease)."""
+        self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
+
+    def kill(self) -> None:
+        """SIGKILL: neighbours only see their connections close."""
+        self._sandbox.signal(self._label, signal.SIGKILL, timeout=STOP_TIMEOUT)
+
+    def gobgp(self, *command: str) -> str:
+        """What GoBGP's shell answers."""
+        return self._sandbox.run(self._namespace, "gobgp", "-p", str(API_PORT), *command)
+
+    def gobgp_json(self, *command: str) -> Any:
+        answer = self.gobgp("-j", *command)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise LabError(f"gobgp `{' '.join(command)}` gave no JSON: {answer.strip()[:200]}") from error
+
+    def neighbour(self, address: str) -> NeighbourState:
+        """The NOTIFICATION is in the log alone."""
+        state = self.gobgp_json("neighbor", address)["state"].get("session_state", 0)
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return read_neighbour(state, address, log)
+
+    def table(self, family: str = "ipv4") -> dict[str, tuple[Path, ...]]:
+        return read_table(self.gobgp_json("global", "rib", "-a", family))
+
+    def refresh(self, address: str) -> None:
+        self.gobgp("neighbor", address, "softresetin")
+
+    def next_hops(self, prefix: str) -> tuple[str, ...]:
+        return ()
+
+
+def read_neighbour(state: int, address: str, log: str) -> NeighbourState:
+    """The state's number in the API, and the last end of a session in the log."""
+    lines = [line for line in log.splitlines() if f"Key={address} " in line or f'Key="{address}" ' in line]
+    downs = [found[1] for line in lines if (found := _DOWN.search(line))]
+    told = [found[1] for line in lines if (found := _TOLD.search(line))]
+    return NeighbourState(
+        state=str(state),
+        is_established=state == _ESTABLISHED,
+        last_error=downs[-1] if downs else "",
+        communication=told[-1].strip('"') if told else "",
+    )
+
+
+def read_table(answer: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[Path, ...]]:
+    """The answer to `global rib -j`: attributes by the numbers of RFC 4271."""
+    found = {
+        prefix: tuple(_path(one) for one in paths if one.get("source-id") or one.get("neighbor-ip"))
+        for prefix, paths in answer.items()
+    }
+    return {prefix: paths for prefix, paths in found.items() if paths}
+
+
+def _path(record: Any) -> Path:
+    attributes: dict[int, Any] = {one["type"]: one for one in record["attrs"]}
+
+    def value(kind: int, default: Any = None) -> Any:
+        return attributes[kind]["value"] if kind in attributes else default
+
+    next_hop = attributes[3]["nexthop"] if 3 in attributes else attributes[14]["nexthop"]
+    return Path(
+        neighbour=record.get("neighbor-ip", record.get("source-id", "")),
+        next_hop=next_hop,
+        as_path=tuple(number for segment in attributes[2]["as_paths"] for number in segment["asns"]),
+        origin=_ORIGINS[int(value(1, 0))],
+        med=attributes[4]["metric"] if 4 in attributes else None,
+        local_pref=value(5),
+        communities=frozenset(
+            (number >> 16, number & 0xFFFF)
+            for number in (attributes[8]["communities"] if 8 in attributes else ())
+        ),
+        large_communities=frozenset(
+            (one["ASN"], one["LocalData1"], one["LocalData2"]) for one in value(32, ())
+        ),
+        is_stale=record.get("stale", False),
+    )
+
+
+def require_gobgp() -> None:
+    """`LabError` when GoBGP is not installed."""
+    if shutil.which("gobgpd") is None or shutil.which("gobgp") is None:
+        raise LabError("GoBGP is not installed: run `apt-get install gobgpd`")
