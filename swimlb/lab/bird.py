@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 from collections.abc import Iterator
 
 from swimlb.lab import namespaces
+from swimlb.lab.daemon import Daemon
 from swimlb.lab.errors import LabError
 from swimlb.lab.frr import kernel_next_hops
 from swimlb.lab.router import FAMILIES, Neighbour, NeighbourState, Path, RouterConfig, as_numbers
 from swimlb.lab.sandbox import Sandbox
-from swimlb.lab.waiting import wait_until
-
-START_TIMEOUT = 15.0
-STOP_TIMEOUT = 10.0
 
 _HEAD = re.compile(
     r"^(?P<prefix>\S+/\d+)? +(?:unicast|unreachable|blackhole) "
@@ -101,49 +97,25 @@ def protocol_name(address: str) -> str:
     return "n" + re.sub(r"\W", "_", address)
 
 
-class Bird:
-    """One daemon. Everything of it goes with the sandbox; `stop` is for the play."""
-
+class Bird(Daemon):
     def __init__(self, sandbox: Sandbox, namespace: str, *, configuration: str) -> None:
         """`configuration` is the text of bird.conf, for example of `bird_text`."""
-        self._sandbox = sandbox
-        self._namespace = namespace
+        super().__init__(sandbox, namespace, "bird")
         self._configuration = configuration
-        self._home = sandbox.home / f"bird-{namespace}"
-        self._label = f"bird/{namespace}"
-        self.log = self._home / "bird.log"
+        self._control = self.home / "bird.ctl"
 
     def start(self) -> None:
         require_bird()
-        self._home.mkdir(exist_ok=True)
-        file, control = self._home / "bird.conf", self._home / "bird.ctl"
+        self.home.mkdir(exist_ok=True)
+        file = self.home / "bird.conf"
         file.write_text(self._configuration)
-        control.unlink(missing_ok=True)  # A killed daemon leaves it behind.
-        self._sandbox.start(
-            self._label,
-            ["bird", "-f", "-c", str(file), "-s", str(control), "-P", str(self._home / "bird.pid")],
-            namespace=self._namespace,
-            log=self.log,
-        )
-
-        def is_ready() -> bool:
-            if self._sandbox.process(self._label) is None:
-                raise LabError(f"bird ended at once: {self.log.read_text(errors='replace').strip()[-300:]}")
-            return control.exists()
-
-        wait_until(is_ready, timeout=START_TIMEOUT, what=f"bird in {self._namespace} to take commands")
-
-    def stop(self) -> None:
-        """SIGTERM: it tells its neighbours goodbye (Cease) and removes its routes."""
-        self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL: neighbours only see their connections close, and the kernel keeps the routes."""
-        self._sandbox.signal(self._label, signal.SIGKILL, timeout=STOP_TIMEOUT)
+        self._control.unlink(missing_ok=True)  # A killed daemon leaves it behind.
+        files = ("-c", str(file), "-s", str(self._control), "-P", str(self.home / "bird.pid"))
+        self.launch(["bird", "-f", *files], is_ready=self._control.exists)
 
     def birdc(self, command: str) -> str:
         """What BIRD's shell answers."""
-        return namespaces.run(("birdc", "-s", str(self._home / "bird.ctl"), *command.split()))
+        return namespaces.run(("birdc", "-s", str(self._control), *command.split()))
 
     def neighbour(self, address: str) -> NeighbourState:
         return read_neighbour(self.birdc(f"show protocols all {protocol_name(address)}"))
@@ -155,7 +127,7 @@ class Bird:
         self.birdc(f"reload in {protocol_name(address)}")
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
-        return kernel_next_hops(self._sandbox.namespace(self._namespace), prefix)
+        return kernel_next_hops(self.sandbox.namespace(self.namespace), prefix)
 
 
 def read_neighbour(answer: str) -> NeighbourState:

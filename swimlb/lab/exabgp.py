@@ -8,35 +8,40 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+from swimlb.lab.daemon import Daemon
 from swimlb.lab.errors import LabError
-from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig
+from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig, family_of
 from swimlb.lab.sandbox import Sandbox
-from swimlb.lab.waiting import wait_until
 
-START_TIMEOUT = 20.0
-STOP_TIMEOUT = 10.0
 _EAR = "ear"
 _COMMANDS = "commands"
+_ENVIRONMENT = {
+    "exabgp_daemon_user": "root",
+    "exabgp_daemon_drop": "false",
+    "exabgp_log_destination": "stdout",
+    "exabgp_log_level": "INFO",
+    "exabgp_api_ack": "false",
+    "exabgp_api_cli": "false",
+}
 
 
 def exabgp_text(config: RouterConfig, *, local_addresses: Iterable[str]) -> str:
     """exabgp.conf, but for the processes, which the runner adds. It listens on the `local_addresses`, one per family."""
-    local = {":" in address: address for address in local_addresses}
+    local = {family_of(address): address for address in local_addresses}
     lines: list[str] = []
     for neighbour in config.neighbours:
-        lines += _neighbour(config, neighbour, local[":" in neighbour.address])
+        lines += _neighbour(config, neighbour, local)
     return "\n".join(lines) + "\n"
 
 
-def _neighbour(config: RouterConfig, neighbour: Neighbour, local_address: str) -> Iterator[str]:
+def _neighbour(config: RouterConfig, neighbour: Neighbour, local: Mapping[str, str]) -> Iterator[str]:
     yield f"neighbor {neighbour.address} {{"
     yield f"  router-id {config.router_id};"
-    yield f"  local-address {local_address};"
+    yield f"  local-address {local[family_of(neighbour.address)]};"
     yield f"  local-as {config.asn};"
     yield f"  peer-as {neighbour.asn};"
     yield f"  hold-time {config.hold_time};"
@@ -60,52 +65,28 @@ def _neighbour(config: RouterConfig, neighbour: Neighbour, local_address: str) -
     yield "  static {"
     for family in neighbour.families:
         for prefix in config.announced(family):
-            yield f"    route {prefix} next-hop self;"
+            # Of `self` it makes an UPDATE without NEXT_HOP.
+            yield f"    route {prefix} next-hop {local[family]};"
     yield "  }"
     yield "}"
 
 
-class ExaBgp:
-    """One daemon. Everything of it goes with the sandbox; `stop` is for the play."""
-
+class ExaBgp(Daemon):
     def __init__(self, sandbox: Sandbox, namespace: str, *, configuration: str) -> None:
         """`configuration` is the text of exabgp.conf, for example of `exabgp_text`."""
-        self._sandbox = sandbox
-        self._namespace = namespace
+        super().__init__(sandbox, namespace, "exabgp")
         self._configuration = configuration
-        self._home = sandbox.home / f"exabgp-{namespace}"
-        self._label = f"exabgp/{namespace}"
-        self.log = self._home / "exabgp.log"
 
     def start(self) -> None:
         require_exabgp()
-        self._home.mkdir(exist_ok=True)
-        file = self._home / "exabgp.conf"
+        self.home.mkdir(exist_ok=True)
+        file = self.home / "exabgp.conf"
         file.write_text(self._processes() + self._configuration)
         self._events.write_text("")
-        self._sandbox.start(
-            self._label,
-            ["exabgp", str(file)],
-            namespace=self._namespace,
-            log=self.log,
-            environment={
-                "exabgp_daemon_user": "root",
-                "exabgp_daemon_drop": "false",
-                "exabgp_log_destination": "stdout",
-                "exabgp_log_level": "INFO",
-                "exabgp_api_ack": "false",
-                "exabgp_api_cli": "false",
-            },
-        )
+        self.launch(["exabgp", str(file)], is_ready=self._is_listening, environment=_ENVIRONMENT)
 
-        def is_ready() -> bool:
-            if self._sandbox.process(self._label) is None:
-                raise LabError(f"exabgp ended at once: {self.log.read_text(errors='replace').strip()[-300:]}")
-            return bool(self._sandbox.run(self._namespace, "ss", "-Hltn", "sport", "=", ":179").strip())
-
-        wait_until(
-            is_ready, timeout=START_TIMEOUT, what=f"exabgp in {self._namespace} to listen", interval=0.1
-        )
+    def _is_listening(self) -> bool:
+        return bool(self.sandbox.run(self.namespace, "ss", "-Hltn", "sport", "=", ":179").strip())
 
     def _processes(self) -> str:
         """What listens to it writes a file, and what talks to it reads one: both are plain `cat` and `tail`."""
@@ -116,7 +97,7 @@ class ExaBgp:
             _COMMANDS: f"exec tail -n +1 -F --pid=$PPID {self._orders}",
         }
         for name, command in helpers.items():
-            script = self._home / f"{name}.sh"
+            script = self.home / f"{name}.sh"
             script.write_text(f"#!/bin/sh\n{command}\n")
             script.chmod(0o755)
             lines.append(f"process {name} {{ run {script}; encoder json; }}")
@@ -125,19 +106,11 @@ class ExaBgp:
 
     @property
     def _events(self) -> FilePath:
-        return self._home / "events.json"
+        return self.home / "events.json"
 
     @property
     def _orders(self) -> FilePath:
-        return self._home / "orders"
-
-    def stop(self) -> None:
-        """SIGTERM: it tells its neighbours goodbye (Cease)."""
-        self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL: neighbours only see their connections close."""
-        self._sandbox.signal(self._label, signal.SIGKILL, timeout=STOP_TIMEOUT)
+        return self.home / "orders"
 
     def order(self, command: str) -> None:
         """One line of its API, such as `announce route 198.51.100.1/32 next-hop self`."""
@@ -156,7 +129,7 @@ class ExaBgp:
         return read_table(self.events(), family)
 
     def refresh(self, address: str) -> None:
-        """It announces that it can be asked, and never asks by itself: the API's order is for the other direction."""
+        """The order of its API by that name is for the other direction."""
         raise LabError("ExaBGP 4 cannot ask for a route refresh")
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:

@@ -109,6 +109,18 @@ class Frr:
         for daemon in reversed(self._configs):
             self._sandbox.signal(self._label(daemon), signal.SIGKILL, timeout=STOP_TIMEOUT)
 
+    def pause(self) -> None:
+        """SIGSTOP to bgpd: it hangs, while the kernel goes on to acknowledge what arrives."""
+        self._send_bgpd(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._send_bgpd(signal.SIGCONT)
+
+    def _send_bgpd(self, signum: signal.Signals) -> None:
+        identity = self._sandbox.process(self._label("bgpd"))
+        if identity is None or not identity.send(signum):
+            raise LabError(f"{self._label('bgpd')} is not running")
+
     def vtysh(self, *commands: str) -> str:
         """What FRR's shell answers to the commands, in one session."""
         options = [part for command in commands for part in ("-c", command)]

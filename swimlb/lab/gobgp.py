@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from swimlb.lab.daemon import Daemon
 from swimlb.lab.errors import LabError
-from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig
+from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig, family_of
 from swimlb.lab.sandbox import Sandbox
-from swimlb.lab.waiting import wait_until
 
-START_TIMEOUT = 15.0
-STOP_TIMEOUT = 10.0
 API_PORT = 50051
 """On the namespace's own loopback."""
 _ORIGINS = ("igp", "egp", "incomplete")
@@ -90,58 +87,36 @@ def _boolean(value: bool) -> str:
     return "true" if value else "false"
 
 
-class GoBgp:
-    """One daemon. Everything of it goes with the sandbox; `stop` is for the play."""
-
+class GoBgp(Daemon):
     def __init__(
-        self, sandbox: Sandbox, namespace: str, *, configuration: str, announces: tuple[str, ...] = ()
+        self, sandbox: Sandbox, namespace: str, *, configuration: str, announces: Sequence[str] = ()
     ) -> None:
         """`configuration` is the text of gobgpd.conf, for example of `gobgp_text`."""
-        self._sandbox = sandbox
-        self._namespace = namespace
+        super().__init__(sandbox, namespace, "gobgpd")
         self._configuration = configuration
         self._announces = announces
-        self._home = sandbox.home / f"gobgp-{namespace}"
-        self._label = f"gobgpd/{namespace}"
-        self.log = self._home / "gobgpd.log"
 
     def start(self) -> None:
         require_gobgp()
-        self._home.mkdir(exist_ok=True)
-        file = self._home / "gobgpd.conf"
+        self.home.mkdir(exist_ok=True)
+        file = self.home / "gobgpd.conf"
         file.write_text(self._configuration)
         listens = ("--api-hosts", f"127.0.0.1:{API_PORT}", "--pprof-disable")
-        self._sandbox.start(
-            self._label,
-            ["gobgpd", "-f", str(file), "-t", "toml", "--log-plain", *listens],
-            namespace=self._namespace,
-            log=self.log,
+        self.launch(
+            ["gobgpd", "-f", str(file), "-t", "toml", "--log-plain", *listens], is_ready=self._answers
         )
-
-        def is_ready() -> bool:
-            if self._sandbox.process(self._label) is None:
-                raise LabError(f"gobgpd ended at once: {self.log.read_text(errors='replace').strip()[-300:]}")
-            try:
-                return bool(self.gobgp_json("global"))
-            except LabError:
-                return False
-
-        wait_until(is_ready, timeout=START_TIMEOUT, what=f"gobgpd in {self._namespace} to take commands")
         for prefix in self._announces:
-            family = ("-a", "ipv6") if ":" in prefix else ()
-            self.gobgp("global", "rib", "add", prefix, *family)
+            self.gobgp("global", "rib", "add", prefix, "-a", family_of(prefix))
 
-    def stop(self) -> None:
-        """SIGTERM: it tells its neighbours goodbye (Cease)."""
-        self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL: neighbours only see their connections close."""
-        self._sandbox.signal(self._label, signal.SIGKILL, timeout=STOP_TIMEOUT)
+    def _answers(self) -> bool:
+        try:
+            return bool(self.gobgp_json("global"))
+        except LabError:
+            return False
 
     def gobgp(self, *command: str) -> str:
         """What GoBGP's shell answers."""
-        return self._sandbox.run(self._namespace, "gobgp", "-p", str(API_PORT), *command)
+        return self.sandbox.run(self.namespace, "gobgp", "-p", str(API_PORT), *command)
 
     def gobgp_json(self, *command: str) -> Any:
         answer = self.gobgp("-j", *command)
@@ -153,14 +128,14 @@ class GoBgp:
     def neighbour(self, address: str) -> NeighbourState:
         """The NOTIFICATION is in the log alone."""
         state = self.gobgp_json("neighbor", address)["state"].get("session_state", 0)
-        log = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return read_neighbour(state, address, log)
+        return read_neighbour(state, address, self.words())
 
     def table(self, family: str = "ipv4") -> dict[str, tuple[Path, ...]]:
         return read_table(self.gobgp_json("global", "rib", "-a", family))
 
     def refresh(self, address: str) -> None:
-        self.gobgp("neighbor", address, "softresetin")
+        """`softresetin` looks at what is stored."""
+        raise LabError("GoBGP does not ask for a route refresh")
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
         return ()

@@ -109,6 +109,12 @@ class Router(Protocol):
         """SIGKILL."""
         ...
 
+    def pause(self) -> None:
+        """SIGSTOP to what speaks BGP: it hangs, while its kernel goes on to acknowledge what arrives."""
+        ...
+
+    def resume(self) -> None: ...
+
     def neighbour(self, address: str) -> NeighbourState: ...
 
     def table(self, family: str = "ipv4") -> dict[str, tuple[Path, ...]]:
@@ -116,7 +122,7 @@ class Router(Protocol):
         ...
 
     def refresh(self, address: str) -> None:
-        """Ask the neighbour for its routes again (RFC 2918)."""
+        """Ask the neighbour for its routes again (RFC 2918). `LabError` from those that never do."""
         ...
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
