@@ -219,7 +219,7 @@ def test_thousands_of_prefixes_are_told_again_when_the_router_asks(scene: Routed
             pause(0.5)
         still = set(scene.paths(PLAIN))
 
-        assert updates <= 10, "some 800 prefixes fit in a message, and two families have an End-of-RIB"
+        assert updates <= 16, "some 800 prefixes fit in a message, and batches end before they are full"
         assert still == prefixes
         assert live.status.sessions_lost == 0
 
