@@ -200,9 +200,10 @@ class Cluster:
 
     def planned_owner(self, address: IPv4Address) -> str:
         """Who is to answer for the address, as any node sees it."""
-        owner = next(iter(self._nodes.values())).speaker.plan.duties[address].owner
-        assert owner is not None
-        return owner
+        ownership = next(iter(self._nodes.values())).speaker.standing.layer2.ownership(address)
+        assert ownership is not None
+        assert ownership.owner is not None
+        return ownership.owner
 
     def announcements_of(self, address: IPv4Address) -> int:
         """How often nodes have claimed the address on the wire."""

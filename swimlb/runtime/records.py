@@ -159,5 +159,5 @@ _DECODERS: dict[str, Decoder] = {name: _dataclass_decoder(kind) for name, kind i
 SCHEMA: int = zlib.crc32("".join(_schema(kind, set()) for kind in KINDS.values()).encode())
 """Changes whenever a field of any record does."""
 
-FACTS_SCHEMA = 1
+FACTS_SCHEMA = 2
 """Of what *wire* reports (`swimlb.wire.facts`). Raise it with every change of meaning."""

@@ -72,11 +72,15 @@ class Publisher:
             self._changed[key] = None
 
     def replace(self, table: dict[str, bytes]) -> None:
-        """Make the table this one; only the difference is sent. The first call is the publisher's beginning."""
+        """Make the table this one; only the difference is sent."""
         for key in self._table.keys() - table.keys():
             self.remove(key)
         for key, value in table.items():
             self.put(key, value)
+        self.start()
+
+    def start(self) -> None:
+        """The table is what is to be told from now on: the publisher's beginning, when called for the first time."""
         if not self._is_ready:
             self._is_ready = True
             self.begin()

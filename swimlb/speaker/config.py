@@ -38,6 +38,9 @@ class Config:
     return_settle: float = 1.0
     """The same while members that this node has lost are still missing: it was probably this node that was cut off,
     and whoever it does not hear of yet may serve what it would announce."""
+    work_per_turn: int = 3000
+    """How much of the plan is found anew at a time, in candidates that are weighed: some milliseconds, so that gossip
+    is answered in between. What an event touches is mostly less."""
     drain_max: float = 3.0
     leave_max: float = 1.0
     linger: float = 0.1

@@ -1,27 +1,33 @@
 """The speaker: keeps what this node holds equal to the plan, and moves addresses without losing traffic.
 
-Events change the inventory; the plan is computed anew; the difference to what is held is performed, by each side for
-itself: `layer2` what is announced on the LAN, `peering` what goes to the routers. `life` says what there is to be
-done at all: a node that starts or stops takes part in less.
+Events change the inventory; the plan follows by what they touch (`standing`); the difference to what is held is performed,
+by each side for itself: `layer2` what is announced on the LAN, `peering` what goes to the routers. `life` says what there
+is to be done at all: a node that starts or stops takes part in less.
+
+A turn does a bounded amount of work. What is left is due at once, after whatever else waits for the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from swimlb.model import IpAddress
 from swimlb.speaker.acquaintances import Acquaintances, member_with
 from swimlb.speaker.config import Config
 from swimlb.speaker.effects import (
-    AddLocalAddress,
+    AddressFree,
+    AddressInUse,
+    Announce,
     Effect,
     JoinRing,
     LeaveRing,
     OwnerChanged,
     PublishMeta,
-    RemoveLocalAddress,
     Stopped,
+    Unwatch,
+    Withdraw,
 )
 from swimlb.speaker.events import (
     ClaimHeard,
@@ -38,17 +44,27 @@ from swimlb.speaker.events import (
 )
 from swimlb.speaker.hearing import HearingChecks
 from swimlb.speaker.inventory import Inventory, Record
-from swimlb.speaker.layer2 import Layer2, order
+from swimlb.speaker.layer2 import Layer2
 from swimlb.speaker.life import Life, Phase
 from swimlb.speaker.links import Link
+from swimlb.speaker.local import LocalAddresses
 from swimlb.speaker.peering import Peering
-from swimlb.speaker.planner import Plan, Reason, Withheld
+from swimlb.speaker.plan import Reason, Withheld
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.probing import Squatter
-from swimlb.speaker.standing import StandingPlan
+from swimlb.speaker.rules import RuleOptions
+from swimlb.speaker.standing import PlanChange, StandingPlan
 from swimlb.speaker.verdicts import Verdicts
 
 __all__ = ["Config", "Phase", "Speaker"]
+
+
+@dataclass(slots=True)
+class News:
+    """What may be shown differently."""
+
+    addresses: set[IpAddress] = field(default_factory=set[IpAddress])
+    services: set[str] = field(default_factory=set[str])
 
 
 class Speaker:
@@ -60,8 +76,11 @@ class Speaker:
         self._inventory = Inventory(config.node)
         self._inventory.presences[config.node] = Presence(is_joining=True)
         self._acquaintances = Acquaintances()
-        self._standing = StandingPlan(self._inventory, config)
-        self._layer2 = Layer2(config, self._standing, self._inventory, self._acquaintances)
+        options = RuleOptions(
+            is_exclude_label_ignored=config.is_exclude_label_ignored, subnet_rule=config.subnet_rule
+        )
+        self._standing = StandingPlan(self._inventory, options)
+        self._layer2 = Layer2(config, self._standing.layer2, self._inventory, self._acquaintances)
         self._peering = Peering()
         self._checks = HearingChecks(config.node)
         self._verdicts = Verdicts(self._inventory)
@@ -69,7 +88,11 @@ class Speaker:
         """None: not known yet."""
         self._is_in_doubt = False
         """As it was last told to the others."""
-        self._local: set[IpAddress] = set()
+        self._local = LocalAddresses() if config.is_data_path_local else None
+        self._work_due: float | None = None
+        """When there is more to be done than fits into a turn."""
+        self._news = News()
+        self._standing.touch_node(config.node)
 
     @property
     def phase(self) -> Phase:
@@ -81,13 +104,14 @@ class Speaker:
         return self._inventory
 
     @property
-    def plan(self) -> Plan:
-        return self._standing.plan
+    def standing(self) -> StandingPlan:
+        """What is planned. Read-only to everybody else."""
+        return self._standing
 
     @property
-    def announced(self) -> frozenset[IpAddress]:
+    def announced(self) -> Set[IpAddress]:
         """Addresses this node answers for right now."""
-        return frozenset(self._layer2.announced)
+        return self._layer2.announced.keys()
 
     @property
     def squatters(self) -> Mapping[IpAddress, Squatter]:
@@ -96,18 +120,33 @@ class Speaker:
 
     @property
     def withheld(self) -> tuple[Withheld, ...]:
-        """What this node does not announce, and why: as the plan says, or because a stranger has the address."""
+        """What this node does not announce, and why. For people and tests: it looks at every Service."""
+        return tuple(
+            entry for service in sorted(self._inventory.allocations) for entry in self.withheld_of(service)
+        )
+
+    def withheld_of(self, service: str) -> list[Withheld]:
+        """As the plan says, or because a stranger has one of the addresses."""
+        found = self._standing.withheld(service)
+        allocation = self._inventory.allocations.get(service)
         squatters = self.squatters
-        in_use = [
-            Withheld(service, "l2", Reason.ADDRESS_IN_USE)
-            for service, allocation in (self._inventory.allocations.items() if squatters else ())
-            if not squatters.keys().isdisjoint(allocation.addresses)
-        ]
-        return (*self.plan.withheld, *in_use)
+        if squatters and allocation is not None and not squatters.keys().isdisjoint(allocation.addresses):
+            found = [entry for entry in found if entry.by != "l2"]
+            found.append(Withheld(service, "l2", Reason.ADDRESS_IN_USE))
+        return found
+
+    def take_news(self) -> News:
+        """What people may be shown differently since the last call."""
+        news, self._news = self._news, News()
+        return news
 
     def step(self, event: Event, now: float) -> list[Effect]:
-        if self.phase is Phase.STOPPED:
-            return []
+        return self._note(self._step(event, now)) if self.phase is not Phase.STOPPED else []
+
+    def advance(self, now: float) -> list[Effect]:
+        return self._note(self._advance(now))
+
+    def _step(self, event: Event, now: float) -> list[Effect]:
         match event:
             case InventoryChanged(put, removed):
                 return self._learn(put, removed, now)
@@ -126,7 +165,7 @@ class Speaker:
                 return self._links_changed(links, now)
             case PeerStopped(name):
                 self._peering.stopped(name)
-                return self._replan(now) + self._continue_stop(now)
+                return self._turn(now) + self._continue_stop(now)
             case RingLeft():
                 self._life.linger(now)
                 return []
@@ -135,35 +174,54 @@ class Speaker:
             case _:
                 assert_never(event)
 
-    def advance(self, now: float) -> list[Effect]:
+    def _advance(self, now: float) -> list[Effect]:
         effects = self._layer2.end_handovers(now)
         if ended := self._layer2.end_silent_yields(now):
-            effects += ended + self._replan(now)
+            effects += ended
+            self._work_due = now
         effects += self._layer2.advance(now) + self._review_doubt() + self._ask(now)
         if self.phase is Phase.JOINING and self._life.is_over(now):
             effects += self._joined(now)
+        elif self._work_due is not None:
+            effects += self._turn(now)
         return effects + self._continue_stop(now)
 
     def next_deadline(self) -> float | None:
         deadlines = (
+            self._work_due,
             self._life.next_deadline(),
             self._layer2.next_deadline(),
             self._checks.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
+    def _note(self, effects: list[Effect]) -> list[Effect]:
+        """Remember what these change for people."""
+        for effect in effects:
+            match effect:
+                case AddressInUse(address) | AddressFree(address):
+                    self._news.addresses.add(address)
+                    self._news.services.update(self._standing.layer2.services_of(address))
+                case Announce(address) | Withdraw(address) | Unwatch(address):
+                    self._news.addresses.add(address)
+                case _:
+                    pass
+        return effects
+
     # What is known
 
     def _learn(self, put: tuple[Record, ...], removed: tuple[str, ...], now: float) -> list[Effect]:
         for key in removed:
-            self._inventory.remove(key)
+            self._standing.touch_record(self._inventory.remove(key), None)
         for record in put:
-            self._inventory.put(record)
+            before = self._inventory.put(record)
+            if record != before:
+                self._standing.touch_record(before, record)
         effects = self._refresh_presence()
         if self.phase is Phase.STARTING:
             self._life.join(now)
             effects.append(JoinRing())
-        return effects + self._replan(now)
+        return effects + self._turn(now)
 
     def _joined(self, now: float) -> list[Effect]:
         if self.phase is Phase.JOINING:
@@ -172,7 +230,7 @@ class Speaker:
             self._is_in_doubt = self._config.is_probing
             if self._config.is_hearing_checked:
                 self._checks.start(now)
-        return self._refresh_presence() + self._replan(now)
+        return self._refresh_presence() + self._turn(now)
 
     def _member_present(self, name: str, presence: Presence, now: float) -> list[Effect]:
         if name == self._config.node:
@@ -180,20 +238,21 @@ class Speaker:
         self._acquaintances.found(name)
         is_new = name not in self._inventory.presences
         self._inventory.presences[name] = presence
+        self._standing.touch_node(name)
         self._checks.member_present(name, presence)
         # Whoever answered has told of all others; seeds that are down need not be waited for.
         is_return = bool(self._acquaintances.lost)
         self._life.settle(self._config.return_settle if is_return else self._config.ring_settle, now)
-        effects = self._replan(now)
         if is_new and not presence.is_joining:
-            effects += self._layer2.announce_again()
-        return effects
+            self._layer2.announce_again()
+        return self._turn(now)
 
     def _member_gone(self, name: str, now: float) -> list[Effect]:
         if name == self._config.node or name not in self._inventory.presences:
             return []
         self._acquaintances.lose(name, self._inventory.presences.pop(name))
-        return self._checks.member_gone(name) + self._replan(now)
+        self._standing.touch_node(name)
+        return self._checks.member_gone(name) + self._turn(now)
 
     def _links_changed(self, links: tuple[Link, ...], now: float) -> list[Effect]:
         was_cut_off = self._inventory.presences[self._config.node].is_cut_off
@@ -202,11 +261,14 @@ class Speaker:
         if was_cut_off and links and self.phase is Phase.RUNNING and self._acquaintances.lost:
             # Who was lost meanwhile may well be alive and serve what this node believes to be its own.
             self._life.join(now)
-        return self._refresh_presence() + self._replan(now) + self._continue_stop(now)
+        effects = self._refresh_presence()
+        if self._inventory.presences[self._config.node].is_cut_off != was_cut_off:
+            self._layer2.review_held()
+        return effects + self._turn(now) + self._continue_stop(now)
 
     def _reception_changed(self, is_heard: bool, now: float) -> list[Effect]:
         change = self._layer2.begin_reception if is_heard else self._layer2.end_reception
-        return change(now) + self._replan(now) + self._continue_stop(now)
+        return change(now) + self._turn(now) + self._continue_stop(now)
 
     def _review_doubt(self) -> list[Effect]:
         """Tell the others when this node begins, or ends, to vouch for what it owns. Who leaves changes nothing."""
@@ -228,6 +290,7 @@ class Speaker:
         if presence == self._inventory.presences[self._config.node]:
             return []
         self._inventory.presences[self._config.node] = presence
+        self._standing.touch_node(self._config.node)
         return [PublishMeta(presence.encode())]
 
     def _hear_answer(self, claim: ClaimHeard) -> None:
@@ -241,29 +304,58 @@ class Speaker:
         effects = self._checks.advance(now)
         if self._checks.unanswering == before:
             return effects
-        return [*effects, *self._refresh_presence(), *self._replan(now)]
+        return [*effects, *self._refresh_presence(), *self._turn(now)]
 
     # What is done about it
 
-    def _replan(self, now: float) -> list[Effect]:
-        """Compute the plan and perform the difference to what is held."""
+    def _turn(self, now: float) -> list[Effect]:
+        """Bring the plan up to date, as far as a turn goes, and perform what is different."""
         if self.phase in (Phase.STARTING, Phase.STOPPED):
             return []
-        verdicts = self._verdicts.review(now)
-        self._standing.renew()
+        standing = self._standing
+        verdicts = self._review_verdicts(now)
+        change, left = standing.work(self._config.work_per_turn)
+        self._news.addresses.update(change.ownerships)
+        self._news.services.update(change.services)
         # Who owns what is not known before the ring has answered.
         is_on_lan = self.phase is not Phase.JOINING
-        moved = self._layer2.note_owners() if is_on_lan else []
+        moved = self._layer2.note_owners(change.ownerships) if is_on_lan else []
         # First what makes traffic arrive at an address that is served, then what lets go of one.
-        return [
+        effects = [
             *verdicts,
-            *self._replan_local(),
+            *self._settle_local(change),
             *self._note_moved(moved, now),
-            *(self._layer2.settle(now) if is_on_lan else ()),
+            *(self._layer2.settle(change.ownerships, now) if is_on_lan else ()),
             *self._review_doubt(),
-            *self._replan_bgp(),
+            *self._settle_bgp(change),
             *moved,
         ]
+        if is_on_lan and not standing.is_pending:
+            effects += self._settle_rest(left, now)
+        is_more = standing.is_pending or (is_on_lan and self._layer2.is_pending)
+        self._work_due = now if is_more else None
+        return effects
+
+    def _settle_rest(self, budget: int, now: float) -> list[Effect]:
+        """Look again at addresses of which the plan says nothing new, as far as so much work allows."""
+        unsettled = self._layer2.take_unsettled(budget)
+        moved = self._layer2.note_owners(unsettled)
+        return [
+            *self._note_moved(moved, now),
+            *self._layer2.settle(unsettled, now),
+            *self._layer2.announce_once_more(budget),
+            *self._review_doubt(),
+            *moved,
+        ]
+
+    def _review_verdicts(self, now: float) -> list[Effect]:
+        """Who is deaf by now: such a node is passed over wherever another one can be found."""
+        before = self._inventory.deaf.keys()
+        effects = self._verdicts.review(now)
+        if self._inventory.deaf.keys() != before:
+            self._standing.layer2.touch_election()
+            self._layer2.review_held()
+        return effects
 
     def _note_moved(self, moved: list[OwnerChanged], now: float) -> list[Effect]:
         """Others are asked for what they own, and this node may be about to watch for its own reasons."""
@@ -273,24 +365,17 @@ class Speaker:
             for effect in self._checks.owner_changed(change.address, change.previous, change.owner, now)
         ]
 
-    def _replan_local(self) -> list[Effect]:
-        if not self._config.is_data_path_local:
+    def _settle_local(self, change: PlanChange) -> list[Effect]:
+        if self._local is None:
             return []
-        wanted = {
-            address for allocation in self._inventory.allocations.values() for address in allocation.addresses
-        }
-        added, removed = wanted - self._local, self._local - wanted
-        self._local = wanted
-        return [
-            *map(AddLocalAddress, sorted(added, key=order)),
-            *map(RemoveLocalAddress, sorted(removed, key=order)),
-        ]
+        added = self._local.change(change.allocations)
+        return added + (self._local.remove_unused() if not self._standing.has_unknown_services else [])
 
-    def _replan_bgp(self) -> list[Effect]:
+    def _settle_bgp(self, change: PlanChange) -> list[Effect]:
         if self._life.is_stopping:
             return []
-        routes = self.plan.routes
-        return self._peering.settle({name: self._inventory.bgp_peers[name] for name in routes}, routes)
+        plan, known = self._standing.bgp, self._inventory.bgp_peers
+        return self._peering.settle({name: known[name] for name in plan.peers}, plan, change.routes)
 
     # Stopping
 
@@ -300,7 +385,7 @@ class Speaker:
         was_member = self.phase is not Phase.STARTING
         self._life.drain(self._peering.shutdown_wait, now)
         asked = [*self._checks.stop(), *self._verdicts.end()]
-        effects = [*self._refresh_presence(), *self._replan(now)] if was_member else []
+        effects = [*self._refresh_presence(), *self._turn(now)] if was_member else []
         return asked + effects + self._peering.stop_all() + self._continue_stop(now)
 
     def _continue_stop(self, now: float) -> list[Effect]:
@@ -312,6 +397,7 @@ class Speaker:
                 return [*effects, LeaveRing()]
             case Phase.LEAVING if is_over:
                 self._life.stop()
-                return [*map(RemoveLocalAddress, sorted(self._local, key=order)), Stopped()]
+                self._work_due = None
+                return [*(self._local.remove_all() if self._local is not None else ()), Stopped()]
             case _:
                 return []

@@ -118,10 +118,11 @@ class StopPeer:
 
 @dataclass(frozen=True, slots=True)
 class Advertise:
-    """The whole of what this peer is to hear from now on."""
+    """What this peer is to hear from now on that it has not heard yet, and what no more. A new peer has heard nothing."""
 
     peer: str
-    routes: frozenset[Route]
+    added: frozenset[Route] = frozenset()
+    removed: frozenset[Route] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

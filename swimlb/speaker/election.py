@@ -8,6 +8,11 @@ from hashlib import sha256
 from swimlb.model import IpAddress
 
 
+def rank(node: str, address: str) -> bytes:
+    """Where a node stands for an address, in its canonical text: the lowest comes first among equals."""
+    return sha256(f"{node}#{address}".encode()).digest()
+
+
 def succession(
     address: IpAddress, candidates: Iterable[str], scores: Mapping[str, int] | None = None
 ) -> tuple[str, ...]:
@@ -17,9 +22,5 @@ def succession(
     SHA-256 digest of `node#address` ascending, the address in its canonical text. Removing a node moves only what
     it owned; adding one takes only what hashes to it first.
     """
-    scores = scores or {}
-
-    def rank(node: str) -> tuple[int, bytes]:
-        return -scores.get(node, 0), sha256(f"{node}#{address}".encode()).digest()
-
-    return tuple(sorted(candidates, key=rank))
+    scores, text = scores or {}, str(address)
+    return tuple(sorted(candidates, key=lambda node: (-scores.get(node, 0), rank(node, text))))

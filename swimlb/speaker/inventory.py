@@ -5,7 +5,7 @@ Two ways in, records from *watch* and members from gossip; one way out, the plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
@@ -19,6 +19,7 @@ from swimlb.model import (
     Node,
     Pool,
     Readiness,
+    Service,
 )
 from swimlb.speaker.presence import Presence
 
@@ -62,28 +63,45 @@ class Inventory:
     """Live members by node name, this node included."""
     deaf: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Members that do not answer on the LAN by the verdict of others, each with who found it (`swimlb.speaker.deafness`)."""
+    _unready: set[str] = field(default_factory=set[str])
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record) -> Record | None:
+        """Gives the record that this one replaces."""
         kind, name = key_of(record).split("/", 1)
-        self._table(kind)[name] = record
+        table = self._table(kind)
+        before: Record | None = table.get(name)
+        table[name] = record
+        self._note_readiness(record)
+        return before
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str) -> Record | None:
+        """Gives what was there."""
         kind, name = key.split("/", 1)
-        self._table(kind).pop(name, None)
+        before: Record | None = self._table(kind).pop(name, None)
+        if before is not None:
+            self._note_readiness(before)
+        return before
 
     def labels_of(self, node: str) -> Mapping[str, str]:
         """A node without a Node object (standalone mode) can still be selected by its hostname."""
         known = self.nodes.get(node)
         return dict(known.labels if known is not None else _hostname_label(node))
 
-    def unready_services(self) -> tuple[str, ...]:
+    def unready_services(self) -> Set[str]:
         """Services with a health check of this node that has not succeeded, or not yet been made."""
-        return tuple(
-            key
-            for key, allocation in self.allocations.items()
-            if allocation.service.health_check is not None
-            and not ((found := self.readiness.get(key)) is not None and found.is_ready)
-        )
+        return self._unready
+
+    def _note_readiness(self, record: Record) -> None:
+        match record:
+            case Allocation(service=Service(key=key)) | Readiness(service=key):
+                allocation, found = self.allocations.get(key), self.readiness.get(key)
+                is_checked = allocation is not None and allocation.service.health_check is not None
+                if is_checked and (found is None or not found.is_ready):
+                    self._unready.add(key)
+                else:
+                    self._unready.discard(key)
+            case _:
+                pass
 
     def _table(self, kind: str) -> dict[str, Any]:
         tables: dict[str, dict[str, Any]] = {

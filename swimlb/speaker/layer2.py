@@ -6,7 +6,8 @@ that is another's (`holdings`), and what it makes of others that claim one of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from swimlb.model import IpAddress
 from swimlb.speaker.acquaintances import Acquaintances, member_with
@@ -16,18 +17,20 @@ from swimlb.speaker.effects import AnnounceAgain, Effect, OwnerChanged
 from swimlb.speaker.events import ClaimHeard
 from swimlb.speaker.holdings import Holdings
 from swimlb.speaker.inventory import Inventory
+from swimlb.speaker.layer2_plan import CHANGE_COST, Layer2Plan
+from swimlb.speaker.local import order
+from swimlb.speaker.plan import Ownership
 from swimlb.speaker.probing import Probes, Squatter
-from swimlb.speaker.standing import StandingPlan
 
 
 class Layer2:
     """Reads the plan, the inventory and the acquaintances; writes none of them."""
 
     def __init__(
-        self, config: Config, plan: StandingPlan, inventory: Inventory, acquaintances: Acquaintances
+        self, config: Config, plan: Layer2Plan, inventory: Inventory, acquaintances: Acquaintances
     ) -> None:
         self._config = config
-        self._standing = plan
+        self._plan = plan
         self._inventory = inventory
         self._acquaintances = acquaintances
         self._holdings = Holdings(config)
@@ -36,6 +39,11 @@ class Layer2:
         self._is_opening = False
         """The addresses that were first found to be this node's are still in question."""
         self._owners: dict[IpAddress, str | None] = {}
+        """As they were told to people."""
+        self._unsettled: dict[IpAddress, None] = {}
+        """To be looked at again, although the plan says nothing new about them."""
+        self._again: dict[IpAddress, None] = {}
+        """To be announced once more."""
 
     @property
     def announced(self) -> Mapping[IpAddress, frozenset[str] | None]:
@@ -48,6 +56,7 @@ class Layer2:
     def open(self) -> None:
         """This node may announce from now on; as long as it asks about its first addresses it vouches for none."""
         self._is_opening = self._config.is_probing
+        self._unsettled.update(dict.fromkeys([*self._plan.addresses, *self.announced]))
 
     def is_in_doubt(self) -> bool:
         """Whether this node does not vouch for what it owns."""
@@ -57,66 +66,92 @@ class Layer2:
 
     # What the plan says
 
-    def settle(self, now: float) -> list[Effect]:
-        """Perform the difference between the plan and what is held."""
-        plan = self._standing.plan
-        wanted = plan.announced_by(self._config.node)
-        if not self._conflicts.is_heard:
-            # Others have what this node does not hold yet: they do not know that it is there.
-            wanted = {
-                address: one
-                for address, one in wanted.items()
-                if address in self.announced or self._conflicts.is_yielded(address)
-            }
+    @property
+    def is_pending(self) -> bool:
+        return bool(self._unsettled or self._again)
+
+    def settle(self, changes: Mapping[IpAddress, Ownership | None], now: float) -> list[Effect]:
+        """The plan says something else about these addresses, of which it said that before."""
+        # First what is announced, then what is let go of.
         effects: list[Effect] = []
-        for address in self._conflicts.yielded():
-            # Once the plan names another owner, nobody has to be watched any more.
-            if wanted.pop(address, ()) == ():
-                effects += self._conflicts.end_yield(address)
-        effects += self._probes.keep(wanted.keys(), plan.duties.keys())
-        for address, interfaces in wanted.items():
-            if self._is_in_question(address):
-                effects += self._probes.start(address, interfaces, now)
-            else:
-                effects += self._announce(address, interfaces)
-        for address in [address for address in self.announced if address not in wanted]:
-            effects += self._let_go(address, now)
+        for address in sorted(changes, key=lambda address: not self._is_mine(address)):
+            effects += self._settle(address, changes[address], now)
         return effects
 
-    def note_owners(self) -> list[OwnerChanged]:
-        """What has changed, for people and for those who ask owners."""
-        owners = {address: duty.owner for address, duty in self._standing.plan.duties.items()}
-        changed = [
-            OwnerChanged(address, self._owners.get(address), owners.get(address))
-            for address in sorted({*owners, *self._owners}, key=order)
-            if owners.get(address) != self._owners.get(address)
-        ]
-        self._owners = owners
-        return changed
+    def take_unsettled(self, budget: int) -> dict[IpAddress, Ownership | None]:
+        """Addresses to be looked at again, as many as so much work allows, with what the plan says about them."""
+        addresses = list(islice(self._unsettled, max(0, budget // CHANGE_COST)))
+        for address in addresses:
+            del self._unsettled[address]
+        return {address: self._plan.ownership(address) for address in addresses}
 
-    def announce_again(self) -> list[Effect]:
-        """A member was running where this node could not see it, and may have announced what is this node's."""
+    def announce_once_more(self, budget: int) -> list[Effect]:
+        """What others may have heard otherwise."""
+        addresses = list(islice(self._again, max(0, budget // CHANGE_COST)))
+        for address in addresses:
+            del self._again[address]
         return [
             AnnounceAgain(address)
-            for address in self.announced
-            if not self._holdings.is_handing_over(address)
+            for address in addresses
+            if address in self.announced and not self._holdings.is_handing_over(address)
         ]
+
+    def note_owners(self, addresses: Iterable[IpAddress]) -> list[OwnerChanged]:
+        """What has changed, for people and for those who ask owners."""
+        changed: list[OwnerChanged] = []
+        for address in sorted(addresses, key=order):
+            before, ownership = self._owners.get(address), self._plan.ownership(address)
+            if ownership is None:
+                self._owners.pop(address, None)
+            else:
+                self._owners[address] = ownership.owner
+            if before != self._owners.get(address):
+                changed.append(OwnerChanged(address, before, self._owners.get(address)))
+        return changed
+
+    def announce_again(self) -> None:
+        """A member was running where this node could not see it, and may have announced what is this node's."""
+        self._again.update(dict.fromkeys(self.announced))
+
+    def review_held(self) -> None:
+        """Whether others can hear this node has changed."""
+        self._unsettled.update(dict.fromkeys(self.announced))
+
+    def _is_mine(self, address: IpAddress) -> bool:
+        ownership = self._plan.ownership(address)
+        return ownership is not None and ownership.owner == self._config.node
+
+    def _settle(self, address: IpAddress, before: Ownership | None, now: float) -> list[Effect]:
+        """Perform the difference between the plan and what is held."""
+        ownership = self._plan.ownership(address)
+        if ownership is None:
+            self._probes.forget(address)
+        is_mine = self._is_mine(address)
+        if is_mine and not self._conflicts.is_heard:
+            # Others have what this node does not hold yet: they do not know that it is there.
+            is_mine = address in self.announced or self._conflicts.is_yielded(address)
+        if self._conflicts.is_yielded(address):
+            # Once the plan names another owner, nobody has to be watched any more.
+            return [] if is_mine else self._conflicts.end_yield(address)
+        if ownership is None or not is_mine:
+            ended = self._probes.end(address) if address in self._probes else []
+            return ended + (self._let_go(address, ownership, now) if address in self.announced else [])
+        if self._is_in_question(address, before):
+            return self._probes.start(address, ownership.interfaces, now)
+        return self._announce(address, ownership.interfaces)
 
     def free_all(self) -> list[Effect]:
         return [effect for address in list(self.announced) for effect in self._free(address)]
 
-    def _is_in_question(self, address: IpAddress) -> bool:
+    def _is_in_question(self, address: IpAddress, before: Ownership | None) -> bool:
         """Whether nobody has asked yet who has an address that is this node's: not in this life, nor its last owner."""
         if address in self._probes:
             return True
         if not self._config.is_probing or self._probes.has_vouched(address):
             return False
-        duty = self._standing.previous.duties.get(address)
-        if duty is None or duty.owner is None:
+        if before is None or before.owner is None or before.owner == self._config.node:
             return True
-        if duty.owner == self._config.node:
-            return True
-        owner = self._inventory.presences.get(duty.owner) or self._acquaintances.lost.get(duty.owner)
+        owner = self._inventory.presences.get(before.owner) or self._acquaintances.lost.get(before.owner)
         return owner is not None and owner.is_in_doubt
 
     def _announce(self, address: IpAddress, interfaces: frozenset[str] | None) -> list[Effect]:
@@ -128,13 +163,12 @@ class Layer2:
         interfaces, effects = self._probes.release(address)
         return [*effects, *self._announce(address, interfaces)]
 
-    def _let_go(self, address: IpAddress, now: float) -> list[Effect]:
-        duty = self._standing.plan.duties.get(address)
+    def _let_go(self, address: IpAddress, ownership: Ownership | None, now: float) -> list[Effect]:
         is_taken_over = self._holdings.is_claimed(address, now)
         this_node = self._config.node
         # Who is cut off, or deaf, waits in vain to hear its successor, and must not announce once more against it.
         hears_nobody = self._inventory.presences[this_node].is_cut_off or this_node in self._inventory.deaf
-        if duty is None or duty.owner is None or is_taken_over or hears_nobody:
+        if ownership is None or ownership.owner is None or is_taken_over or hears_nobody:
             return self._free(address)
         return self._holdings.hand_over(address, now)
 
@@ -162,6 +196,7 @@ class Layer2:
 
     def end_reception(self, now: float) -> list[Effect]:
         """The others do not hear this node: what they claim is theirs."""
+        self._unsettled.update(dict.fromkeys(self._plan.addresses_of(self._config.node)))
         claims = self._conflicts.end_reception(now)
         return [
             effect
@@ -172,6 +207,7 @@ class Layer2:
 
     def begin_reception(self, now: float) -> list[Effect]:
         """The others hear this node again. The plan is to be asked what is its own."""
+        self._unsettled.update(dict.fromkeys(self._plan.addresses_of(self._config.node)))
         return self._conflicts.begin_reception(now)
 
     def _settle_claim(
@@ -192,7 +228,7 @@ class Layer2:
         if (member := member_with(mac, present)) is not None:
             return Claimant.PRESENT, member
         if (member := member_with(mac, lost)) is not None:
-            is_better = self._standing.comes_before_this_node(member, claim.address, lost)
+            is_better = self._plan.comes_before_this_node(member, lost[member], claim.address)
             return Claimant.LOST_BETTER if is_better else Claimant.LOST_WORSE, member
         # Who is joining announces nothing, and may not know its links yet.
         is_every_mac_known = all(one.are_links_complete or one.is_joining for one in present.values())
@@ -202,9 +238,9 @@ class Layer2:
 
     def end_silent_yields(self, now: float) -> list[Effect]:
         """Nobody has these addresses any more: the plan is to be asked again who should."""
-        return [
-            effect for address in self._conflicts.silent(now) for effect in self._conflicts.end_yield(address)
-        ]
+        silent = self._conflicts.silent(now)
+        self._unsettled.update(dict.fromkeys(silent))
+        return [effect for address in silent for effect in self._conflicts.end_yield(address)]
 
     def end_handovers(self, now: float) -> list[Effect]:
         effects = [effect for address in self._holdings.ended(now) for effect in self._free(address)]
@@ -223,7 +259,3 @@ class Layer2:
             self._probes.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
-
-
-def order(address: IpAddress) -> tuple[int, int]:
-    return address.version, int(address)

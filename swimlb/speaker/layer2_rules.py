@@ -159,3 +159,9 @@ class Layer2Rules:
             is Reach.ON_SUBNET
         }
         return near or candidates
+
+
+def precedence(first_address: IpAddress, address: IpAddress) -> tuple[bool, int, int]:
+    """Which group announces an address that several have: the least. The one it elects, else that of the first address
+    that comes first."""
+    return first_address != address, first_address.version, int(first_address)

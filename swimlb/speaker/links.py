@@ -69,15 +69,24 @@ def link_of(interface: Interface) -> Link:
     return Link(name_id(interface.name), interface.mac, tuple(ordered[:NETWORKS_MAX]))
 
 
-def reach(links: Iterable[Link], addresses: Iterable[IpAddress], interfaces: frozenset[str] | None) -> Reach:
-    """How well a node with these links can carry all of the addresses on the named interfaces (None: on any)."""
+def networks_on(links: Iterable[Link], interfaces: frozenset[str] | None) -> frozenset[IpNetwork] | None:
+    """The subnets on the named interfaces (None: on any); None when no link is one of these."""
     allowed = None if interfaces is None else {name_id(name) for name in interfaces}
     usable = [link for link in links if allowed is None or link.name_id in allowed]
-    if not usable:
+    return frozenset(network for link in usable for network in link.networks) if usable else None
+
+
+def are_near(networks: Iterable[IpNetwork], addresses: Iterable[IpAddress]) -> bool:
+    """Whether each of the addresses is in one of the subnets."""
+    return all(any(address in network for network in networks) for address in addresses)
+
+
+def reach(links: Iterable[Link], addresses: Iterable[IpAddress], interfaces: frozenset[str] | None) -> Reach:
+    """How well a node with these links can carry all of the addresses on the named interfaces (None: on any)."""
+    networks = networks_on(links, interfaces)
+    if networks is None:
         return Reach.NONE
-    networks = [network for link in usable for network in link.networks]
-    is_near = all(any(address in network for network in networks) for address in addresses)
-    return Reach.ON_SUBNET if is_near else Reach.OFF_SUBNET
+    return Reach.ON_SUBNET if are_near(networks, addresses) else Reach.OFF_SUBNET
 
 
 def tellable(links: Iterable[Link], octets_max: int) -> tuple[tuple[Link, ...], bool]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from announce.bgp.routes import Route
 from swimlb.model import BgpPeer
+from swimlb.speaker.bgp_plan import BgpPlan, RouteChange
 from swimlb.speaker.effects import Advertise, Effect, ReconfigurePeer, StartPeer, StopPeer
 
 
@@ -18,15 +18,16 @@ class Peering:
     def __init__(self) -> None:
         self._peers: dict[str, BgpPeer] = {}
         self._stopping: set[str] = set()
-        self._advertised: dict[str, frozenset[Route]] = {}
 
     @property
     def is_idle(self) -> bool:
         """No session is being stopped."""
         return not self._stopping
 
-    def settle(self, wanted: Mapping[str, BgpPeer], routes: Mapping[str, frozenset[Route]]) -> list[Effect]:
-        """These peers are to have a session, and to hear these routes."""
+    def settle(
+        self, wanted: Mapping[str, BgpPeer], plan: BgpPlan, changes: Mapping[str, RouteChange]
+    ) -> list[Effect]:
+        """These peers are to have a session, and to hear of the changes."""
         effects: list[Effect] = []
         for name, peer in list(self._peers.items()):
             changed = wanted.get(name)
@@ -35,14 +36,15 @@ class Peering:
             elif changed != peer:
                 self._peers[name] = changed
                 effects.append(ReconfigurePeer(changed))
+        for name in sorted(changes.keys() & self._peers):
+            change = changes[name]
+            effects.append(Advertise(name, frozenset(change.added), frozenset(change.removed)))
         for name, peer in wanted.items():
-            if name not in self._peers and name not in self._stopping:
+            # A session begins with all routes there are: its End-of-RIB must not come before some of them.
+            if name not in self._peers and name not in self._stopping and not plan.is_pending:
                 self._peers[name] = peer
                 effects.append(StartPeer(peer))
-        for name in sorted(self._peers):
-            if self._advertised.get(name) != routes[name]:
-                self._advertised[name] = routes[name]
-                effects.append(Advertise(name, routes[name]))
+                effects.append(Advertise(name, plan.routes(name)))
         return effects
 
     @property
@@ -59,6 +61,5 @@ class Peering:
 
     def _stop(self, name: str) -> list[Effect]:
         del self._peers[name]
-        self._advertised.pop(name, None)
         self._stopping.add(name)
         return [StopPeer(name)]

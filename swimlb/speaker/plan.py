@@ -47,6 +47,14 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class Ownership:
+    """A duty without those who wait for it."""
+
+    owner: str | None
+    interfaces: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Withheld:
     """This node does not announce a Service by `by` ("l2" or "bgp")."""
 

@@ -16,7 +16,7 @@ from announce.bgp.routes import Route, merged
 from swimlb.model import Allocation, IpAddress, IpNetwork
 from swimlb.speaker.bgp_rules import BgpRules
 from swimlb.speaker.inventory import Inventory
-from swimlb.speaker.layer2_rules import Layer2Rules
+from swimlb.speaker.layer2_rules import Layer2Rules, precedence
 from swimlb.speaker.links import SubnetRule
 from swimlb.speaker.plan import Duty, Plan, Reason, Withheld
 from swimlb.speaker.rules import EXCLUDE_LABEL, RuleOptions
@@ -53,16 +53,20 @@ def sharers_of(inventory: Inventory) -> dict[IpAddress, list[Allocation]]:
 
 def _layer2(inventory: Inventory, rules: Layer2Rules) -> tuple[dict[IpAddress, Duty], dict[str, Reason]]:
     duties: dict[IpAddress, Duty] = {}
+    elected: dict[IpAddress, Duty] = {}
     withheld: dict[str, Reason] = {}
-    for first_address, sharers in sharers_of(inventory).items():
+    by_first_address = sharers_of(inventory)
+    for first_address in sorted(by_first_address, key=lambda first: precedence(first, first), reverse=True):
+        sharers = by_first_address[first_address]
         election = rules.elect(first_address, sharers)
         withheld |= election.withheld_by(
             inventory.this_node, [allocation.service.key for allocation in sharers]
         )
         if election.duty is not None:
+            elected[first_address] = election.duty
             for allocation in sharers:
                 duties |= dict.fromkeys(allocation.addresses, election.duty)
-    return duties, withheld
+    return duties | elected, withheld
 
 
 def _bgp(inventory: Inventory, rules: BgpRules) -> tuple[dict[str, frozenset[Route]], dict[str, Reason]]:

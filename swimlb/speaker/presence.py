@@ -95,12 +95,13 @@ class Presence:
         unanswering: Iterable[str] | None = None,
     ) -> Presence:
         """`links` is None as long as this node does not know its own interfaces, `unanswering` if it does not ask."""
-        unready = frozenset(map(service_id, unready_services))
-        is_unready_for_all = len(unready) > UNREADY_MAX
+        services = tuple(unready_services)
+        is_unready_for_all = len(services) > UNREADY_MAX
+        unready = frozenset(map(service_id, services)) if not is_unready_for_all else frozenset[bytes]()
         told, are_complete = tellable(links or (), LINKS_OCTETS_MAX)
         return cls(
             is_leaving,
-            frozenset() if is_unready_for_all else unready,
+            unready,
             is_unready_for_all,
             is_joining,
             told,

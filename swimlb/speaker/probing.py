@@ -14,7 +14,7 @@ A member that answers is no stranger: the address is announced, and `swimlb.spea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -92,10 +92,9 @@ class Probes:
     def vouch(self, address: IpAddress) -> None:
         self._vouched.add(address)
 
-    def keep(self, wanted: Set[IpAddress], known: Set[IpAddress]) -> list[Effect]:
-        """These are this node's now, and those are anybody's: an address that was no Service's may be a stranger's."""
-        self._vouched &= known
-        return [effect for address in self._probes.keys() - wanted for effect in self.end(address)]
+    def forget(self, address: IpAddress) -> None:
+        """It is no Service's any more: it may be a stranger's when it comes back."""
+        self._vouched.discard(address)
 
     # One address
 

@@ -16,6 +16,8 @@ from swimlb.runtime.link import Link
 from swimlb.runtime.replica import Publisher, Subscriber
 from swimlb.settings import Settings
 from swimlb.speaker.inventory import key_of
+from swimlb.speaker.links import SubnetRule
+from swimlb.speaker.rules import RuleOptions
 from swimlb.watch import api
 from swimlb.watch.standalone import Standalone
 from swimlb.watch.status import Facts, status
@@ -104,6 +106,10 @@ class Watch:
             standalone.world,
             standalone.problems,
             self._facts,
+            RuleOptions(
+                is_exclude_label_ignored=self._settings.is_exclude_label_ignored,
+                subnet_rule=SubnetRule(self._settings.subnet),
+            ),
         )
 
 

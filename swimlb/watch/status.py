@@ -11,7 +11,10 @@ import msgpack
 from swimlb.model import Problem
 from swimlb.runtime import clock
 from swimlb.runtime.replica import Batch
+from swimlb.speaker.presence import Presence
+from swimlb.speaker.rules import RuleOptions
 from swimlb.watch.standalone import World
+from swimlb.watch.succession import successions
 
 
 class Facts:
@@ -39,7 +42,13 @@ class Facts:
 
 
 def status(
-    node: str, profile: str, pids: dict[str, int], world: World, problems: tuple[Problem, ...], facts: Facts
+    node: str,
+    profile: str,
+    pids: dict[str, int],
+    world: World,
+    problems: tuple[Problem, ...],
+    facts: Facts,
+    options: RuleOptions,
 ) -> dict[str, Any]:
     """`GET /v1/status`; described in `docs/reference/status-api.md`."""
     return {
@@ -50,11 +59,18 @@ def status(
         "gossip": facts.gossip,
         "members": facts.of_kind("member"),
         "services": _services(world),
-        "l2": facts.of_kind("l2"),
+        "l2": _addresses(node, world, facts, options),
         "bgp": [{**peer, "since": _moment(peer["since"])} for peer in facts.of_kind("bgp")],
         "withheld": facts.of_kind("withheld"),
         "problems": [asdict(problem) for problem in problems],
     }
+
+
+def _addresses(node: str, world: World, facts: Facts, options: RuleOptions) -> list[dict[str, Any]]:
+    presences = {entry["name"]: Presence.decode(entry["meta"]) for entry in facts.of_kind("presence")}
+    found = successions(node, world.resolved.configuration, world.allocations, presences, options)
+    by_text = {str(address): list(candidates) for address, candidates in found.items()}
+    return [{**entry, "candidates": by_text.get(entry["address"], [])} for entry in facts.of_kind("l2")]
 
 
 def _services(world: World) -> list[dict[str, Any]]:

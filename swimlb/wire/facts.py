@@ -1,11 +1,13 @@
 """What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
 
-Keys are `gossip`, `member/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what the status API
-shows for it. They stand in `docs/reference/status-api.md`.
+Keys are `gossip`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what
+the status API shows for it. They stand in `docs/reference/status-api.md`. Presences are what *watch* computes successions from
+when somebody asks: with every member that comes or goes, those of all addresses would be others.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import msgpack
@@ -13,33 +15,119 @@ import msgpack
 import membership as ml
 from announce.l2 import Interface
 from swimlb.model import IpAddress
+from swimlb.runtime.replica import Publisher
 from swimlb.speaker.core import Speaker
 from swimlb.wire.lan import Lan
 from swimlb.wire.peer_facts import peer_entry
 from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
 
+ENTRIES_PER_REPORT = 250
+"""Addresses and Services told of at once: some milliseconds. The rest follows with the next report."""
 
-def table(speaker: Speaker, ring: Ring, lan: Lan, peers: Peers, process: dict[str, Any]) -> dict[str, bytes]:
-    """Everything, as of now."""
-    entries: dict[str, dict[str, Any]] = {"speaker": {"phase": speaker.phase.name.lower(), **process}}
-    if (metrics := ring.metrics()) is not None:
-        entries["gossip"] = _gossip(metrics)
-    deaf = speaker.inventory.deaf
-    entries |= {
-        f"member/{member.name}": _member(member, deaf.get(member.name, ())) for member in ring.members()
-    }
-    entries |= {f"l2/{address}": _address(address, speaker, lan) for address in speaker.plan.duties}
-    entries |= {f"bgp/{name}": peer_entry(name, view) for name, view in peers.views().items()}
-    entries |= {
-        f"withheld/{entry.service}/{entry.by}": {
-            "service": entry.service,
-            "by": entry.by,
-            "reason": str(entry.reason),
+
+class Facts:
+    """Keeps the published table equal to what the sides of *wire* know."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        ring: Ring,
+        lan: Lan,
+        peers: Peers,
+        process: dict[str, Any],
+        published: Publisher,
+    ) -> None:
+        self._speaker = speaker
+        self._ring = ring
+        self._lan = lan
+        self._peers = peers
+        self._process = process
+        self._published = published
+        self._addresses: dict[IpAddress, None] = {}
+        """To be told of."""
+        self._services: dict[str, None] = {}
+        self._interfaces: list[Interface] = []
+        """As they were when the addresses on them were told of last."""
+        self._of_few: set[str] = set()
+        """Keys of what is looked at every time."""
+
+    def refresh(self) -> bool:
+        """Publish what has changed; False when more is to follow."""
+        self._take_news()
+        self._refresh_few()
+        for address in list(islice(self._addresses, ENTRIES_PER_REPORT)):
+            del self._addresses[address]
+            self._refresh_address(address)
+        for service in list(islice(self._services, ENTRIES_PER_REPORT)):
+            del self._services[service]
+            self._refresh_service(service)
+        if self._addresses or self._services:
+            return False
+        self._published.start()
+        return True
+
+    def _take_news(self) -> None:
+        news = self._speaker.take_news()
+        self._addresses.update(dict.fromkeys(news.addresses))
+        self._services.update(dict.fromkeys(news.services))
+        interfaces = self._lan.open_interfaces
+        if interfaces != self._interfaces:
+            self._interfaces = interfaces
+            self._addresses.update(dict.fromkeys(self._speaker.announced))
+
+    def _refresh_few(self) -> None:
+        """What there is little of."""
+        entries: dict[str, dict[str, Any]] = {
+            "speaker": {"phase": self._speaker.phase.name.lower(), **self._process}
         }
-        for entry in speaker.withheld
-    }
-    return {key: msgpack.packb(value, use_bin_type=True) for key, value in entries.items()}
+        if (metrics := self._ring.metrics()) is not None:
+            entries["gossip"] = _gossip(metrics)
+        deaf = self._speaker.inventory.deaf
+        for member in self._ring.members():
+            entries[f"member/{member.name}"] = _member(member, deaf.get(member.name, ()))
+        for name, presence in self._speaker.inventory.presences.items():
+            entries[f"presence/{name}"] = {"name": name, "meta": presence.encode()}
+        entries |= {f"bgp/{name}": peer_entry(name, view) for name, view in self._peers.views().items()}
+        for key in self._of_few - entries.keys():
+            self._published.remove(key)
+        for key, value in entries.items():
+            self._put(key, value)
+        self._of_few = set(entries)
+
+    def _refresh_address(self, address: IpAddress) -> None:
+        ownership = self._speaker.standing.layer2.ownership(address)
+        if ownership is None:
+            self._published.remove(f"l2/{address}")
+            return
+        is_announced_here = address in self._speaker.announced
+        squatter = self._speaker.squatters.get(address)
+        interfaces = self._lan.interfaces_of(address) if is_announced_here else []
+        self._put(
+            f"l2/{address}",
+            {
+                "address": str(address),
+                "owner": ownership.owner,
+                "is_announced_here": is_announced_here,
+                "interfaces": [_interface(interface) for interface in interfaces],
+                "in_use_by": None
+                if squatter is None
+                else {"mac": squatter.mac, "interface": squatter.interface},
+            },
+        )
+
+    def _refresh_service(self, service: str) -> None:
+        withheld = {entry.by: entry for entry in self._speaker.withheld_of(service)}
+        for by in ("l2", "bgp"):
+            if (entry := withheld.get(by)) is None:
+                self._published.remove(f"withheld/{service}/{by}")
+            else:
+                self._put(
+                    f"withheld/{service}/{by}", {"service": service, "by": by, "reason": str(entry.reason)}
+                )
+
+    def _put(self, key: str, value: dict[str, Any]) -> None:
+        self._published.put(key, msgpack.packb(value, use_bin_type=True))
 
 
 def _gossip(metrics: ml.Metrics) -> dict[str, Any]:
@@ -64,22 +152,6 @@ def _member(member: ml.Member, deaf_to: tuple[str, ...]) -> dict[str, Any]:
         "state": member.state.name.lower(),
         "incarnation": member.incarnation,
         "deaf_to": list(deaf_to),
-    }
-
-
-def _address(address: IpAddress, speaker: Speaker, lan: Lan) -> dict[str, Any]:
-    duty = speaker.plan.duties[address]
-    is_announced_here = address in speaker.announced
-    squatter = speaker.squatters.get(address)
-    return {
-        "address": str(address),
-        "owner": duty.owner,
-        "candidates": list(duty.candidates),
-        "is_announced_here": is_announced_here,
-        "interfaces": [_interface(interface) for interface in lan.interfaces_of(address)]
-        if is_announced_here
-        else [],
-        "in_use_by": None if squatter is None else {"mac": squatter.mac, "interface": squatter.interface},
     }
 
 

@@ -104,6 +104,11 @@ class Lan:
             if own.version == address.version
         )
 
+    @property
+    def open_interfaces(self) -> list[Interface]:
+        """Where addresses can be answered for, as the kernel tells of them."""
+        return [self._responder.interfaces[name] for name in sorted(self._responder.open_interfaces)]
+
     def _change_local(self, verb: str, address: IpAddress) -> None:
         assert self._local is not None, "only standalone mode orders local addresses"
         try:
@@ -122,9 +127,7 @@ class Lan:
 
     def _tell_links(self) -> None:
         """Tell the core when the interfaces on which others can hear this node are different ones, or differ."""
-        responder = self._responder
-        interfaces = [responder.interfaces[name] for name in sorted(responder.open_interfaces)]
-        links = tuple(link_of(interface) for interface in interfaces if interface.has_carrier)
+        links = tuple(link_of(interface) for interface in self.open_interfaces if interface.has_carrier)
         if links != self._told_links:
             self._told_links = links
             self._on_event(LinksChanged(links))

@@ -72,7 +72,7 @@ class Peers:
         self._on_change = on_change
         self._tasks = tasks
         self._wanted: dict[str, BgpPeer] = {}
-        self._routes: dict[str, frozenset[Route]] = {}
+        self._routes: dict[str, set[Route]] = {}
         self._sessions: dict[str, _Session] = {}
         """Of a peer that is wanted no more, until it has ended, too."""
         self._stopping: dict[str, BgpPeer] = {}
@@ -93,10 +93,12 @@ class Peers:
                 self._reconfigure(peer)
             case fx.StopPeer(name):
                 self._stop(name)
-            case fx.Advertise(name, routes):
-                self._routes[name] = routes
+            case fx.Advertise(name, added, removed):
+                routes = self._routes.setdefault(name, set())
+                routes -= removed
+                routes |= added
                 if name in self._sessions and name in self._wanted:
-                    self._advertise(name)
+                    self._advertise(name, bgp.RoutesUpdated(added, removed))
 
     def close(self) -> None:
         self._searches.close()
@@ -185,14 +187,14 @@ class Peers:
         self._begun.add(name)
         driver.feed(bgp.Started())
         if name in self._routes:
-            self._advertise(name)
+            self._advertise(name, bgp.RoutesChanged(frozenset(self._routes[name])))
         self._admit(wanted, address)
         self._watch(wanted, session)
 
-    def _advertise(self, name: str) -> None:
+    def _advertise(self, name: str, change: bgp.RoutesChanged | bgp.RoutesUpdated) -> None:
         driver = self._sessions[name].driver
-        driver.feed(bgp.RoutesChanged(self._routes[name]))
-        # The speaker acts on whole inventories only: what it orders first is all that it knew in its last life.
+        driver.feed(change)
+        # The speaker starts a peer when its plan is whole: what it orders first is all that it knew in its last life.
         driver.feed(bgp.RoutesComplete())
 
     def _admit(self, peer: BgpPeer, address: IpAddress) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -23,10 +25,14 @@ from swimlb.runtime.replica import Batch, Publisher
 from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
 from swimlb.speaker.core import Phase, Speaker
-from swimlb.wire import facts
+from swimlb.speaker.inventory import Record
+from swimlb.wire.facts import Facts
 from swimlb.wire.lan import Lan
 from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
+
+RECORDS_AT_ONCE = 100
+"""Read in one go: some milliseconds."""
 
 REPORT_DELAY = 0.02
 """Changes this close together are told to *watch* in one go."""
@@ -41,7 +47,9 @@ class Wire:
         self._log = log
         self._process = process
         self._driver: Driver[ev.Event, fx.Effect] = Driver("speaker", speaker, self._perform, recorder)
-        self._facts = Publisher(records.FACTS_SCHEMA)
+        self._published = Publisher(records.FACTS_SCHEMA)
+        self._unread: deque[tuple[Iterator[bytes], list[Record], Batch]] = deque()
+        """Batches of *watch* that are being read, the first one in part."""
         self._report_timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] | None = None
 
@@ -49,7 +57,8 @@ class Wire:
         self, ring: Ring, lan: Lan, peers: Peers, link: Callable[[Publisher, Callable[[Batch], None]], Link]
     ) -> None:
         self._ring, self._lan, self._peers = ring, lan, peers
-        self._link = link(self._facts, self._learn)
+        self._facts = Facts(self._speaker, ring, lan, peers, self._process, self._published)
+        self._link = link(self._published, self._learn)
 
     def tell(self, event: ev.Event) -> None:
         """One of the sides has news for the core."""
@@ -100,9 +109,23 @@ class Wire:
         self._link.start()
 
     def _learn(self, batch: Batch) -> None:
+        """Records are read in portions, so that a large table does not stall the process; acted on as one batch."""
+        self._unread.append((iter(batch.put.values()), [], batch))
+        if len(self._unread) == 1:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        values, put, batch = self._unread[0]
+        put += map(records.decode, islice(values, RECORDS_AT_ONCE))
+        if len(put) == len(batch.put):
+            self._unread.popleft()
+            self._act_on(tuple(put), tuple(sorted(batch.removed)))
+        if self._unread:
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _act_on(self, put: tuple[Record, ...], removed: tuple[str, ...]) -> None:
         is_first = self._speaker.phase is Phase.STARTING
-        put = tuple(records.decode(value) for value in batch.put.values())
-        self.tell(ev.InventoryChanged(put, tuple(sorted(batch.removed))))
+        self.tell(ev.InventoryChanged(put, removed))
         if is_first:
             wanted = self._speaker.inventory.allocations.values()
             self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
@@ -163,7 +186,8 @@ class Wire:
 
     def _report_now(self) -> None:
         self._report_timer = None
-        self._facts.replace(facts.table(self._speaker, self._ring, self._lan, self._peers, self._process))
+        if not self._facts.refresh():
+            self.report()
         self._link.flush()
 
     def _on_crash(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

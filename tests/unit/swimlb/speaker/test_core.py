@@ -260,8 +260,8 @@ def test_restarts_only_the_peer_whose_settings_changed() -> None:
     assert speaker.step(InventoryChanged((changed,)), 1.0) == [StopPeer("router")]
     assert speaker.step(PeerStopped("router"), 2.0) == [StartPeer(changed), Advertise("router", routes)]
     assert speaker.step(InventoryChanged((), (key_of(allocation()),)), 3.0) == [
-        Advertise("router", frozenset()),
-        Advertise("second", frozenset()),
+        Advertise("router", removed=routes),
+        Advertise("second", removed=routes),
     ]
 
 

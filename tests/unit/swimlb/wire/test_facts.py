@@ -13,9 +13,11 @@ import membership as ml
 from announce import l2
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
-from swimlb.runtime.replica import Batch
+from swimlb.runtime.records import FACTS_SCHEMA
+from swimlb.runtime.replica import Publisher, Subscriber
 from swimlb.speaker.core import Config, Speaker
 from swimlb.speaker.effects import JoinRing
+from swimlb.speaker.rules import RuleOptions
 from swimlb.watch.standalone import World
 from swimlb.watch.status import Facts, status
 from swimlb.wire import facts
@@ -68,10 +70,17 @@ def teller(
     lan = Lan(responder, recorder, log, lambda event: None, is_data_path_local=False)
     peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks, lambda address: True)
 
+    published = Publisher(FACTS_SCHEMA)
+    told = facts.Facts(speaker, ring, lan, peers, {"pid": 1}, published)
+
     def gossip() -> dict[str, Any] | None:
-        heard = Facts()
-        heard.learn(Batch(facts.table(speaker, ring, lan, peers, {"pid": 1}), frozenset()))
-        return status("node-a", "fast", {}, World(), (), heard)["gossip"]
+        told.refresh()
+        published.begin()
+        subscriber, heard = Subscriber(FACTS_SCHEMA), Facts()
+        while (frame := published.next_frame()) is not None:
+            if (batch := subscriber.receive(frame)) is not None:
+                heard.learn(batch)
+        return status("node-a", "fast", {}, World(), (), heard, RuleOptions())["gossip"]
 
     return gossip
 
