@@ -109,6 +109,11 @@ class Speaker:
         return self._standing
 
     @property
+    def is_busy(self) -> bool:
+        """There is more to be done than fitted into the last turn."""
+        return self._work_due is not None
+
+    @property
     def announced(self) -> Set[IpAddress]:
         """Addresses this node answers for right now."""
         return self._layer2.announced.keys()

@@ -80,14 +80,14 @@ class Layer2:
 
     def take_unsettled(self, budget: int) -> dict[IpAddress, Ownership | None]:
         """Addresses to be looked at again, as many as so much work allows, with what the plan says about them."""
-        addresses = list(islice(self._unsettled, max(0, budget // CHANGE_COST)))
+        addresses = list(islice(self._unsettled, max(1, budget // CHANGE_COST)))
         for address in addresses:
             del self._unsettled[address]
         return {address: self._plan.ownership(address) for address in addresses}
 
     def announce_once_more(self, budget: int) -> list[Effect]:
         """What others may have heard otherwise."""
-        addresses = list(islice(self._again, max(0, budget // CHANGE_COST)))
+        addresses = list(islice(self._again, max(1, budget // CHANGE_COST)))
         for address in addresses:
             del self._again[address]
         return [

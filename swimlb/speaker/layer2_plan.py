@@ -170,14 +170,15 @@ class Layer2Plan:
             before, after = slate.review(node)
             needs_review = needs_review or before != after
             is_usable = is_usable or (after is not None and after.refusal is None)
+        if not is_usable:
+            # Also while all slates are to be made anew: its addresses wait for nobody.
+            self._queues[0].update(self._owned.get(node, {}))
         if not needs_review:
             return
         self._reviews.pop(node, None)
-        if not is_usable:
-            self._queues[0].update(self._owned.get(node, {}))
         if is_usable or node == self._this_node:
             own = self._owned.get(self._this_node, {})
-            self._reviews[node] = deque([*own, *self._groups])
+            self._reviews[node] = deque([*own, *(first for first in self._groups if first not in own)])
 
     def touch_election(self) -> None:
         """What tells candidates apart has changed: all are to be elected anew."""
