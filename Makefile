@@ -146,6 +146,10 @@ RUNS ?= 20
 bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; RUNS=N of each; QUICK=1: 3 min
 	@$(BIN)/python -m bench.layer2 --runs $(RUNS) $(if $(QUICK),--quick)
 
+.PHONY: bench-speaker
+bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's plan, to 10,000 Services: 1 min; QUICK=1: 10 s
+	@$(BIN)/python -m bench.speaker $(if $(QUICK),--quick)
+
 .PHONY: generate
 generate: setup-dev ## Write the CRDs of the chart and the tables of docs/reference/configuration.md anew
 	@$(BIN)/python -m swimlb.cli.generate
