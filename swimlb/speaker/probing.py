@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from types import MappingProxyType
 
 from swimlb.model import IpAddress
 from swimlb.speaker.effects import AddressFree, AddressInUse, Ask, Effect, Unwatch, Watch
@@ -58,8 +59,6 @@ class _Probe:
     state: _State = _State.WAITING
     due: float | None = None
     asked: int = 0
-    squatter: Squatter | None = None
-    """The last one that was heard; it stays while the address is asked for again."""
     told_at: float | None = None
 
 
@@ -70,6 +69,8 @@ class Probes:
         self._probes: dict[IpAddress, _Probe] = {}
         self._queue: deque[IpAddress] = deque()
         """Those that wait; may name some that are gone, or come again."""
+        self._squatters: dict[IpAddress, Squatter] = {}
+        """The last ones that were heard; they stay while their addresses are asked for again."""
         self._vouched: set[IpAddress] = set()
 
     def __contains__(self, address: IpAddress) -> bool:
@@ -81,7 +82,7 @@ class Probes:
     @property
     def squatters(self) -> Mapping[IpAddress, Squatter]:
         """Who has the addresses that are in use."""
-        return {address: one.squatter for address, one in self._probes.items() if one.squatter is not None}
+        return MappingProxyType(self._squatters)
 
     # Which addresses need it
 
@@ -111,12 +112,13 @@ class Probes:
     def end(self, address: IpAddress) -> list[Effect]:
         """The address is not asked for any more."""
         del self._probes[address]
+        self._squatters.pop(address, None)
         return [Unwatch(address)]
 
     def release(self, address: IpAddress) -> tuple[frozenset[str] | None, list[Effect]]:
         """The address may be announced, on these interfaces."""
         one = self._probes[address]
-        told: list[Effect] = [] if one.squatter is None else [AddressFree(address)]
+        told: list[Effect] = [AddressFree(address)] if address in self._squatters else []
         return one.interfaces, [*self.end(address), *told]
 
     def counts(self, claim: ClaimHeard) -> bool:
@@ -128,12 +130,13 @@ class Probes:
         """A stranger has the address. Told when it is another one than before, however often it speaks."""
         one = self._probes[claim.address]
         squatter = Squatter(claim.mac, claim.interface)
-        is_news = squatter != one.squatter and (one.told_at is None or now - one.told_at >= RETRY_INTERVAL)
+        is_other = squatter != self._squatters.get(claim.address)
+        is_news = is_other and (one.told_at is None or now - one.told_at >= RETRY_INTERVAL)
         if one.state is not _State.IN_USE:
             one.state, one.due = _State.IN_USE, now + RETRY_INTERVAL
         if not is_news:
             return []
-        one.squatter, one.told_at = squatter, now
+        self._squatters[claim.address], one.told_at = squatter, now
         return [AddressInUse(claim.address, claim.mac, claim.interface)]
 
     # Time
