@@ -80,7 +80,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     speaker = Speaker(
         Config(
             node=settings.node,
-            is_data_path_local=True,
+            is_data_path_local=settings.data_path == "local",
             is_exclude_label_ignored=settings.is_exclude_label_ignored,
             subnet_rule=SubnetRule(settings.subnet),
             is_probing=settings.is_probing,
@@ -105,7 +105,13 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         else l2.Config(excluded_interfaces=settings.excluded_interfaces)
     )
     wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
-    lan = Lan(l2.Responder(l2_config, rng), recorder, log, wire.tell, is_data_path_local=True)
+    lan = Lan(
+        l2.Responder(l2_config, rng),
+        recorder,
+        log,
+        wire.tell,
+        is_data_path_local=settings.data_path == "local",
+    )
     async with asyncio.TaskGroup() as tasks:
         wire.attach(
             Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks),

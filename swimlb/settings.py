@@ -44,6 +44,9 @@ class Settings:
     is_exclude_label_ignored: bool = False
     subnet: str = "prefer"
     """Whether a node needs an address's subnet to announce it: `prefer`, `require`, or `ignore`."""
+    data_path: str = "local"
+    """Where traffic for Service addresses ends: `local`, so they are put on `lo`, or `forward`: on other hosts, or where
+    the operator's rules in this one's kernel send it."""
     is_probing: bool = True
     """Ask whether a stranger has an address before it is announced for the first time."""
     is_hearing_checked: bool = True

@@ -74,6 +74,13 @@ from swimlb.settings import InvalidSettings, Settings
     help="Announce an address from nodes that have its subnet: if there are any, only, or as MetalLB does.",
 )
 @click.option(
+    "--data-path",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "forward"]),
+    help="Put addresses on `lo`, for services of this host; or leave their traffic to the host's own routes and rules.",
+)
+@click.option(
     "--probe/--no-probe",
     default=True,
     show_default=True,
@@ -103,6 +110,7 @@ def speaker(
     namespace: str,
     ignore_exclude_lb: bool,
     subnet: str,
+    data_path: str,
     probe: bool,
     hearing_check: bool,
     log_level: str,
@@ -127,6 +135,7 @@ def speaker(
             system_namespace=namespace,
             is_exclude_label_ignored=ignore_exclude_lb,
             subnet=subnet,
+            data_path=data_path,
             is_probing=probe,
             is_hearing_checked=hearing_check,
             log_level=log_level,

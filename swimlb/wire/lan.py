@@ -40,7 +40,9 @@ class Lan:
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
         self._sockets = PacketSockets(self._driver.feed)
         self._links = LinkMonitor(self._on_link)
-        self._local = LocalAddresses() if is_data_path_local else None
+        self._is_data_path_local = is_data_path_local
+        # Also where none is put there: an earlier life of this speaker may have been told otherwise.
+        self._local = LocalAddresses()
         self._checked: set[str] = set()
         self.drops: Counter[str] = Counter()
         """Frames that were not answered, by reason."""
@@ -53,8 +55,7 @@ class Lan:
         self._driver.close()
         self._links.close()
         self._sockets.close()
-        if self._local is not None:
-            self._local.close()
+        self._local.close()
 
     def perform(self, effect: fx.LanEffect) -> None:
         match effect:
@@ -87,9 +88,9 @@ class Lan:
 
     def forget_leftovers(self, wanted: frozenset[IpAddress]) -> None:
         """Remove what an earlier life of this speaker left on `lo` and nobody wants any more."""
-        if self._local is not None:
-            for address in self._local.owned_addresses() - wanted:
-                self._change_local("remove", address)
+        wanted = wanted if self._is_data_path_local else frozenset()
+        for address in self._local.owned_addresses() - wanted:
+            self._change_local("remove", address)
 
     def interfaces_of(self, address: IpAddress) -> list[Interface]:
         """Where the address is answered for, by this node, right now."""
@@ -110,7 +111,6 @@ class Lan:
         return [self._responder.interfaces[name] for name in sorted(self._responder.open_interfaces)]
 
     def _change_local(self, verb: str, address: IpAddress) -> None:
-        assert self._local is not None, "only standalone mode orders local addresses"
         try:
             (self._local.add if verb == "add" else self._local.remove)(address)
         except OSError as error:
@@ -133,7 +133,7 @@ class Lan:
             self._on_event(LinksChanged(links))
 
     def _check(self, interface: str) -> None:
-        if self._local is None or interface in self._checked:
+        if not self._is_data_path_local or interface in self._checked:
             return
         self._checked.add(interface)
         for finding in check_sysctls(interface):

@@ -38,7 +38,7 @@ _SERVICE = """
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: web-{number}}}
+metadata: {{name: web-{number}, annotations: {{{annotations}}}}}
 spec:
   type: LoadBalancer
   loadBalancerIP: "{address}"
@@ -55,11 +55,16 @@ def addresses6(count: int) -> list[str]:
     return [f"2001:db8:3::{0x200 + number:x}" for number in range(count)]
 
 
-def write_manifests(directory: Path, addresses: Sequence[str]) -> Path:
+def write_manifests(directory: Path, addresses: Sequence[str], health_check: str | None = None) -> Path:
     """A Service for each address."""
+    annotations = "" if health_check is None else f"swimlb.io/health-check: '{health_check}'"
     services = (
         _SERVICE.format(
-            number=number, address=address, family="IPv6" if ":" in address else "IPv4", port=PORT
+            number=number,
+            address=address,
+            annotations=annotations,
+            family="IPv6" if ":" in address else "IPv4",
+            port=PORT,
         )
         for number, address in enumerate(addresses)
     )
@@ -193,6 +198,18 @@ def rest(lab: Lab) -> float:
     lab.wait_until_joined()
     lab.wait_until_settled()
     return clock.monotonic()
+
+
+def restart_in_turn(lab: Lab) -> float:
+    """Stop and start every speaker, one after the other; how long it took."""
+    begun = clock.monotonic()
+    for node in lab.network.nodes:
+        lab.stop(node.name)
+        pause(0.5)
+        lab.start(node.name)
+        rest(lab)
+        pause(0.5)
+    return clock.monotonic() - begun
 
 
 def milliseconds(values: dict[str, float]) -> str:

@@ -23,6 +23,7 @@ from tests.netns.dual import (
     milliseconds,
     owners,
     rest,
+    restart_in_turn,
     write_manifests,
 )
 
@@ -96,14 +97,7 @@ def test_a_rolling_restart(lab: Lab, sandbox: Sandbox, capsys: pytest.CaptureFix
     with Referee(sandbox) as referee:
         with LoadRun(sandbox, ADDRESSES, PORT, streams=STREAMS, rate=RATE) as load:
             pause(2.0)
-            begun = clock.monotonic()
-            for node in lab.network.nodes:
-                lab.stop(node.name)
-                pause(0.5)
-                lab.start(node.name)
-                rest(lab)
-                pause(0.5)
-            took = clock.monotonic() - begun
+            took = restart_in_turn(lab)
         connections = load.connections()
         moved_at = moves(lab, referee, before)
 
