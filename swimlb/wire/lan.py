@@ -41,21 +41,23 @@ class Lan:
         self._sockets = PacketSockets(self._driver.feed)
         self._links = LinkMonitor(self._on_link)
         self._is_data_path_local = is_data_path_local
-        # Also where none is put there: an earlier life of this speaker may have been told otherwise.
-        self._local = LocalAddresses()
+        self._local: LocalAddresses | None = None
         self._checked: set[str] = set()
         self.drops: Counter[str] = Counter()
         """Frames that were not answered, by reason."""
 
     def start(self) -> None:
         """Learn the interfaces and listen. Raises OSError when the kernel refuses."""
+        # Also where none is put on `lo`: an earlier life of this speaker may have been told otherwise.
+        self._local = LocalAddresses()
         self._links.start()
 
     def close(self) -> None:
         self._driver.close()
         self._links.close()
         self._sockets.close()
-        self._local.close()
+        if self._local is not None:
+            self._local.close()
 
     def perform(self, effect: fx.LanEffect) -> None:
         match effect:
@@ -88,6 +90,7 @@ class Lan:
 
     def forget_leftovers(self, wanted: frozenset[IpAddress]) -> None:
         """Remove what an earlier life of this speaker left on `lo` and nobody wants any more."""
+        assert self._local is not None, "the LAN side has been started"
         wanted = wanted if self._is_data_path_local else frozenset()
         for address in self._local.owned_addresses() - wanted:
             self._change_local("remove", address)
@@ -111,6 +114,7 @@ class Lan:
         return [self._responder.interfaces[name] for name in sorted(self._responder.open_interfaces)]
 
     def _change_local(self, verb: str, address: IpAddress) -> None:
+        assert self._local is not None, "the LAN side has been started"
         try:
             (self._local.add if verb == "add" else self._local.remove)(address)
         except OSError as error:
