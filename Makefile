@@ -158,6 +158,12 @@ generate: setup-dev ## Write the CRDs of the chart and the tables of docs/refere
 bench-allocator: setup-dev $(STAMPS)/bench ## Allocation of 1,000 to 100,000 Services, and one change among them: 2 min
 	@$(BIN)/python -m bench.allocator
 
+MINUTES ?= 30
+
+.PHONY: soak-bfd
+soak-bfd: setup-dev ## BFD at 50 ms x 3 beside decoding, 100,000 routes and busy cores: MINUTES=30 of each; fails on a false alarm
+	@$(BIN)/python -m bench.soak_bfd --minutes $(MINUTES)
+
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
 	@$(PIP) install uv

@@ -50,6 +50,11 @@ class Demultiplexer:
         self._by_key.setdefault(_key_of(config), discriminator)
         return discriminator
 
+    def change(self, discriminator: int, config: SessionConfig) -> None:
+        """Another minimum TTL; the way to the peer is the same."""
+        assert _key_of(config) == _key_of(self._by_discriminator[discriminator])
+        self._by_discriminator[discriminator] = config
+
     def remove(self, discriminator: int) -> None:
         config = self._by_discriminator.pop(discriminator)
         if self._by_key.get(_key_of(config)) == discriminator:

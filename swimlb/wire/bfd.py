@@ -86,12 +86,19 @@ class BfdSessions:
         """Packets that were discarded, by reason."""
 
     def want(self, name: str, config: bfd.SessionConfig) -> None:
-        """The peer of this name is to be watched so. Other timing is agreed with it; all else is a new session."""
+        """The peer of this name is to be watched so.
+
+        Other timing is agreed with it, role and minimum TTL are ours alone; all else is a new session.
+        """
         running = self._sessions.get(name)
         if running is not None:
             current = running.session.config
-            if replace(current, timing=config.timing) == config:
+            lasting = replace(
+                current, timing=config.timing, is_passive=config.is_passive, minimum_ttl=config.minimum_ttl
+            )
+            if lasting == config:
                 running.session.config = config
+                self._demultiplexer.change(running.session.discriminator, config)
                 running.driver.feed(bfd.Retimed(config.timing))
                 return
             self.stop(name)

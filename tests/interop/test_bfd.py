@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,13 @@ import pytest
 from announce.bfd import Diagnostic, SessionConfig, State, Timing
 from swimlb.lab import namespaces
 from swimlb.lab.frr import Frr
-from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
+from tests.interop.bfd_lan import NODE, NODE_V6, ROUTER, ROUTER_V6, Lan, bfd_lan
 from tests.interop.live_bfd import live_bfd
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 
-NODE, NODE_V6 = "192.0.2.10", "2001:db8::10"
-ROUTER, ROUTER_V6 = "192.0.2.1", "2001:db8::1"
 CONFIG = SessionConfig(peer_address=IPv4Address(ROUTER), source_address=IPv4Address(NODE))
 
 
@@ -41,41 +40,10 @@ bfd
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Lan:
-    """A node and a router on one bridge, so that neither sees the other's link go down."""
-
-    sandbox: Sandbox
-
-    @property
-    def node(self) -> str:
-        return self.sandbox.namespace("node")
-
-    def frr(self, bfdd_config: str) -> Frr:
-        frr = Frr(self.sandbox, "router", bgpd_config="", bfdd_config=bfdd_config)
-        frr.start()
-        return frr
-
-    def cut(self) -> float:
-        """The node's port at the switch goes down. The time of it."""
-        namespaces.ip_batch(["link set p-node down"], self.sandbox.namespace("switch"))
-        return clock.monotonic()
-
-    def mend(self) -> None:
-        namespaces.ip_batch(["link set p-node up"], self.sandbox.namespace("switch"))
-
-
 @pytest.fixture
-def lan(tmp_path: Any) -> Iterator[Lan]:
-    with Sandbox.create("bfd", base=tmp_path) as sandbox:
-        sandbox.add_namespaces("switch", "node", "router")
-        switch, node, router = map(sandbox.namespace, ("switch", "node", "router"))
-        namespaces.build_switch(switch)
-        namespaces.plug_in(switch, {"p-node": node, "p-router": router})
-        for name, address, address_v6 in ((node, NODE, NODE_V6), (router, ROUTER, ROUTER_V6)):
-            namespaces.configure(name, addresses={"eth0": f"{address}/24"})
-            namespaces.ip_batch([f"address add {address_v6}/64 dev eth0 nodad"], name)
-        yield Lan(sandbox)
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    with bfd_lan(tmp_path) as built:
+        yield built
 
 
 def peer_of(frr: Frr, address: str = NODE) -> dict[str, Any]:

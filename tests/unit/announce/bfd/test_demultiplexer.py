@@ -83,6 +83,15 @@ def test_the_multihop_minimum_is_the_sessions_own() -> None:
     assert demultiplexer.accept(first(), replace(FAR, ttl=250))[0] == mine
 
 
+def test_another_minimum_ttl_counts_at_once() -> None:
+    config = SessionConfig(peer_address=PEER, is_multihop=True)
+    demultiplexer, [mine] = table(config)
+
+    demultiplexer.change(mine, replace(config, minimum_ttl=200))
+
+    assert demultiplexer.accept(first(), replace(FAR, ttl=200))[0] == mine
+
+
 def test_a_session_that_is_gone_gets_nothing() -> None:
     config = SessionConfig(peer_address=PEER)
     demultiplexer, [mine] = table(config)

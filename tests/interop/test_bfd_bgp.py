@@ -1,0 +1,121 @@
+"""BGP under the watch of BFD, against FRR: what counts is the route in the router's kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from announce.bgp import EndKind, Route, RouteAttributes
+from swimlb.lab.frr import Frr
+from swimlb.lab.waiting import wait_until
+from swimlb.model import BfdProfile, BgpPeer
+from swimlb.runtime import clock
+from swimlb.speaker import effects as fx
+from tests.interop.bfd_lan import NODE, ROUTER, Lan, bfd_lan
+from tests.interop.live_peers import LivePeers, live_peers
+
+pytestmark = [pytest.mark.interop, pytest.mark.netns]
+
+PREFIX = "198.51.100.1/32"
+ROUTES = frozenset({Route(IPv4Network(PREFIX), RouteAttributes())})
+PEER = BgpPeer(
+    name="router",
+    my_asn=64496,
+    peer_asn=64497,
+    peer_address=IPv4Address(ROUTER),
+    source_address=IPv4Address(NODE),
+)
+
+
+def profile(interval_ms: int) -> BfdProfile:
+    return BfdProfile(name="p", receive_interval_ms=interval_ms, transmit_interval_ms=interval_ms)
+
+
+def frr(lan: Lan, interval_ms: int) -> Frr:
+    """With the hold time of 180 s: what is sooner is the work of BFD."""
+    bgpd = f"""\
+router bgp 64497
+ bgp router-id {ROUTER}
+ no bgp ebgp-requires-policy
+ bgp log-neighbor-changes
+ neighbor {NODE} remote-as 64496
+ neighbor {NODE} passive
+ neighbor {NODE} bfd profile p
+"""
+    bfdd = f"bfd\n profile p\n  receive-interval {interval_ms}\n  transmit-interval {interval_ms}\n"
+    router = Frr(lan.sandbox, "router", bgpd_config=bgpd, bfdd_config=bfdd)
+    router.start()
+    return router
+
+
+def in_kernel(router: Frr) -> bool:
+    return router.next_hops(PREFIX) == (NODE,)
+
+
+def wait_until_routed(live: LivePeers, router: Frr) -> None:
+    live.wait_for("BGP and BFD", lambda: live.is_up)
+    wait_until(lambda: in_kernel(router), timeout=10, what="the route in the router's kernel")
+
+
+@pytest.mark.parametrize("interval_ms", [300, 50])
+def test_a_cut_takes_the_route_out_of_the_routers_kernel(tmp_path: Path, interval_ms: int) -> None:
+    with bfd_lan(tmp_path) as lan:
+        router = frr(lan, interval_ms)
+        with live_peers(lan.node, replace(PEER, bfd=profile(interval_ms)), ROUTES) as live:
+            wait_until_routed(live, router)
+            cut = lan.cut()
+            wait_until(lambda: not in_kernel(router), timeout=10, what="the route to go", interval=0.002)
+            took = clock.monotonic() - cut
+            live.wait_for("our side", lambda: live.lost == 1)
+            end = live.view.status and live.view.status.last_end
+            lan.mend()
+            wait_until_routed(live, router)
+
+            print(f"FRR, {interval_ms} ms x 3: route gone {took:.3f} s after the cut")
+            assert took < 3 * interval_ms / 1000 + 0.3
+            assert end
+            assert end.kind in (EndKind.BFD_DOWN, EndKind.CONNECT_FAILED)
+
+
+def test_a_stop_is_no_false_alarm(tmp_path: Path) -> None:
+    """The router reads that it was planned, and its BFD hears AdminDown."""
+    with bfd_lan(tmp_path) as lan:
+        router = frr(lan, 50)
+        with live_peers(lan.node, replace(PEER, bfd=profile(50)), ROUTES) as live:
+            wait_until_routed(live, router)
+            took = live.stop()
+
+        assert took < 2.5
+        # The last reset that it shows is of what came last: BFD's AdminDown, which it does not tell from Down.
+        log = (lan.sandbox.home / "bgpd-router.log").read_text()
+        assert "6/2 (Cease/Administrative Shutdown)" in log
+        assert "6/10" not in log
+
+
+def test_changes_of_the_profile_leave_bgp_alone(tmp_path: Path) -> None:
+    """Other intervals, and another role."""
+    with bfd_lan(tmp_path) as lan:
+        router = frr(lan, 50)
+        with live_peers(lan.node, replace(PEER, bfd=profile(50)), ROUTES) as live:
+            wait_until_routed(live, router)
+            for changed, detection_time in (
+                (profile(200), 0.6),
+                (replace(profile(200), is_passive=True), 0.6),
+                (profile(50), 0.15),
+            ):
+                live.perform(fx.ReconfigurePeer(replace(PEER, bfd=changed)))
+                live.wait_for("the change", lambda wanted=changed: live.view.settings.bfd == wanted)
+                live.wait_for(
+                    "the Final",
+                    lambda wanted=detection_time: (
+                        (watch := live.view.watch) and watch.status.detection_time == pytest.approx(wanted)
+                    ),
+                )
+
+            assert live.lost == 0
+            assert live.view.watch is not None
+            assert live.view.watch.status.ups == 1
+            assert in_kernel(router)
