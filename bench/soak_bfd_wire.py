@@ -57,9 +57,11 @@ async def main(router: str, node: str, prefixes: int) -> None:
             lambda address: True,
         )
         peers.perform(fx.StartPeer(peer))
+        told = frozenset[Route]()
         for second, variant in enumerate(_seconds(variants)):
             if second % CHANGE_EVERY == 0:
-                peers.perform(fx.Advertise(NAME, variant))
+                peers.perform(fx.Advertise(NAME, added=variant, removed=told))
+                told = variant
             await asyncio.sleep(1.0)
             print(json.dumps(_told(peers)), flush=True)
 

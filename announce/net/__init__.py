@@ -4,5 +4,6 @@
 - `links`: the host's interfaces as they come, change and go (`LinkMonitor`).
 - `addresses`: Service addresses on `lo` (`LocalAddresses`).
 - `tcp`: the connection of a BGP peer.
+- `bfd`, `bfd_echo`: UDP of BFD sessions.
 - `sysctls`: kernel settings that have to be right (`check_sysctls`).
 """

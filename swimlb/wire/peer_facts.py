@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from announce import bgp
+from announce import bfd, bgp
 from swimlb.model import IpAddress
+from swimlb.wire.bfd import BfdView
 from swimlb.wire.peers import PeerView
 
 
@@ -22,6 +23,7 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
         "routes": [],
         "session": None,
         "counters": None,
+        "bfd": None if view.watch is None else _watch(view.watch),
     }
     if status is None:
         return entry
@@ -62,6 +64,27 @@ def _counters(status: bgp.PeerStatus) -> dict[str, int]:
         "messages_received": status.messages_received,
         "sessions_established": status.sessions_established,
         "sessions_lost": status.sessions_lost,
+    }
+
+
+def _watch(view: BfdView) -> dict[str, Any]:
+    status = view.status
+    return {
+        "state": status.state.name.lower(),
+        "is_multihop": view.config.is_multihop,
+        "problem": view.problem,
+        "last_down": bfd.describe(status.diagnostic) if status.diagnostic else None,
+        "transmit_interval": status.transmit_interval,
+        "detection_time": status.detection_time,
+        "is_echo_active": status.is_echo_active,
+        "packets_sent": status.packets_sent,
+        "packets_received": status.packets_received,
+        "echo_sent": status.echo_sent,
+        "echo_received": status.echo_received,
+        "ups": status.ups,
+        "downs": status.downs,
+        "send_gap_max": status.send_gap_max,
+        "receive_gap_max": status.receive_gap_max,
     }
 
 

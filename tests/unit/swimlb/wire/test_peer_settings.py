@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 import pytest
 
-from announce import bgp
-from swimlb.model import BgpPeer, DynamicAsn, Opening, Role
-from swimlb.wire.peer_settings import admission, session_config, socket_options
+from announce import bfd, bgp
+from swimlb.model import BfdProfile, BgpPeer, DynamicAsn, Opening, Role
+from swimlb.wire.peer_settings import admission, bfd_config, session_config, socket_options
 
 ROUTER = IPv4Address("192.0.2.1")
 PEER = BgpPeer(name="tor", my_asn=64496, peer_asn=64497, peer_address=ROUTER)
@@ -78,3 +79,42 @@ def test_the_interface_or_the_vrf_is_the_device() -> None:
     assert socket_options(replace(PEER, vrf="red")).device == "red"
     assert socket_options(replace(PEER, interface="eth1", vrf="red")).device == "eth1"
     assert socket_options(replace(PEER, hops_max=1)).ttl_min == 255
+
+
+def watch(
+    *, is_internal: bool = False, is_on_link: bool = True, **changes: object
+) -> bfd.SessionConfig | None:
+    profile = BfdProfile(name="echo", has_echo=True, echo_interval_ms=60, minimum_ttl=250)
+    peer = replace(PEER, **{"bfd": profile, **changes})  # type: ignore[arg-type]
+    address = peer.peer_address or IPv6Address("fe80::1%eth1")
+    return bfd_config(peer, address, is_internal=is_internal, is_on_link=is_on_link)
+
+
+def test_bfd_watches_only_peers_with_a_profile() -> None:
+    assert watch(bfd=None) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_multihop", "echo_us"),
+    [
+        ({}, False, 60_000),
+        ({"ebgp_multihop": True}, True, None),
+        ({"is_internal": True, "is_on_link": False}, True, None),
+        ({"is_internal": True}, False, 60_000),
+        ({"peer_address": IPv6Address("2001:db8::1")}, False, None),
+        (
+            {"peer_address": None, "interface": "eth1", "is_internal": True, "is_on_link": False},
+            False,
+            None,
+        ),
+    ],
+)
+def test_bfd_goes_by_the_way_to_the_peer(
+    changes: dict[str, Any], is_multihop: bool, echo_us: int | None
+) -> None:
+    """An internal peer may be behind routers, and none of them loops Echo packets."""
+    found = watch(**changes)
+
+    assert found is not None
+    assert (found.is_multihop, found.timing.echo_interval_us) == (is_multihop, echo_us)
+    assert (found.minimum_ttl, found.timing.desired_min_tx_us) == (250, 300_000)
