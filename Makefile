@@ -140,11 +140,12 @@ fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS
 bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 15 min; QUICK=1: 2 min
 	@$(BIN)/python -m bench.membership $(if $(QUICK),--quick)
 
+CUTS ?= 60
 RUNS ?= 20
 
 .PHONY: bench-layer2
-bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; RUNS=N of each; QUICK=1: 3 min
-	@$(BIN)/python -m bench.layer2 --runs $(RUNS) $(if $(QUICK),--quick)
+bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; CUTS=N of ours, RUNS=N of the rest; QUICK=1: 3 min
+	@$(BIN)/python -m bench.layer2 --cuts $(CUTS) --runs $(RUNS) $(if $(QUICK),--quick)
 
 .PHONY: bench-speaker
 bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's plan, to 10,000 Services: 1 min; QUICK=1: 10 s

@@ -1,10 +1,11 @@
 """Layer 2 of swimlb beside keepalived: how long a client is without its address, and how fast ARP is answered.
 
-    python -m bench.layer2 [--runs 20] [--only failover|replies] [--quick] [--output DIRECTORY] [--redraw JSON]
+    python -m bench.layer2 [--cuts 60] [--runs 20] [--only failover|replies] [--quick] [--resume] [--output DIRECTORY]
+    python -m bench.layer2 --redraw JSON
 
-Each contender has three nodes, a switch and a client in network namespaces of its own. The contenders of keepalived,
-which mostly wait, live side by side with ours at the same time; ours come one after the other. Writes layer2.json and
-layer2.svg to the directory, and docs/reference/benchmarks-layer2.md unless --quick. Needs root, keepalived,
+Each contender has three nodes, a switch and a client in network namespaces of its own, and all live side by side.
+Writes layer2.json and layer2.svg to the directory, the first after every event, and
+docs/reference/benchmarks-layer2.md unless --quick. Needs root, keepalived,
 frr and requirements/bench.txt.
 """
 
@@ -15,10 +16,11 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from bench import arp_replies, layer2_report
@@ -47,18 +49,42 @@ class Failover:
     """Runs that were not counted, because the prober was late."""
 
 
-def fail_over(contender: Contender, number: int, runs: int) -> Failover:
-    """All runs of a contender, cuts and stops in turn."""
-    result = Failover(contender.name, contender.product)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many events each contender is put through."""
+
+    cuts: int
+    """Of ours: a black hole is rare, and its absence shows only in many."""
+    rivals_cuts: int
+    stops: int
+
+    def cuts_of(self, contender: Contender) -> int:
+        return self.cuts if contender.product == "swimlb" else self.rivals_cuts
+
+
+def fail_over(
+    contender: Contender, number: int, plan: Plan, result: Failover, on_event: Callable[[], None]
+) -> None:
+    """What the plan still lacks of a contender, cuts and stops in turn."""
+    cuts = plan.cuts_of(contender)
+    if len(result.cuts) >= cuts and len(result.stops) >= plan.stops:
+        return
     with tempfile.TemporaryDirectory() as scratch, running(contender, number, Path(scratch)) as bench:
-        for run in range(runs):
-            result.cuts.append(_undisturbed(bench, "cut", result))
-            result.stops.append(_undisturbed(bench, "stop", result))
+        for kind, events, count in _in_turn(result, cuts, plan.stops):
+            events.append(_undisturbed(bench, kind, result))
             say(
-                f"{contender.name}, {run + 1} of {runs}: cut {layer2_report.figure(asdict(result.cuts[-1]))}, "
-                f"SIGTERM {layer2_report.figure(asdict(result.stops[-1]))}"
+                f"{contender.name}, {kind} {len(events)} of {count}: {layer2_report.figure(asdict(events[-1]))}"
             )
-    return result
+            on_event()
+
+
+def _in_turn(result: Failover, cuts: int, stops: int) -> Iterator[tuple[str, list[Event], int]]:
+    """A cut and a stop, as long as both are lacking, then the rest."""
+    while len(result.cuts) < cuts or len(result.stops) < stops:
+        if len(result.cuts) < cuts:
+            yield "cut", result.cuts, cuts
+        if len(result.stops) < stops:
+            yield "stop", result.stops, stops
 
 
 def _undisturbed(bench: Bench, kind: str, result: Failover) -> Event:
@@ -71,22 +97,21 @@ def _undisturbed(bench: Bench, kind: str, result: Failover) -> Event:
     return event
 
 
-def fail_over_all(chosen: Sequence[Contender], runs: int) -> list[Failover]:
-    numbered = list(enumerate(chosen))
-    ours = [one for one in numbered if one[1].product == "swimlb"]
-    lanes = [[one] for one in numbered if one not in ours] + ([ours] if ours else [])
-
-    def play(lane: Sequence[tuple[int, Contender]]) -> list[tuple[int, Failover]]:
-        return [(number, fail_over(contender, number, runs)) for number, contender in lane]
-
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        begun = [pool.submit(play, lane) for lane in lanes]
+def fail_over_all(
+    chosen: Sequence[Contender], plan: Plan, found: Sequence[Failover], on_event: Callable[[], None]
+) -> None:
+    """All side by side: they wait most of the time, and what one does to another counts as a disturbance."""
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        begun = [
+            pool.submit(fail_over, contender, number, plan, result, on_event)
+            for number, (contender, result) in enumerate(zip(chosen, found, strict=True))
+        ]
         try:
-            found = [result for future in begun for result in future.result()]
+            for future in begun:
+                future.result()
         except BaseException:
             interrupt()  # The pool waits for its threads, and these clean up behind themselves.
             raise
-    return [result for _, result in sorted(found, key=lambda one: one[0])]
 
 
 def reply_all(*, rounds: int, flood: float) -> list[arp_replies.Replies]:
@@ -103,9 +128,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=20, help="of each kind for each contender")
-    parser.add_argument("--quick", action="store_true", help="two runs, under three minutes; no document")
+    parser.add_argument("--cuts", type=int, default=60, help="cable cuts of each of ours")
+    parser.add_argument("--runs", type=int, default=20, help="of each other kind for each contender")
+    parser.add_argument("--quick", action="store_true", help="two of each, under three minutes; no document")
     parser.add_argument("--only", choices=["failover", "replies"], help="keep the other from the last time")
+    parser.add_argument("--resume", action="store_true", help="go on with the failovers of the last time")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--redraw", type=Path, help="measure nothing: plot and page from this layer2.json")
     options = parser.parse_args()
@@ -113,17 +140,33 @@ def main() -> None:
         layer2_report.write(json.loads(options.redraw.read_text()), _DOCUMENTS)
         return
     results: Path = options.output / "layer2.json"
+    results.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
-    if options.only and results.exists():
+    if (options.only or options.resume) and results.exists():
         found = json.loads(results.read_text())
+    plan = Plan(2, 2, 2) if options.quick else Plan(options.cuts, options.runs, options.runs)
+
+    def keep(section: str, before: float, parts: Sequence[Failover | arp_replies.Replies]) -> None:
+        """Written as it comes: what interrupts the benchmark loses the event that is under way."""
+        load = {"before": before, "after": os.getloadavg()[0]}
+        found[section] = {"machine": machine(), "load": load, "results": [asdict(one) for one in parts]}
+        partial = results.with_suffix(".partial")
+        partial.write_text(json.dumps(found, indent=1) + "\n")
+        partial.replace(results)
+
     with ending_in_order():
-        if options.only in (None, "replies"):
-            found["replies"] = section(lambda: reply_all(rounds=4000, flood=3.0))
+        if options.only in (None, "replies") and not (options.resume and "replies" in found):
+            load = os.getloadavg()[0]
+            keep("replies", load, reply_all(rounds=4000, flood=3.0))
         if options.only in (None, "failover"):
-            runs = 2 if options.quick else options.runs
-            found["failover"] = section(lambda: fail_over_all(CONTENDERS, runs))
-    options.output.mkdir(parents=True, exist_ok=True)
-    results.write_text(json.dumps(found, indent=1) + "\n")
+            load, writing = os.getloadavg()[0], Lock()
+            failovers = _begun(found if options.resume else {})
+
+            def keep_failovers() -> None:
+                with writing:
+                    keep("failover", load, failovers)
+
+            fail_over_all(CONTENDERS, plan, failovers, keep_failovers)
     if len(found) == 2:
         layer2_report.plot(found, options.output / "layer2.svg")
         if not options.quick:
@@ -131,19 +174,19 @@ def main() -> None:
     say(f"written to {options.output}")
 
 
-def section(measure: Callable[[], Sequence[Failover | arp_replies.Replies]]) -> dict[str, Any]:
-    """A part of the results, with the machine it was measured on and what else that machine did."""
-    before = os.getloadavg()[0]
-    results = measure()
-    return {
-        "machine": machine(),
-        "load": {"before": before, "after": os.getloadavg()[0]},
-        "results": [asdict(one) for one in results],
-    }
+def _begun(found: dict[str, Any]) -> list[Failover]:
+    """What there is of each contender already."""
+    known = {one["contender"]: one for one in found.get("failover", {}).get("results", [])}
+    begun: list[Failover] = []
+    for contender in CONTENDERS:
+        one = known.get(contender.name, {"cuts": [], "stops": [], "disturbed": 0})
+        cuts, stops = ([Event(**event) for event in one[kind]] for kind in ("cuts", "stops"))
+        begun.append(Failover(contender.name, contender.product, cuts, stops, one["disturbed"]))
+    return begun
 
 
 if __name__ == "__main__":
     try:
         main()
     except (KeyboardInterrupt, Interrupted):
-        sys.exit("interrupted; nothing is written, and nobody is left")
+        sys.exit("interrupted; nobody is left, and --resume goes on with what was measured")

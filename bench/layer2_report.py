@@ -75,7 +75,6 @@ def write(found: Found, directory: Path) -> None:
 
 def page(found: Found) -> Iterable[str]:
     machine = found["failover"]["machine"]
-    runs = max(len(one["cuts"]) for one in found["failover"]["results"])
     load, reply_load = found["failover"]["load"], found["replies"]["load"]
     yield "# Layer 2, measured"
     yield ""
@@ -93,16 +92,15 @@ def page(found: Found) -> Iterable[str]:
     yield "A client on the LAN probes the address every 5 ms through its kernel's ARP cache. *Outage* is from the last probe"
     yield "answered before to the first one answered after, in ms: median (min-max); 0 means that no probe was lost. Each event"
     yield "is watched for 6 s. *Black hole*: the client was without an answer for more than 0.5 s after another node had claimed"
-    yield f"the address. {runs} runs of each; *disturbed* are runs whose prober was itself more than 25 ms late, which"
-    yield "were done again, twice at most."
+    yield "the address. *Disturbed* are runs whose prober was itself more than 25 ms late, which were done again, twice at most."
     yield ""
     yield from table(
         (
             "",
             "cable cut",
-            "black holes",
+            "black holes in so many cuts",
             "SIGTERM",
-            "black holes",
+            "black holes in so many stops",
             "runs that lost nothing at SIGTERM",
             "disturbed",
         ),
@@ -159,8 +157,8 @@ def ratios(failovers: Sequence[Found]) -> Iterable[str]:
             yield f"- {ours} beside {theirs}, cable cut: the median outage is {medians[1] / medians[0]:.1f} times shorter."
 
 
-def black_holes(events: Sequence[Found]) -> int:
-    return sum(event["is_black_hole"] for event in events)
+def black_holes(events: Sequence[Found]) -> str:
+    return f"{sum(event['is_black_hole'] for event in events)} in {len(events)}"
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterable[str]:
