@@ -10,11 +10,14 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from swimlb.runtime.errors import StartRefused
 from swimlb.runtime.supervisor import EX_CONFIG, Process
 from swimlb.settings import Settings
+
+if TYPE_CHECKING:
+    from announce import l2
 
 _PYTHON = (sys.executable, "-P", "-m")
 """-P: modules come from the installation, never from the directory that root happens to stand in."""
@@ -99,14 +102,9 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         capability_prefix=MAGIC,
     )
     seeds = tuple(ml.Endpoint(host, port) for host, port in settings.seeds())
-    l2_config = (
-        l2.Config()
-        if settings.excluded_interfaces is None
-        else l2.Config(excluded_interfaces=settings.excluded_interfaces)
-    )
     wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
     lan = Lan(
-        l2.Responder(l2_config, rng),
+        l2.Responder(layer2_config(settings), rng),
         recorder,
         log,
         wire.tell,
@@ -120,6 +118,20 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
         )
         await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")
+
+
+def layer2_config(settings: Settings) -> l2.Config:
+    """What the operator decides about announcements on the LAN; the rest is as it comes."""
+    from announce import l2
+
+    return l2.Config(
+        excluded_interfaces=(
+            l2.DEFAULT_EXCLUDED_INTERFACES
+            if settings.excluded_interfaces is None
+            else settings.excluded_interfaces
+        ),
+        refresh_interval=settings.refresh_interval or None,
+    )
 
 
 def run_watch(settings: Settings, link_fd: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 SECRETS_MAX = 4
 LABEL_OCTETS_MAX = 128
+REFRESH_INTERVAL_MAX = 86_400
 
 
 class InvalidSettings(ValueError):
@@ -51,6 +52,8 @@ class Settings:
     """Ask whether a stranger has an address before it is announced for the first time."""
     is_hearing_checked: bool = True
     """Ask on the LAN whether other nodes hear who asks for their addresses, and pass over those that do not."""
+    refresh_interval: float = 60.0
+    """Seconds after which an address on the LAN is announced again, for ever; 0: never."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
     log_level: str = "info"
@@ -71,6 +74,12 @@ class Settings:
         if self.gossip_plaintext != "refuse" and not self.gossip_secret_files:
             raise InvalidSettings(
                 "--gossip-plaintext", "has no meaning without a secret", "give --gossip-secret-file, too"
+            )
+        if self.refresh_interval != 0 and not 1 <= self.refresh_interval <= REFRESH_INTERVAL_MAX:
+            raise InvalidSettings(
+                "--refresh-interval",
+                f"{self.refresh_interval:g} is not a time between announcements",
+                f"choose from 1 to {REFRESH_INTERVAL_MAX} seconds, or 0 for none",
             )
         if len(self.gossip_label.encode()) > LABEL_OCTETS_MAX:
             raise InvalidSettings(

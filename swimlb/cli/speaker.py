@@ -92,6 +92,14 @@ from swimlb.settings import InvalidSettings, Settings
     show_default=True,
     help="Ask other nodes for their addresses on the LAN now and then, and pass over those that do not hear it.",
 )
+@click.option(
+    "--refresh-interval",
+    default=60.0,
+    show_default=True,
+    type=float,
+    metavar="SECONDS",
+    help="Announce each address on the LAN again about this often, so that switches do not forget; 0: never.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -113,6 +121,7 @@ def speaker(
     data_path: str,
     probe: bool,
     hearing_check: bool,
+    refresh_interval: float,
     log_level: str,
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
@@ -138,6 +147,7 @@ def speaker(
             data_path=data_path,
             is_probing=probe,
             is_hearing_checked=hearing_check,
+            refresh_interval=refresh_interval,
             log_level=log_level,
         )
     except InvalidSettings as error:

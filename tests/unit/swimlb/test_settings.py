@@ -48,6 +48,11 @@ def test_its_own_address_is_no_seed() -> None:
         ({"gossip_label": "x" * 129}, "--gossip-label"),
         ({"gossip_secret_files": ("/s",) * 5}, "--gossip-secret-file"),
         ({"gossip_plaintext": "accept"}, "--gossip-plaintext"),
+        ({"refresh_interval": 0.5}, "--refresh-interval"),
+        ({"refresh_interval": -60.0}, "--refresh-interval"),
+        ({"refresh_interval": 86_401.0}, "--refresh-interval"),
+        ({"refresh_interval": float("inf")}, "--refresh-interval"),
+        ({"refresh_interval": float("nan")}, "--refresh-interval"),
     ],
 )
 def test_mistakes_name_the_option(changes: dict[str, Any], option: str) -> None:
@@ -65,6 +70,7 @@ def test_survives_the_way_to_the_processes() -> None:
         gossip_key_derivation="sha256",
         gossip_plaintext="send",
         gossip_label="ring-a",
+        refresh_interval=0.0,
         excluded_interfaces=("^docker",),
     )
 
