@@ -10,6 +10,7 @@ from typing import Any
 
 SECRETS_MAX = 4
 LABEL_OCTETS_MAX = 128
+DATA_PATHS = ("local", "forward")
 REFRESH_INTERVAL_MAX = 86_400
 
 
@@ -74,6 +75,10 @@ class Settings:
         if self.gossip_plaintext != "refuse" and not self.gossip_secret_files:
             raise InvalidSettings(
                 "--gossip-plaintext", "has no meaning without a secret", "give --gossip-secret-file, too"
+            )
+        if self.data_path not in DATA_PATHS:
+            raise InvalidSettings(
+                "--data-path", f"{self.data_path!r} is not a data path", f"choose {' or '.join(DATA_PATHS)}"
             )
         if self.refresh_interval != 0 and not 1 <= self.refresh_interval <= REFRESH_INTERVAL_MAX:
             raise InvalidSettings(

@@ -5,5 +5,5 @@
 - `addresses`: Service addresses on `lo` (`LocalAddresses`).
 - `tcp`: the connection of a BGP peer.
 - `bfd`, `bfd_echo`: UDP of BFD sessions.
-- `sysctls`: kernel settings that have to be right (`check_sysctls`).
+- `sysctls`: kernel settings that have to be right (`check_sysctls`, `check_forwarding`).
 """

@@ -9,7 +9,7 @@ import click
 
 from swimlb import app
 from swimlb.observe.logs import LEVELS
-from swimlb.settings import InvalidSettings, Settings
+from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 
 
 @click.command()
@@ -77,7 +77,7 @@ from swimlb.settings import InvalidSettings, Settings
     "--data-path",
     default="local",
     show_default=True,
-    type=click.Choice(["local", "forward"]),
+    type=click.Choice(DATA_PATHS),
     help="Put addresses on `lo`, for services of this host; or leave their traffic to the host's own routes and rules.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from announce.l2 import Interface, Responder
 from announce.net.addresses import LocalAddresses
 from announce.net.links import LinkMonitor
 from announce.net.packet import PacketSockets
-from announce.net.sysctls import check_sysctls
+from announce.net.sysctls import Finding, check_forwarding, check_sysctls
 from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.driver import Driver
@@ -42,7 +42,7 @@ class Lan:
         self._links = LinkMonitor(self._on_link)
         self._is_data_path_local = is_data_path_local
         self._local: LocalAddresses | None = None
-        self._checked: set[str] = set()
+        self._checked: set[tuple[str, int]] = set()
         self.drops: Counter[str] = Counter()
         """Frames that were not answered, by reason."""
 
@@ -126,8 +126,11 @@ class Lan:
     def _on_link(self, event: l2.InterfaceEvent) -> None:
         self._driver.feed(event)
         self._tell_links()
-        if isinstance(event, l2.InterfaceAdded) and event.interface.name in self._responder.open_interfaces:
-            self._check(event.interface.name)
+        if (
+            not isinstance(event, l2.InterfaceRemoved)
+            and event.interface.name in self._responder.open_interfaces
+        ):
+            self._check(event.interface)
 
     def _tell_links(self) -> None:
         """Tell the core when the interfaces on which others can hear this node are different ones, or differ."""
@@ -136,14 +139,23 @@ class Lan:
             self._told_links = links
             self._on_event(LinksChanged(links))
 
-    def _check(self, interface: str) -> None:
-        if not self._is_data_path_local or interface in self._checked:
-            return
-        self._checked.add(interface)
-        for finding in check_sysctls(interface):
-            self._log.warning(
-                "sysctl_unsafe", interface=interface, setting=finding.setting, problem=str(finding)
-            )
+    def _check(self, interface: Interface) -> None:
+        """Once for each interface; for IPv6 when it has an address by which others can reach it."""
+        has_ipv6 = any(own.version == 6 and not own.is_link_local for own in interface.addresses)
+        for version in (4, 6) if has_ipv6 else (4,):
+            if (interface.name, version) in self._checked:
+                continue
+            self._checked.add((interface.name, version))
+            for finding in self._findings(interface.name, version):
+                self._log.warning(
+                    "sysctl_unsafe", interface=interface.name, setting=finding.setting, problem=str(finding)
+                )
+
+    def _findings(self, interface: str, version: int) -> list[Finding]:
+        if not self._is_data_path_local:
+            return check_forwarding(interface, version)
+        # IPv6 answers on an interface only for that interface's own addresses.
+        return check_sysctls(interface) if version == 4 else []
 
     def _perform(self, effect: l2.Effect) -> None:
         match effect:

@@ -48,6 +48,8 @@ def test_its_own_address_is_no_seed() -> None:
         ({"gossip_label": "x" * 129}, "--gossip-label"),
         ({"gossip_secret_files": ("/s",) * 5}, "--gossip-secret-file"),
         ({"gossip_plaintext": "accept"}, "--gossip-plaintext"),
+        ({"data_path": "lo"}, "--data-path"),
+        ({"data_path": ""}, "--data-path"),
         ({"refresh_interval": 0.5}, "--refresh-interval"),
         ({"refresh_interval": -60.0}, "--refresh-interval"),
         ({"refresh_interval": 86_401.0}, "--refresh-interval"),
@@ -70,6 +72,7 @@ def test_survives_the_way_to_the_processes() -> None:
         gossip_key_derivation="sha256",
         gossip_plaintext="send",
         gossip_label="ring-a",
+        data_path="forward",
         refresh_interval=0.0,
         excluded_interfaces=("^docker",),
     )

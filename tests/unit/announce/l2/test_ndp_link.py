@@ -111,6 +111,13 @@ class TestAnswers:
             (solicitation(to_mac=bytes.fromhex("020000000077"), to=VIP6), DropReason.WRONG_DESTINATION),
             (solicitation(sender_mac=MAC, link_layer=MAC), DropReason.OWN_FRAME),
             (solicitation()[:-1] + b"\xff", DropReason.CHECKSUM),
+            (solicitation()[:21] + b"\xfe" + solicitation()[22:], DropReason.HOP_LIMIT),
+            (solicitation()[:21] + b"\x01" + solicitation()[22:], DropReason.HOP_LIMIT),
+            (solicitation()[:-1], DropReason.TRUNCATED),
+            (
+                solicitation(sender_mac=bytes.fromhex("0200000000bb"), link_layer=bytes(6)),
+                DropReason.SENDER_MAC,
+            ),
         ],
     )
     def test_does_not_answer_what_is_not_its_business(self, question: bytes, reason: DropReason) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from itertools import pairwise
 
 import pytest
 
@@ -17,6 +19,7 @@ from announce.l2 import (
     FrameDropped,
     FramesReceived,
     HandOverRequested,
+    Interface,
     InterfaceAdded,
     InterfaceChanged,
     InterfaceFailed,
@@ -32,14 +35,17 @@ from announce.l2 import (
     UnwatchRequested,
     WatchRequested,
     WithdrawRequested,
+    ndp,
 )
 from announce.l2.arp import BROADCAST, Operation, announcement, reply, reply_template
+from announce.l2.events import IpAddress
 from tests.unit.announce.l2.playbook import (
     MAC,
     OTHER_VIP,
     PEER,
     PEER_MAC,
     VIP,
+    VIP6,
     Playbook,
     announced_at,
     ethernet,
@@ -87,6 +93,9 @@ class TestAnswering:
             (frame(Operation.REPLY, PEER, VIP, to=MAC), DropReason.REPLY),
             (frame(Operation.REQUEST, PEER, VIP, sender_mac=MAC), DropReason.OWN_FRAME),
             (question()[:41], DropReason.TRUNCATED),
+            (question()[:14] + b"\x00\x06" + question()[16:], DropReason.HARDWARE_TYPE),
+            (question()[:20] + b"\x00\x03" + question()[22:], DropReason.OPERATION),
+            (frame(Operation.REQUEST, PEER, VIP, sender_mac=bytes(6)), DropReason.SENDER_MAC),
         ],
     )
     def test_says_why_it_does_not_answer(self, octets: bytes, reason: DropReason) -> None:
@@ -156,6 +165,38 @@ class TestAnnouncing:
         play.at(1.0, AnnounceRequested(VIP))
 
         assert play.at(1.01, AnnounceRequested(VIP)) == []
+
+    @pytest.mark.parametrize("address", [VIP, VIP6], ids=["ARP", "NDP"])
+    def test_refreshes_from_then_on(self, address: IpAddress) -> None:
+        """Switches forget: the announcement is the same as that of a takeover, and there is one every 45 to 60 s."""
+        play = Playbook(ethernet())
+        frames = announcement(MAC, VIP) if address == VIP else (ndp.announcement(MAC, VIP6),)
+        play.at(0.0, AnnounceRequested(address))
+        play.until(10.0)
+
+        played = play.until(610.0)
+
+        times = [now for now, effect in played if effect == SendFrame("eth0", frames[0])]
+        assert [effect for _, effect in played] == [SendFrame("eth0", frame) for frame in frames] * len(times)
+        assert all(45.0 <= later - earlier <= 60.0 for earlier, later in pairwise([4.4, *times]))
+        assert times[-1] > 550.0
+
+    def test_thousands_leave_at_the_rate_and_a_new_takeover_overtakes_them(self) -> None:
+        """Of both families together: the port's rate is one, and the last to move has the most to lose."""
+        play = Playbook(ethernet(), config=NO_REFRESH)
+        sent = [
+            effect
+            for host in range(1500)
+            for address in (IPv4Address("198.18.0.0") + host, IPv6Address("2001:db8:1::") + host)
+            for effect in play.at(0.0, AnnounceRequested(address))
+            if isinstance(effect, SendFrame)
+        ]
+        sent += [effect for _, effect in play.until(1.0) if isinstance(effect, SendFrame)]
+
+        overtaking = [*play.at(1.0, AnnounceRequested(VIP)), *(effect for _, effect in play.until(1.003))]
+
+        assert 1000 < len(sent) <= 500 + 1000
+        assert [effect for effect in overtaking if isinstance(effect, SendFrame)][:2] == announcements()
 
     def test_other_addresses_do_not_disturb_the_pattern(self) -> None:
         """What happens to one address causes no announcement of another."""
@@ -328,13 +369,24 @@ class TestInterfaces:
             *announcements(),
         ]
 
-    def test_other_changes_of_an_interface_are_no_reason_to_speak(self) -> None:
-        """An address or a carrier that changes causes no burst."""
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            ethernet(),
+            replace(ethernet(), has_carrier=False),
+            replace(ethernet(), addresses=(IPv4Interface("192.0.2.1/24"),)),
+            replace(ethernet(), addresses=(IPv6Interface("fe80::1/64"),)),
+        ],
+        ids=["nothing", "carrier", "IPv4 address", "IPv6 address"],
+    )
+    def test_other_changes_of_an_interface_are_no_reason_to_speak(self, changed: Interface) -> None:
+        """An address or a carrier that changes causes no burst, nor does its way back."""
         play = Playbook(ethernet(), config=NO_REFRESH)
         play.at(0.0, AnnounceRequested(VIP))
+        play.at(0.0, AnnounceRequested(VIP6))
         play.until(10.0)
 
-        effects = play.at(20.0, InterfaceChanged(ethernet()))
+        effects = [*play.at(20.0, InterfaceChanged(changed)), *play.at(21.0, InterfaceChanged(ethernet()))]
 
         assert effects == []
         assert play.responder.next_deadline() is None

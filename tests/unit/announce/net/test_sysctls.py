@@ -1,4 +1,4 @@
-"""The kernel settings that keep the kernel from answering for us."""
+"""The kernel settings that keep the kernel from answering for us, and those that make it carry traffic on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from announce.net.sysctls import check_sysctls
+from announce.net.sysctls import check_forwarding, check_sysctls
 
 
-def settings(root: Path, **values: dict[str, int]) -> Path:
+def settings(root: Path, version: int = 4, **values: dict[str, int]) -> Path:
     for interface, entries in values.items():
-        (root / interface).mkdir()
+        where = root / f"ipv{version}" / "conf" / interface
+        where.mkdir(parents=True)
         for setting, value in entries.items():
-            (root / interface / setting).write_text(f"{value}\n")
+            (where / setting).write_text(f"{value}\n")
     return root
 
 
@@ -52,6 +53,65 @@ def test_an_interface_without_settings_is_judged_by_those_for_all(tmp_path: Path
 
     findings = check_sysctls("eth0", where)
 
-    assert [(finding.setting, finding.value, finding.wanted) for finding in findings] == [
-        ("arp_announce", 1, 2)
+    assert [(finding.setting, finding.value, finding.remedy) for finding in findings] == [
+        ("arp_announce", 1, "net.ipv4.conf.all.arp_announce=2")
     ]
+
+
+def test_says_what_keeps_traffic_from_being_carried_on(tmp_path: Path) -> None:
+    """The defaults of Linux: it does not forward, and would send redirects."""
+    unset = {"forwarding": 0, "send_redirects": 1}
+
+    ipv4 = check_forwarding("eth0.7", 4, settings(tmp_path, 4, **{"all": unset, "eth0.7": unset}))
+    ipv6 = check_forwarding("eth0.7", 6, settings(tmp_path, 6, all={"forwarding": 0}))
+
+    assert [str(finding).partition(":")[0] for finding in (*ipv4, *ipv6)] == [
+        "ipv4.forwarding is 0 on eth0.7",
+        "send_redirects is 1 on eth0.7",
+        "ipv6.forwarding is 0 on eth0.7",
+    ]
+    assert [str(finding).rpartition("; set ")[2] for finding in (*ipv4, *ipv6)] == [
+        "net.ipv4.ip_forward=1",
+        "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0/7.send_redirects=0",
+        "net.ipv6.conf.all.forwarding=1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("for_all", "own", "found"),
+    [
+        ((1, 0), (1, 0), []),
+        ((0, 0), (1, 0), []),
+        ((1, 0), (0, 0), ["ipv4.forwarding"]),
+        ((1, 1), (1, 0), ["send_redirects"]),
+        ((1, 0), (1, 1), ["send_redirects"]),
+    ],
+)
+def test_ipv4_is_forwarded_by_the_interface_s_own_switch(
+    for_all: tuple[int, int], own: tuple[int, int], found: list[str], tmp_path: Path
+) -> None:
+    """While redirects are sent if either switch says so."""
+    names = ("forwarding", "send_redirects")
+    where = settings(
+        tmp_path, all=dict(zip(names, for_all, strict=True)), eth0=dict(zip(names, own, strict=True))
+    )
+
+    assert [finding.setting for finding in check_forwarding("eth0", 4, where)] == found
+
+
+@pytest.mark.parametrize(
+    ("for_all", "own", "is_fine"),
+    [
+        ({"forwarding": 1}, {"forwarding": 0}, True),
+        ({"forwarding": 0}, {"forwarding": 1}, False),
+        ({"forwarding": 0}, {"forwarding": 0, "force_forwarding": 1}, True),
+        ({"forwarding": 0}, {"forwarding": 0, "force_forwarding": 0}, False),
+    ],
+)
+def test_ipv6_is_forwarded_by_the_switch_for_all(
+    for_all: dict[str, int], own: dict[str, int], is_fine: bool, tmp_path: Path
+) -> None:
+    """The interface's own `forwarding` makes it a router's to the neighbors, and forwards nothing."""
+    where = settings(tmp_path, 6, all=for_all, eth0=own)
+
+    assert (check_forwarding("eth0", 6, where) == []) is is_fine

@@ -50,3 +50,18 @@ def test_a_refresh_that_cannot_be_starts_nothing(text: str, started: list[Settin
     assert "--refresh-interval" in result.output
     assert "or 0 for none" in result.output
     assert started == []
+
+
+@pytest.mark.parametrize(
+    ("options", "data_path"),
+    [((), "local"), (("--data-path", "forward"), "forward")],
+    ids=["default", "forward"],
+)
+def test_the_data_path(
+    options: tuple[str, ...], data_path: str, started: list[Settings], tmp_path: Path
+) -> None:
+    """On `lo` unless told otherwise."""
+    result = run(tmp_path, *options)
+
+    assert result.exit_code == 0, result.output
+    assert [settings.data_path for settings in started] == [data_path]
