@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from announce.bgp import Route, RouteAttributes
 from swimlb.model import BfdProfile, BgpPeer
 from swimlb.observe.logs import configure
+from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.wire.peers import Peers
@@ -35,6 +36,7 @@ def routes(count: int, med: int) -> frozenset[Route]:
 
 
 async def main(router: str, node: str, prefixes: int) -> None:
+    GarbageKeeper().start()
     # Made beforehand, since a speaker is given its routes a few at a time.
     variants = [routes(prefixes, med) for med in (10, 20)]
     peer = BgpPeer(

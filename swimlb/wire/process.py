@@ -19,6 +19,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.errors import StartRefused
+from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
 from swimlb.runtime.recorder import Recorder
 from swimlb.runtime.replica import Batch, Publisher
@@ -78,6 +79,8 @@ class Wire:
         loop.add_signal_handler(signal.SIGTERM, self.tell, ev.StopRequested())
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._dump, crash_record)
+        garbage = GarbageKeeper()
+        garbage.start()
         try:
             await self._start()
             await self._done
@@ -87,6 +90,7 @@ class Wire:
             self._dump(crash_record)
             raise
         finally:
+            garbage.close()
             self._driver.close()
             self._peers.close()
             self._lan.close()

@@ -1,4 +1,4 @@
-"""BGP under the watch of BFD, against FRR: what counts is the route in the router's kernel."""
+"""BGP under the watch of BFD, against FRR and BIRD: what counts is the route in the router's kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from announce.bgp import EndKind, Route, RouteAttributes
+from swimlb.lab.bird import Bird, bird_text
 from swimlb.lab.frr import Frr
+from swimlb.lab.router import BfdTimers, Neighbour, RouterConfig
 from swimlb.lab.waiting import wait_until
 from swimlb.model import BfdProfile, BgpPeer
 from swimlb.runtime import clock
@@ -51,19 +53,31 @@ router bgp 64497
     return router
 
 
-def in_kernel(router: Frr) -> bool:
+def bird(lan: Lan, interval_ms: int) -> Bird:
+    neighbour = Neighbour(address=NODE, asn=64496, families=("ipv4",), bfd=BfdTimers(interval_ms=interval_ms))
+    config = RouterConfig(asn=64497, router_id=ROUTER, neighbours=[neighbour], keepalive=60, hold_time=180)
+    router = Bird(lan.sandbox, "router", configuration=bird_text(config))
+    router.start()
+    return router
+
+
+ROUTERS = {"frr": frr, "bird": bird}
+
+
+def in_kernel(router: Frr | Bird) -> bool:
     return router.next_hops(PREFIX) == (NODE,)
 
 
-def wait_until_routed(live: LivePeers, router: Frr) -> None:
+def wait_until_routed(live: LivePeers, router: Frr | Bird) -> None:
     live.wait_for("BGP and BFD", lambda: live.is_up)
     wait_until(lambda: in_kernel(router), timeout=10, what="the route in the router's kernel")
 
 
 @pytest.mark.parametrize("interval_ms", [300, 50])
-def test_a_cut_takes_the_route_out_of_the_routers_kernel(tmp_path: Path, interval_ms: int) -> None:
+@pytest.mark.parametrize("kind", ROUTERS)
+def test_a_cut_takes_the_route_out_of_the_routers_kernel(tmp_path: Path, kind: str, interval_ms: int) -> None:
     with bfd_lan(tmp_path) as lan:
-        router = frr(lan, interval_ms)
+        router = ROUTERS[kind](lan, interval_ms)
         with live_peers(lan.node, replace(PEER, bfd=profile(interval_ms)), ROUTES) as live:
             wait_until_routed(live, router)
             cut = lan.cut()
@@ -74,25 +88,27 @@ def test_a_cut_takes_the_route_out_of_the_routers_kernel(tmp_path: Path, interva
             lan.mend()
             wait_until_routed(live, router)
 
-            print(f"FRR, {interval_ms} ms x 3: route gone {took:.3f} s after the cut")
+            print(f"{kind}, {interval_ms} ms x 3: route gone {took:.3f} s after the cut")
             assert took < 3 * interval_ms / 1000 + 0.3
             assert end
             assert end.kind in (EndKind.BFD_DOWN, EndKind.CONNECT_FAILED)
 
 
-def test_a_stop_is_no_false_alarm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ROUTERS)
+def test_a_stop_is_no_false_alarm(tmp_path: Path, kind: str) -> None:
     """The router reads that it was planned, and its BFD hears AdminDown."""
     with bfd_lan(tmp_path) as lan:
-        router = frr(lan, 50)
+        router = ROUTERS[kind](lan, 50)
         with live_peers(lan.node, replace(PEER, bfd=profile(50)), ROUTES) as live:
             wait_until_routed(live, router)
             took = live.stop()
 
         assert took < 2.5
-        # The last reset that it shows is of what came last: BFD's AdminDown, which it does not tell from Down.
-        log = (lan.sandbox.home / "bgpd-router.log").read_text()
-        assert "6/2 (Cease/Administrative Shutdown)" in log
-        assert "6/10" not in log
+        if isinstance(router, Frr):
+            # The last reset that it shows is of what came last: BFD's AdminDown, which it does not tell from Down.
+            log = (lan.sandbox.home / "bgpd-router.log").read_text()
+            assert "6/2 (Cease/Administrative Shutdown)" in log
+            assert "6/10" not in log
 
 
 def test_changes_of_the_profile_leave_bgp_alone(tmp_path: Path) -> None:
