@@ -148,7 +148,8 @@ class Frr:
 
     def neighbour(self, address: str) -> NeighbourState:
         """One session; a dynamic neighbour that is away is as one that never called."""
-        return read_neighbour(self.vtysh_json("show bgp neighbors json").get(address, {}))
+        record = self.vtysh_json("show bgp neighbors json").get(address, {})
+        return read_neighbour(record, address, self._log("bgpd").read_text(errors="replace"))
 
     def table(self, family: str = "ipv4") -> dict[str, tuple[BgpPath, ...]]:
         """What neighbours have told, in the words that all routers of the lab share."""
@@ -164,6 +165,9 @@ class Frr:
     def _label(self, daemon: str) -> str:
         return f"{daemon}/{self._namespace}"
 
+    def _log(self, daemon: str) -> Path:
+        return self._sandbox.home / f"{daemon}-{self._namespace}.log"
+
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text)
         path.chmod(0o640)
@@ -172,7 +176,7 @@ class Frr:
     def _start_daemon(self, daemon: str, *, ready: Path) -> None:
         ready.unlink(missing_ok=True)  # A killed daemon leaves its socket behind.
         configuration = CONFIGURATION / self._path_space / f"{daemon}.conf"
-        log = self._sandbox.home / f"{daemon}-{self._namespace}.log"
+        log = self._log(daemon)
         self._sandbox.start(
             self._label(daemon),
             # -P 0: no vty on TCP; vtysh uses the Unix socket.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from swimlb.lab.router import FAMILIES, Neighbour, NeighbourState, Path, RouterConfig, as_numbers
 
 _GROUP = "NODES"
+_NOTIFICATION = re.compile(
+    r"%NOTIFICATION: received from neighbor (?P<address>\S+) \d+/\d+ \((?P<reason>[^)]*)\)"
+    r"(?: \"(?P<text>[^\"\n]*)\")?"
+)
 
 
 def frr_text(config: RouterConfig) -> str:
@@ -66,13 +71,18 @@ def _neighbour(neighbour: Neighbour, name: str) -> Iterator[str]:
         yield f" neighbor {name} bfd {timers.detect_multiplier} {timers.interval_ms} {timers.interval_ms}"
 
 
-def read_neighbour(record: dict[str, Any]) -> NeighbourState:
-    """A neighbour in the answer to `show bgp neighbors json`; an empty record is one that has never called."""
+def read_neighbour(record: dict[str, Any], address: str, log: str) -> NeighbourState:
+    """A neighbour in the answer to `show bgp neighbors json`; an empty record is one that has never called.
+
+    Why its session ended is read from bgpd's log: the answer forgets it as soon as next hops are looked up again.
+    """
+    told = [found for found in _NOTIFICATION.finditer(log) if found["address"] == address]
+    state = record.get("bgpState", "Idle")
     return NeighbourState(
-        state=record.get("bgpState", "Idle"),
-        is_established=record.get("bgpState") == "Established",
-        last_error=record.get("lastNotificationReason", record.get("lastResetDueTo", "")),
-        communication=record.get("lastShutdownDescription", ""),
+        state=state,
+        is_established=state == "Established",
+        last_error=told[-1]["reason"] if told else "",
+        communication=(told[-1]["text"] or "") if told else "",
     )
 
 

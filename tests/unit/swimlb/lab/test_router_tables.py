@@ -92,6 +92,24 @@ def test_frr_lists_the_prefix_first_and_writes_known_communities_as_words() -> N
     assert table == {"198.51.100.1/32": (FULL,)}
 
 
+def test_frr_tells_in_its_log_why_a_session_ended() -> None:
+    log = (
+        'BGP: %NOTIFICATION: received from neighbor 192.0.2.10 6/2 (Cease/Administrative Shutdown) "drained"\n'
+        "BGP: %NOTIFICATION: received from neighbor 192.0.2.100 2/2 (OPEN Message Error/Bad Peer AS) 0 bytes\n"
+    )
+
+    states = [
+        frr_dialect.read_neighbour({"bgpState": "Idle"}, address, log)
+        for address in ("192.0.2.10", "192.0.2.100", "192.0.2.1")
+    ]
+
+    assert [(one.last_error, one.communication) for one in states] == [
+        ("Cease/Administrative Shutdown", "drained"),
+        ("OPEN Message Error/Bad Peer AS", ""),
+        ("", ""),
+    ]
+
+
 def test_exabgp_forgets_the_routes_of_a_session_that_ended() -> None:
     def event(kind: str, peer: str, **more: object) -> dict[str, object]:
         return {"type": kind, "neighbor": {"address": {"peer": peer}, **more}}
