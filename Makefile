@@ -151,6 +151,10 @@ bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP r
 bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's plan, to 10,000 Services: 1 min; QUICK=1: 10 s
 	@$(BIN)/python -m bench.speaker $(if $(QUICK),--quick)
 
+.PHONY: bench-bgp
+bench-bgp: setup-dev $(STAMPS)/bench ## 10 to 100,000 prefixes to FRR, beside GoBGP and ExaBGP: 3 min
+	@$(BIN)/python -m bench.bgp
+
 .PHONY: generate
 generate: setup-dev ## Write the CRDs of the chart and the tables of docs/reference/configuration.md anew
 	@$(BIN)/python -m swimlb.cli.generate

@@ -83,10 +83,11 @@ class ExaBgp(Daemon):
         file = self.home / "exabgp.conf"
         file.write_text(self._processes() + self._configuration)
         self._events.write_text("")
-        self.launch(["exabgp", str(file)], is_ready=self._is_listening, environment=_ENVIRONMENT)
+        self.log.unlink(missing_ok=True)  # The words of an earlier life would count.
+        self.launch(["exabgp", str(file)], is_ready=self._is_configured, environment=_ENVIRONMENT)
 
-    def _is_listening(self) -> bool:
-        return bool(self.sandbox.run(self.namespace, "ss", "-Hltn", "sport", "=", ":179").strip())
+    def _is_configured(self) -> bool:
+        return "loaded new configuration successfully" in self.words()
 
     def _processes(self) -> str:
         """What listens to it writes a file, and what talks to it reads one: both are plain `cat` and `tail`."""
