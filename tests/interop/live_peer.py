@@ -27,6 +27,7 @@ from announce.bgp import (
 )
 from announce.bgp.errors import ErrorCode
 from announce.net.tcp import PeerConnections
+from announce.net.tcp_options import SocketOptions
 from swimlb.lab import namespaces
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
@@ -40,8 +41,9 @@ _FSM_ERROR = ErrorCode.FINITE_STATE_MACHINE
 class LivePeer:
     """What a test says to the peer, and what it sees of it. All methods are for the test's own thread."""
 
-    def __init__(self, config: PeerConfig) -> None:
+    def __init__(self, config: PeerConfig, options: SocketOptions | None = None) -> None:
         self._peer = Peer(config, random.Random(1))
+        self._options = options
         self._heard: list[tuple[float, Effect]] = []
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -98,7 +100,7 @@ class LivePeer:
     async def _main(self, is_ready: threading.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             done = asyncio.Event()
-            connections = PeerConnections(lambda event: driver.feed(event), tasks)
+            connections = PeerConnections(lambda event: driver.feed(event), tasks, self._options)
 
             def perform(effect: Effect) -> None:
                 self._heard.append((clock.monotonic(), effect))
@@ -116,9 +118,11 @@ class LivePeer:
 
 
 @contextmanager
-def live_peer(namespace: str, config: PeerConfig) -> Generator[LivePeer]:
+def live_peer(
+    namespace: str, config: PeerConfig, options: SocketOptions | None = None
+) -> Generator[LivePeer]:
     """A started peer; it is stopped at the end if the test did not do so."""
-    live, is_ready = LivePeer(config), threading.Event()
+    live, is_ready = LivePeer(config, options), threading.Event()
     thread = threading.Thread(target=live.run, args=(namespace, is_ready), daemon=True)
     thread.start()
     assert is_ready.wait(5.0), "the peer's thread did not start"

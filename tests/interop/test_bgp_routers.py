@@ -12,6 +12,7 @@ from announce.bgp import EndKind, RoutesChanged, StopRequested
 from announce.bgp.capabilities import Role
 from announce.bgp.errors import CeaseError, ErrorCode, OpenError
 from announce.bgp.events import RoutesComplete
+from announce.net.tcp_options import SocketOptions
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
 from tests.interop.bgp_routers import (
@@ -25,6 +26,7 @@ from tests.interop.bgp_routers import (
     KINDS,
     LIMIT,
     LIMITED,
+    NEAR,
     NODE_ASN,
     OTHER_AS,
     PASSWORD,
@@ -159,6 +161,14 @@ def test_a_session_may_cross_another_router(scene: Routed) -> None:
         arrived = scene.wait_for_paths(FAR, {ONE})
 
         assert arrived[ONE].next_hop == FAR
+
+
+def test_a_session_guarded_by_its_ttl_comes_up(scene: Routed) -> None:
+    """GTSM (RFC 5082) at both ends: each takes only what the other has sent with a TTL of 255."""
+    with live_peer(scene.node, config(NEAR), SocketOptions(hops_max=1)) as live:
+        live.feed(RoutesChanged(routes(ONE)))
+        established(live)
+        scene.wait_for_paths(NEAR, {ONE})
 
 
 def test_the_operator_of_the_router_hears_why_a_node_stops(scene: Routed) -> None:
