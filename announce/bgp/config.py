@@ -50,10 +50,10 @@ class PeerConfig:
     """Local address to connect from; it must be on the host. None: the kernel chooses."""
 
     router_id: IPv4Address | None = None
-    """BGP Identifier. None: the local IPv4 address of the session, or else one made of `node_name`."""
+    """BGP Identifier. None: the IPv4 address of the session or of its interface, or else one made of `node_name`."""
 
     node_name: str = ""
-    """Only for a router ID where the session has no IPv4 address."""
+    """Only for a router ID where the interface of the session has no IPv4 address."""
 
     password: str | None = field(default=None, repr=False)
     """TCP MD5 key (RFC 2385)."""

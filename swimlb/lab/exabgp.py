@@ -121,7 +121,8 @@ class ExaBgp(Daemon):
     def events(self) -> list[Any]:
         """What it has told so far; a line that is still being written counts next time."""
         text = self._events.read_text() if self._events.exists() else ""
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        # It puts the data of a NOTIFICATION into its JSON as they are, control characters and all.
+        return [json.loads(line, strict=False) for line in text.split("\n")[:-1]]
 
     def neighbour(self, address: str) -> NeighbourState:
         return read_neighbour(self.events(), address)

@@ -248,20 +248,22 @@ def test_ipv6_routes_travel_over_an_ipv4_session(link: Link) -> None:
         assert [hop["ip"] for hop in arrived["2001:db8:1::/64"]["nexthops"]] == [NODE_V6]
 
 
-def test_a_session_over_ipv6_carries_ipv6_routes(link: Link) -> None:
-    """With the node itself as next hop, and a router ID made of its name."""
+def test_a_session_over_ipv6_carries_routes_of_both_families(link: Link) -> None:
+    """With the node's own address of that family as next hop; the IPv4 one of the interface is the router ID, too."""
     frr = link.router(bgpd(node=NODE_V6))
-    config = replace(CONFIG, peer_address=IPv6Address(ROUTER_V6), node_name="node1")
+    config = replace(CONFIG, peer_address=IPv6Address(ROUTER_V6))
 
     with live_peer(link.node, config) as live:
         live.feed(RoutesChanged(routes("2001:db8:1::/64", "198.51.100.1/32")))
         established(live)
         arrived = wait_for_table(frr, {"2001:db8:1::/64"}, "ipv6")
+        arrived |= wait_for_table(frr, {"198.51.100.1/32"})
         neighbour = frr.vtysh_json(f"show bgp neighbors {NODE_V6} json")[NODE_V6]
 
-        assert arrived["2001:db8:1::/64"]["nexthops"][0]["ip"] == NODE_V6
-        assert neighbour["remoteRouterId"] == "64.37.239.133"
-        assert live.status.waiting_count == 1
+        next_hops = {prefix: path["nexthops"][0]["ip"] for prefix, path in arrived.items()}
+        assert next_hops == {"2001:db8:1::/64": NODE_V6, "198.51.100.1/32": NODE}
+        assert neighbour["remoteRouterId"] == NODE
+        assert live.status.waiting_count == 0
 
 
 def test_route_refresh_and_thousands_of_prefixes(link: Link) -> None:
