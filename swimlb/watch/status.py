@@ -40,6 +40,10 @@ class Facts:
     def gossip(self) -> dict[str, Any] | None:
         return self._table.get("gossip")
 
+    @property
+    def lan(self) -> dict[str, Any] | None:
+        return self._table.get("lan")
+
 
 def status(
     node: str,
@@ -57,6 +61,7 @@ def status(
         "phase": facts.speaker.get("phase", "starting"),
         "processes": {**pids, "wire": facts.speaker.get("pid")},
         "gossip": facts.gossip,
+        "lan": facts.lan,
         "members": facts.of_kind("member"),
         "services": _services(world),
         "l2": _addresses(node, world, facts, options),

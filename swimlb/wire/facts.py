@@ -1,6 +1,6 @@
 """What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
 
-Keys are `gossip`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what
+Keys are `gossip`, `lan`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what
 the status API shows for it. They stand in `docs/reference/status-api.md`. Presences are what *watch* computes successions from
 when somebody asks: with every member that comes or goes, those of all addresses would be others.
 """
@@ -79,7 +79,8 @@ class Facts:
     def _refresh_few(self) -> None:
         """What there is little of."""
         entries: dict[str, dict[str, Any]] = {
-            "speaker": {"phase": self._speaker.phase.name.lower(), **self._process}
+            "speaker": {"phase": self._speaker.phase.name.lower(), **self._process},
+            "lan": {"dropped": dict(sorted(self._lan.drops.items()))},
         }
         if (metrics := self._ring.metrics()) is not None:
             entries["gossip"] = _gossip(metrics)

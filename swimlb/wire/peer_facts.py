@@ -9,6 +9,9 @@ from swimlb.model import IpAddress
 from swimlb.wire.bfd import BfdView
 from swimlb.wire.peers import PeerView
 
+ROUTES_TOLD_MAX = 1000
+"""Of a peer. All of 100,000, each time that anything changes, would occupy the process for a tenth of a second."""
+
 
 def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
     status = view.status
@@ -21,18 +24,21 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
         "since": None,
         "last_error": view.obstacle or None,
         "routes": [],
+        "route_count": 0,
         "session": None,
         "counters": None,
         "bfd": None if view.watch is None else _watch(view.watch),
     }
     if status is None:
         return entry
+    advertised = status.advertised
     return {
         **entry,
         "state": status.state.name.lower(),
         "since": status.since,
         "last_error": None if status.last_end is None else str(status.last_end),
-        "routes": sorted(str(route.prefix) for route in status.advertised),
+        "routes": sorted(str(route.prefix) for route in advertised[:ROUTES_TOLD_MAX]),
+        "route_count": len(advertised),
         "session": None if status.session is None else _session(status.session),
         "counters": _counters(status),
     }

@@ -48,7 +48,11 @@ async def follow_a_lone_member() -> tuple[dict[str, Any] | None, ...]:
     secret = SecretFiles((), KeyDerivation.METALLB, Plaintext.REFUSE)
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         ring = Ring(config, (), secret, rng, recorder, log, lambda event: None, lambda: None, tasks)
-        gossip = teller(ring, recorder, log, tasks)
+        answer = teller(ring, lan_of(recorder, log), recorder, log, tasks)
+
+        def gossip() -> dict[str, Any] | None:
+            return answer()["gossip"]
+
         await ring.start()
         before = gossip()
         ring.perform(JoinRing())
@@ -61,28 +65,31 @@ async def follow_a_lone_member() -> tuple[dict[str, Any] | None, ...]:
     return before, joined, disturbed
 
 
+def lan_of(recorder: Recorder, log: EventLog) -> Lan:
+    responder = l2.Responder(l2.Config(), random.Random(3))
+    return Lan(responder, recorder, log, lambda event: None, is_data_path_local=False)
+
+
 def teller(
-    ring: Ring, recorder: Recorder, log: EventLog, tasks: asyncio.TaskGroup
-) -> Callable[[], dict[str, Any] | None]:
+    ring: Ring, lan: Lan, recorder: Recorder, log: EventLog, tasks: asyncio.TaskGroup
+) -> Callable[[], dict[str, Any]]:
     """The way of the fact: wire's table, across to watch, into the answer of the API."""
     rng, speaker = random.Random(2), Speaker(Config(node="node-a"))
-    responder = l2.Responder(l2.Config(), rng)
-    lan = Lan(responder, recorder, log, lambda event: None, is_data_path_local=False)
     peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks, lambda address: True)
 
     published = Publisher(FACTS_SCHEMA)
     told = facts.Facts(speaker, ring, lan, peers, {"pid": 1}, published)
 
-    def gossip() -> dict[str, Any] | None:
+    def answer() -> dict[str, Any]:
         told.refresh()
         published.begin()
         subscriber, heard = Subscriber(FACTS_SCHEMA), Facts()
         while (frame := published.next_frame()) is not None:
             if (batch := subscriber.receive(frame)) is not None:
                 heard.learn(batch)
-        return status("node-a", "fast", {}, World(), (), heard, RuleOptions())["gossip"]
+        return status("node-a", "fast", {}, World(), (), heard, RuleOptions())
 
-    return gossip
+    return answer
 
 
 def test_the_member_tells_of_itself_once_it_has_joined() -> None:
@@ -92,3 +99,21 @@ def test_the_member_tells_of_itself_once_it_has_joined() -> None:
     assert before is None
     assert joined == UNTOUCHED
     assert disturbed == UNTOUCHED | {"dropped": 1}
+
+
+def test_frames_that_were_dropped_are_told_by_reason() -> None:
+    """The count of what somebody sends that is no ARP, or none that is meant for us."""
+
+    async def told() -> Any:
+        recorder, log = Recorder(), EventLog(logging.getLogger(__name__))
+        config = ml.Config(name="node-a", address=ADDRESS, profile=ml.fast())
+        secret = SecretFiles((), KeyDerivation.METALLB, Plaintext.REFUSE)
+        async with asyncio.TaskGroup() as tasks:
+            ring = Ring(
+                config, (), secret, random.Random(1), recorder, log, lambda event: None, lambda: None, tasks
+            )
+            lan = lan_of(recorder, log)
+            lan.drops["not-a-request"] += 2
+            return teller(ring, lan, recorder, log, tasks)()["lan"]
+
+    assert asyncio.run(told()) == {"dropped": {"not-a-request": 2}}
