@@ -35,6 +35,8 @@ STREAMS = 200
 RATE = 200.0
 MOVING_FOR = 0.5
 """Announcements of a move go out this long; a connection that lives then may meet both nodes."""
+SEEN_LATE = 0.02
+"""The referee reads a claim some time after the client's kernel has acted on it."""
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +121,15 @@ def test_a_rolling_restart(lab: Lab, sandbox: Sandbox, capsys: pytest.CaptureFix
     assert owners(lab) == before
     assert len(fresh) >= RATE * took * 0.8
     assert never_connected == []
-    assert unexplained == []
+    assert unexplained == [], {
+        one.address: (before[one.address], moved_at[one.address]) for one in unexplained
+    }
     assert len(caught) <= len(fresh) / 200
 
 
 def meets(connection: Connection, moved_at: float) -> bool:
     """Whether a connection was used while its address moved; a stream notices within two of its lines."""
-    return connection.begun <= moved_at + MOVING_FOR and connection.ended >= moved_at
+    return connection.begun <= moved_at + MOVING_FOR and connection.ended >= moved_at - SEEN_LATE
 
 
 def moves(lab: Lab, referee: Referee, owner_before: Mapping[str, str | None]) -> dict[str, list[float]]:
