@@ -5,7 +5,7 @@ All such nodes advertise at once: ECMP is the router's business.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TypeAlias
 
 from announce.bgp.routes import Route, RouteAttributes
@@ -84,13 +84,25 @@ class BgpRules:
 
 
 def _route_of(address: IpAddress, advertisement: BgpAdvertisement) -> Route:
-    length = advertisement.aggregation_length if address.version == 4 else advertisement.aggregation_length_v6
     parts = [community.parts for community in advertisement.communities]
     return Route(
-        ip_network(f"{address}/{length}", strict=False),
+        _prefix_of(address, advertisement),
         RouteAttributes(
             local_pref=advertisement.local_pref,
             communities=tuple((part[0], part[1]) for part in parts if len(part) == 2),
             large_communities=tuple((part[0], part[1], part[2]) for part in parts if len(part) == 3),
         ),
     )
+
+
+def _prefix_of(address: IpAddress, advertisement: BgpAdvertisement) -> IpNetwork:
+    """The address, or the aggregate that it is in. From numbers: text takes most of the time of a route."""
+    if isinstance(address, IPv4Address):
+        length = advertisement.aggregation_length
+        return IPv4Network((_masked(int(address), 32 - length), length))
+    length = advertisement.aggregation_length_v6
+    return IPv6Network((_masked(int(address), 128 - length), length))
+
+
+def _masked(number: int, host_bits: int) -> int:
+    return number >> host_bits << host_bits
