@@ -19,10 +19,13 @@ from tests.unit.swimlb.config.objects import ours, peer, pool
 ROOT = Path(__file__).parents[2]
 JUDGE = ROOT / ".setup/crd-check/crd-check"
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.skipif(not JUDGE.exists(), reason="needs `make crd-check`"),
-]
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _judge() -> None:  # pyright: ignore[reportUnusedFunction]
+    """A judge that was not built fails the tests that ask it: skipped, they would hide a broken build."""
+    assert JUDGE.exists(), "the judge of CRDs is not there: `make crd-check` builds it"
 
 
 @dataclass(frozen=True, slots=True)
