@@ -257,6 +257,15 @@ class Opening(StrEnum):
         return self is not Opening.ACTIVE
 
 
+class OnStop(StrEnum):
+    """What the stop of a speaker means to a router."""
+
+    DRAIN = "drain"
+    """The node serves no more: the router looks for other ways first, then the routes go."""
+    RESTART = "restart"
+    """The node is back in a moment: the routes stay, as far as graceful restart is agreed on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BfdProfile:
     """How a router is watched by BFD (RFC 5880). The defaults are FRR's, hence MetalLB's."""
@@ -315,6 +324,12 @@ class BgpPeer:
     """More routes than this from the router end the session."""
     shutdown_wait: float | None = None
     """From GRACEFUL_SHUTDOWN (RFC 8326) to the withdrawal, on a planned stop; None: the speaker's default."""
+    on_stop: OnStop = OnStop.DRAIN
+    """What SIGTERM means; only with graceful restart."""
+
+    def stays_over_stop(self, *, is_restart: bool) -> bool:
+        """Whether the router is to keep our routes over a stop of the speaker, which may be known for a restart."""
+        return self.has_graceful_restart and (is_restart or self.on_stop is OnStop.RESTART)
 
     def needs_new_session(self, other: BgpPeer) -> bool:
         """Whether a session by these settings cannot go on by those of `other`.

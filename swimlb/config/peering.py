@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from swimlb.config.report import Mistake, Place
 from swimlb.config.types import U32_MAX, parse_duration
-from swimlb.model import BgpPeer, Labels, Opening, Role
+from swimlb.model import BgpPeer, Labels, OnStop, Opening, Role
 
 PREFIX = "swimlb.io/"
 PASSWORD_OCTETS_MAX = 80
@@ -43,6 +43,19 @@ def annotate_peer(peer: BgpPeer, annotations: Labels, place: Place) -> BgpPeer:
         except Mistake as mistake:
             place.at(key).error(mistake.message, mistake.hint)
     return replace(peer, **changes)
+
+
+def check_annotations(peer: BgpPeer, place: Place) -> None:
+    """Warn of what has no effect on the peer as it is in the end."""
+    if peer.has_graceful_restart:
+        return
+    in_vain = {"graceful-restart-time": peer.restart_time, "on-stop": peer.on_stop is OnStop.RESTART}
+    for name, is_given in in_vain.items():
+        if is_given:
+            place.at(f"{PREFIX}{name}").warning(
+                "has no effect without graceful restart",
+                "Set enableGracefulRestart in the spec, or remove it.",
+            )
 
 
 def _warn_of_unknown(name: str, place: Place) -> None:
@@ -93,5 +106,6 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], object]]] = {
     "max-prefixes": ("prefixes_max", _number(1, U32_MAX)),
     "graceful-shutdown-wait": ("shutdown_wait", _wait),
     "graceful-restart-time": ("restart_time", _restart_time),
+    "on-stop": ("on_stop", _one_of(OnStop)),
 }
 """By name behind the prefix: the field of BgpPeer, and how the text is read."""

@@ -105,10 +105,11 @@ class Lab:
             log=self.log(node),
         )
 
-    def stop(self, node: str) -> None:
-        """SIGTERM to the node's speaker; returns when it has ended."""
+    def stop(self, node: str, *, is_restart: bool = False) -> None:
+        """SIGTERM to the node's speaker, or SIGUSR2 for a restart; returns when it has ended."""
         self.network.node(node)
-        self.sandbox.signal(_speaker(node), signal.SIGTERM, timeout=STOP_TIMEOUT)
+        signum = signal.SIGUSR2 if is_restart else signal.SIGTERM
+        self.sandbox.signal(_speaker(node), signum, timeout=STOP_TIMEOUT)
 
     def kill(self, node: str) -> None:
         """SIGKILL to every process of the node's speaker at once."""

@@ -34,14 +34,14 @@ LINK_BUFFER_OCTETS = 1 << 20
 """Room for a burst of records; the kernel may give less, which only makes the sender wait."""
 
 _PR_SET_PDEATHSIG = 1
-_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP, signal.SIGCHLD}
 
 
 def supervise(command: Callable[[Process, int], list[str]], supervisor: Supervisor | None = None) -> int:
     """Run both processes until told to stop; return the exit status.
 
-    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop, SIGHUP makes
-    *watch* look at its files at once.
+    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop, SIGUSR2
+    that before a restart; SIGHUP makes *watch* look at its files at once.
     """
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -87,6 +87,8 @@ class _Supervision:
         got = signal.sigtimedwait(_WATCHED, min(timeout, 5.0))
         if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
             self._step(StopRequested())
+        if got is not None and got.si_signo == signal.SIGUSR2:
+            self._step(StopRequested(is_restart=True))
         if got is not None and got.si_signo == signal.SIGHUP:
             self._step(ReloadRequested())
         for process, child in list(self._running.items()):

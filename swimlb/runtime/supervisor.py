@@ -8,7 +8,7 @@
        │  a stop is requested
        ▼
     stopping wire ──gone──► stopping watch ──gone──► Exit
-       (SIGTERM, and SIGKILL when `grace` has passed)
+       (SIGTERM, or for a restart SIGUSR2 to wire; and SIGKILL when `grace` has passed)
 
 A process that says that starting it again cannot help (exit status 78, EX_CONFIG: a port in use, a missing right)
 ends the whole; it has told the reason in its own words.
@@ -44,7 +44,9 @@ class ProcessExited:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """SIGTERM or SIGINT reached the supervisor."""
+    """SIGTERM or SIGINT reached the supervisor, or SIGUSR2: the speaker is to be started again at once."""
+
+    is_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Supervisor:
         self._config = config or Config()
         self._children = {process: _Child() for process in Process}
         self._is_stopping = False
+        self._wire_signal = signal.SIGTERM
+        """What tells *wire* to stop, and whether routers are to keep its routes: to *watch* a stop is a stop."""
         self._status = 0
 
     def step(self, event: Event, now: float) -> list[Effect]:
@@ -117,8 +121,8 @@ class Supervisor:
                 return [effect for process in Process for effect in self._start(process, now)]
             case ProcessExited(process, status):
                 return self._exited(process, status, now)
-            case StopRequested():
-                return self._stop(0, now)
+            case StopRequested(is_restart):
+                return self._stop(0, now, is_restart=is_restart)
             case ReloadRequested():
                 # Only *watch* reads manifests; it would find the edit by itself, a little later.
                 is_running = self._children[Process.WATCH].is_running and not self._is_stopping
@@ -167,9 +171,11 @@ class Supervisor:
         child.restart_at = now + child.backoff
         return []
 
-    def _stop(self, status: int, now: float) -> list[Effect]:
+    def _stop(self, status: int, now: float, *, is_restart: bool = False) -> list[Effect]:
         if self._is_stopping:
             return []
+        if is_restart:
+            self._wire_signal = signal.SIGUSR2
         self._is_stopping, self._status = True, status
         for child in self._children.values():
             child.restart_at = None
@@ -182,5 +188,5 @@ class Supervisor:
             if child.is_told_to_stop:
                 return []
             child.is_told_to_stop, child.kill_at = True, now + self._config.grace(process)
-            return [SignalProcess(process, signal.SIGTERM)]
+            return [SignalProcess(process, self._wire_signal if process is Process.WIRE else signal.SIGTERM)]
         return [Exit(self._status)]

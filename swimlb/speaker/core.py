@@ -174,8 +174,8 @@ class Speaker:
             case RingLeft():
                 self._life.linger(now)
                 return []
-            case StopRequested():
-                return self._drain(now)
+            case StopRequested(is_restart):
+                return self._drain(now, is_restart=is_restart)
             case _:
                 assert_never(event)
 
@@ -384,14 +384,17 @@ class Speaker:
 
     # Stopping
 
-    def _drain(self, now: float) -> list[Effect]:
+    def _drain(self, now: float, *, is_restart: bool) -> list[Effect]:
         if self._life.is_stopping:
             return []
         was_member = self.phase is not Phase.STARTING
         self._life.drain(self._peering.shutdown_wait, now)
+        if self._peering.is_staying(is_restart=is_restart):
+            # What routers go on to send here has to end here. What the next life does not want of it, it removes.
+            self._local = None
         asked = [*self._checks.stop(), *self._verdicts.end()]
         effects = [*self._refresh_presence(), *self._turn(now)] if was_member else []
-        return asked + effects + self._peering.stop_all() + self._continue_stop(now)
+        return asked + effects + self._peering.stop_all(is_restart=is_restart) + self._continue_stop(now)
 
     def _continue_stop(self, now: float) -> list[Effect]:
         is_over = self._life.is_over(now)

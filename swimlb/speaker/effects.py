@@ -114,6 +114,8 @@ class StopPeer:
     """Withdraw the routes, wait until routers have let go of them, end the session, report PeerStopped."""
 
     name: str
+    is_restart: bool = False
+    """End the session so that the router keeps the routes, if it has agreed to."""
 
 
 @dataclass(frozen=True, slots=True)

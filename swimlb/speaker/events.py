@@ -81,7 +81,10 @@ class RingLeft:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """SIGTERM: let go of everything as a planned move, then stop."""
+    """Let go of everything as a planned move, then stop."""
+
+    is_restart: bool = False
+    """This node is back in a moment: routers that agreed on graceful restart keep its routes, and it serves on."""
 
 
 Event: TypeAlias = (

@@ -52,14 +52,22 @@ class Peering:
         """What stopping all of them takes longer because routers are first asked to look for other ways."""
         return max((peer.shutdown_wait or 0.0 for peer in self._peers.values()), default=0.0)
 
-    def stop_all(self) -> list[Effect]:
-        return [effect for name in list(self._peers) for effect in self._stop(name)]
+    def is_staying(self, *, is_restart: bool) -> bool:
+        """Whether some router goes on sending traffic while the speaker is away."""
+        return any(peer.stays_over_stop(is_restart=is_restart) for peer in self._peers.values())
+
+    def stop_all(self, *, is_restart: bool) -> list[Effect]:
+        return [
+            effect
+            for name, peer in list(self._peers.items())
+            for effect in self._stop(name, is_restart=peer.stays_over_stop(is_restart=is_restart))
+        ]
 
     def stopped(self, name: str) -> None:
         """The session has ended, and may be started again."""
         self._stopping.discard(name)
 
-    def _stop(self, name: str) -> list[Effect]:
+    def _stop(self, name: str, *, is_restart: bool = False) -> list[Effect]:
         del self._peers[name]
         self._stopping.add(name)
-        return [StopPeer(name)]
+        return [StopPeer(name, is_restart)]

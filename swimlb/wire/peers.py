@@ -91,8 +91,8 @@ class Peers:
                 self._start(peer)
             case fx.ReconfigurePeer(peer):
                 self._reconfigure(peer)
-            case fx.StopPeer(name):
-                self._stop(name)
+            case fx.StopPeer(name, is_restart):
+                self._stop(name, is_restart=is_restart)
             case fx.Advertise(name, added, removed):
                 routes = self._routes.setdefault(name, set())
                 routes -= removed
@@ -146,7 +146,7 @@ class Peers:
         self._admit(peer, session.address)
         self._watch(peer, session)
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, name: str, *, is_restart: bool) -> None:
         peer = self._wanted.pop(name)
         self._routes.pop(name, None)
         self._obstacles.pop(name, None)
@@ -154,7 +154,7 @@ class Peers:
         self._listeners.dismiss(name)
         if name in self._sessions:
             self._stopping[name] = peer
-            self._end(name)
+            self._end(name, is_restart=is_restart)
         else:
             self._on_stopped(PeerStopped(name))
 
@@ -207,8 +207,8 @@ class Peers:
     def _accept(self, name: str, connection: socket.socket) -> None:
         self._sessions[name].connections.accept(connection)
 
-    def _end(self, name: str) -> None:
-        self._sessions[name].driver.feed(bgp.StopRequested(STOP_TEXT))
+    def _end(self, name: str, *, is_restart: bool = False) -> None:
+        self._sessions[name].driver.feed(bgp.StopRequested(STOP_TEXT, is_restart))
 
     def _ended(self, name: str) -> None:
         self._sessions.pop(name).driver.close()

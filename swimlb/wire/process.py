@@ -72,11 +72,12 @@ class Wire:
             self._report_timer = asyncio.get_running_loop().call_later(REPORT_DELAY, self._report_now)
 
     async def run(self, crash_record: Path) -> None:
-        """Until stopped by SIGTERM, or by an error of ours, which leaves the flight record in `crash_record`."""
+        """Until stopped by SIGTERM, or by SIGUSR2 for a restart, or by an error of ours, which leaves the flight record in `crash_record`."""
         loop = asyncio.get_running_loop()
         self._done = loop.create_future()
         loop.set_exception_handler(self._on_crash)
         loop.add_signal_handler(signal.SIGTERM, self.tell, ev.StopRequested())
+        loop.add_signal_handler(signal.SIGUSR2, self.tell, ev.StopRequested(is_restart=True))
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         loop.add_signal_handler(signal.SIGUSR1, self._dump, crash_record)
         garbage = GarbageKeeper()

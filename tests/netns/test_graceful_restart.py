@@ -1,11 +1,12 @@
-"""A speaker that dies and comes back within seconds: with graceful restart the router goes on using its node.
+"""A speaker that dies, or is restarted, and is back within seconds: with graceful restart the router goes on using its node.
 
-The router keeps what the dead process told it (RFC 4724), until the next one has told all of it again: which it must not
+The router keeps what the last process told it (RFC 4724), until the next one has told all of it again: which it must not
 say before its first health checks are over, or the router drops a node that serves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ SETTLED_FOR = 2.0
 """Long after everything has been told again."""
 SAMPLE_INTERVAL = 0.1
 LOST_FOR_MAX = 0.020
+ON_STOP_RESTART = """\
+  annotations: {swimlb.io/on-stop: restart}
+"""
 SERVICE = """
 apiVersion: v1
 kind: Service
@@ -53,9 +57,33 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("is_whole", [False, True], ids=["wire", "speaker"])
-def test_no_probe_is_lost_and_no_route(lab: Lab, is_whole: bool) -> None:
-    """SIGKILL of *wire*, which its supervisor starts again, or of the whole speaker, which we start again."""
+def kill_wire(lab: Lab, node: str) -> None:
+    """Its supervisor starts it again."""
+    processes.kill([lab.speaker_process(node, "wire")])
+
+
+def restart(lab: Lab, node: str) -> None:
+    """By SIGUSR2, which is what systemd sends for a restart."""
+    lab.stop(node, is_restart=True)
+
+
+def stop_as_annotated(lab: Lab, node: str) -> None:
+    """By SIGTERM, as a pod is stopped that is about to be replaced."""
+    peers = lab.manifests / "bgp.yaml"
+    before = lab.log(node).read_text().count('"configuration_read"')
+    peers.write_text(peers.read_text().replace("  name: sample\n", "  name: sample\n" + ON_STOP_RESTART, 1))
+    wait_until(
+        lambda: lab.log(node).read_text().count('"configuration_read"') > before,
+        timeout=TIMEOUT,
+        what="the annotation to be read",
+    )
+    pause(0.5)
+    lab.stop(node)
+
+
+@pytest.mark.parametrize("end", [kill_wire, Lab.kill, restart, stop_as_annotated])
+def test_no_probe_is_lost_and_no_route(lab: Lab, end: Callable[[Lab, str], None]) -> None:
+    """Whatever way it goes, the whole speaker is started again where nobody else does it."""
     lab.wait_until_settled()
     nodes = tuple(node.address for node in lab.network.nodes)
     seen: set[tuple[str, ...]] = set()
@@ -64,15 +92,12 @@ def test_no_probe_is_lost_and_no_route(lab: Lab, is_whole: bool) -> None:
         # Probes are one flow, which the router sends by one of the nodes.
         victim = lab.network.node(wait_until(probes.answering, timeout=TIMEOUT, what="an answer"))
         pause(0.5)
-        if is_whole:
-            lab.kill(victim.name)
-        else:
-            processes.kill([lab.speaker_process(victim.name, "wire")])
+        end(lab, victim.name)
         was_stale = wait_until(
             lambda: _is_stale(lab, victim.address), timeout=TIMEOUT, what="the router to notice"
         )
         seen |= _next_hops_during(lab, DEAD_FOR)
-        if is_whole:
+        if end is not kill_wire:
             lab.start(victim.name)
         wait_until(
             lambda: not _is_stale(lab, victim.address),

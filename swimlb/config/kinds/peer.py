@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from swimlb.config.communities import COMMUNITY_PATTERN, parse_community
 from swimlb.config.declared import CommunityAliases, DeclaredPeer
 from swimlb.config.kinds.common import Kind, Object, Scope
-from swimlb.config.peering import PASSWORD_OCTETS_MAX, annotate_peer
+from swimlb.config.peering import PASSWORD_OCTETS_MAX, annotate_peer, check_annotations
 from swimlb.config.ranges import ADDRESS_PATTERN, parse_address
 from swimlb.config.report import Mistake, Place
 from swimlb.config.schema import Rule, at, record
@@ -255,7 +255,7 @@ def decode_peer_v1beta1(source: Object) -> DeclaredPeer:
     """
     source.place.at("apiVersion").warning("v1beta1 is deprecated", "Please use metallb.io/v1beta2.")
     old = source.read("spec", PeerV1Beta1Spec)
-    return _decode(
+    declared = _decode(
         source,
         replace(
             old,
@@ -264,6 +264,8 @@ def decode_peer_v1beta1(source: Object) -> DeclaredPeer:
             keepalive_time=old.keepalive_time or 0.0,
         ),
     )
+    check_annotations(declared.peer, source.place.at("metadata", "annotations"))
+    return declared
 
 
 def decode_peer(source: Object) -> DeclaredPeer:
@@ -295,6 +297,7 @@ def decode_peer(source: Object) -> DeclaredPeer:
         vrf=spec.vrf,
         is_dual_stack=spec.dual_stack,
     )
+    check_annotations(peer, source.place.at("metadata", "annotations"))
     return replace(declared, peer=peer, password_secret=spec.password_secret.name or None)
 
 

@@ -51,6 +51,13 @@ RECORDS: list[Record] = [
     BgpPeer(
         name="router", my_asn=64496, peer_asn=64498, peer_address=ip_address("198.51.100.1"), hold_time=9
     ),
+    BgpPeer(
+        name="keeper",
+        my_asn=64496,
+        peer_asn=64498,
+        peer_address=ip_address("198.51.100.2"),
+        has_graceful_restart=True,
+    ),
     Readiness(service="default/a", is_ready=True),
     Readiness(service="default/a", is_ready=False),
     *(
@@ -95,6 +102,8 @@ class Play(RuleBasedStateMachine):
         self.stopping: set[str] = set()
         self.is_stopped = False
         self.has_left = False
+        self.is_kept = False
+        """A router goes on sending traffic here."""
 
     def tell(self, event: Event) -> None:
         self.perform(self.speaker.step(event, self.now))
@@ -133,8 +142,9 @@ class Play(RuleBasedStateMachine):
                     self.running.add(peer.name)
                 case fx.ReconfigurePeer(peer):
                     assert peer.name in self.running
-                case fx.StopPeer(name):
+                case fx.StopPeer(name, is_restart):
                     self.running.remove(name)
+                    self.is_kept |= is_restart
                     self.stopping.add(name)
                 case fx.Advertise(name):
                     assert name in self.running
@@ -222,9 +232,9 @@ class Play(RuleBasedStateMachine):
     def ring_left(self) -> None:
         self.tell(RingLeft())
 
-    @rule()
-    def stop(self) -> None:
-        self.tell(StopRequested())
+    @rule(is_restart=st.booleans())
+    def stop(self, is_restart: bool) -> None:
+        self.tell(StopRequested(is_restart))
 
     @invariant()
     def holds_what_it_ordered(self) -> None:
@@ -240,7 +250,7 @@ class Play(RuleBasedStateMachine):
         assert self.announced.keys() <= self.local
 
     def teardown(self) -> None:
-        """Whatever happened before, a stop ends in bounded time and holds nothing."""
+        """Whatever happened before, a stop ends in bounded time and holds nothing but what routers still send to."""
         self.tell(StopRequested())
         config = Config(node="node-a")
         for _ in range(3):
@@ -250,7 +260,7 @@ class Play(RuleBasedStateMachine):
         assert self.speaker.phase is Phase.STOPPED
         assert self.is_stopped
         assert not self.announced
-        assert not self.local
+        assert not self.local or self.is_kept
         assert not self.running
         assert not self.watched
         assert not self.answered

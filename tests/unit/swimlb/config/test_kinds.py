@@ -20,6 +20,7 @@ from swimlb.model import (
     IpFamily,
     LabelSelector,
     Node,
+    OnStop,
     Opening,
     Operator,
     Pool,
@@ -338,10 +339,13 @@ def test_tells_that_disabling_multiprotocol_is_in_vain() -> None:
     assert len(result.configuration.bgp_peers) == 1
 
 
-def annotated_peer(**annotations: str) -> dict[str, object]:
+RESTARTABLE: dict[str, object] = {"enableGracefulRestart": True}
+
+
+def annotated_peer(more: dict[str, object] = RESTARTABLE, /, **annotations: str) -> dict[str, object]:
     settings = {f"swimlb.io/{name.replace('_', '-')}": text for name, text in annotations.items()}
     spec = {"myASN": 64496, "peerASN": 64497, "peerAddress": "192.0.2.254"}
-    return ours("BGPPeer", "router", spec, version="v1beta2", annotations=settings)
+    return ours("BGPPeer", "router", spec | more, version="v1beta2", annotations=settings)
 
 
 def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
@@ -353,12 +357,14 @@ def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
             max_prefixes="1000",
             graceful_shutdown_wait="1500ms",
             graceful_restart_time="1m",
+            on_stop="restart",
         ),
         ours("BGPAdvertisement", "all", {}),
     )
 
     assert result.problems == ()
     (found,) = result.configuration.bgp_peers
+    assert found.on_stop is OnStop.RESTART
     assert (found.opening, found.hops_max, found.role) == (Opening.BOTH, 1, Role.CUSTOMER)
     assert (found.prefixes_max, found.shutdown_wait, found.restart_time) == (1000, 1.5, 60)
 
@@ -374,6 +380,7 @@ def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
         ("graceful-shutdown-wait", "2m", "2m is longer than 20s"),
         ("graceful-shutdown-wait", "2", "'2' is not a duration"),
         ("graceful-restart-time", "2h", "2h is not from 1s to 4095s"),
+        ("on-stop", "reload", "'reload' is not one of drain, restart"),
     ],
 )
 def test_refuses_a_bad_annotation_of_a_peer(name: str, text: str, message: str) -> None:
@@ -381,6 +388,15 @@ def test_refuses_a_bad_annotation_of_a_peer(name: str, text: str, message: str) 
 
     field = f"metadata.annotations.swimlb.io/{name}"
     assert told(result.problems) == [("error", "BGPPeer/metallb-system/router", field, message)]
+
+
+@pytest.mark.parametrize(("name", "text"), [("on-stop", "restart"), ("graceful-restart-time", "60s")])
+def test_tells_of_annotations_about_a_restart_that_the_peer_is_not_to_survive(name: str, text: str) -> None:
+    result = resolved(annotated_peer({}, **{name: text}), ours("BGPAdvertisement", "all", {}))
+
+    (problem,) = result.problems
+    assert (problem.severity.value, problem.field) == ("warning", f"metadata.annotations.swimlb.io/{name}")
+    assert problem.message == "has no effect without graceful restart"
 
 
 def test_tells_of_an_annotation_of_ours_that_is_not_known() -> None:

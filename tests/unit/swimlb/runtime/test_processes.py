@@ -27,6 +27,10 @@ def stop(*_):
 def reload(*_):
     open(f"{directory}/reloads", "a").write(name + "\\\\n")
 signal.signal(signal.SIGTERM, stop)
+def restart(*_):
+    open(f"{directory}/restarts", "a").write(name + "\\\\n")
+    stop()
+signal.signal(signal.SIGUSR2, restart)
 if name == "watch":
     signal.signal(signal.SIGHUP, reload)
 path = f"{directory}/{{name}}"
@@ -75,6 +79,22 @@ def test_restarts_a_killed_child_and_stops_in_order(tmp_path: Path) -> None:
         supervisor.send_signal(signal.SIGTERM)
         assert supervisor.wait(10) == 0
         assert (tmp_path / "order").read_text().split() == ["wire", "watch"]
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
+def test_a_stop_for_a_restart_is_told_to_wire(tmp_path: Path) -> None:
+    """SIGUSR2 to the supervisor, as systemd's RestartKillSignal sends it; the rest is as with SIGTERM."""
+    supervisor = start(tmp_path)
+    try:
+        until(lambda: (tmp_path / "wire").exists() and (tmp_path / "watch").exists())
+
+        supervisor.send_signal(signal.SIGUSR2)
+
+        assert supervisor.wait(10) == 0
+        assert (tmp_path / "order").read_text().split() == ["wire", "watch"]
+        assert (tmp_path / "restarts").read_text().split() == ["wire"]
     finally:
         supervisor.kill()
         supervisor.wait()

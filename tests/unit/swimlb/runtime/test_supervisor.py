@@ -79,6 +79,15 @@ def test_stops_wire_before_watch() -> None:
     assert supervisor.step(ProcessExited(WATCH, 0), 3.1) == [Exit(0)]
 
 
+def test_tells_wire_alone_that_it_stops_for_a_restart() -> None:
+    """It is *wire* that has something to leave standing."""
+    supervisor = running()
+
+    assert supervisor.step(StopRequested(is_restart=True), 1.0) == [SignalProcess(WIRE, signal.SIGUSR2)]
+    assert supervisor.step(ProcessExited(WIRE, 0), 3.0) == [SignalProcess(WATCH, signal.SIGTERM)]
+    assert supervisor.step(ProcessExited(WATCH, 0), 3.1) == [Exit(0)]
+
+
 def test_kills_what_does_not_stop_in_time() -> None:
     """Each has a grace of its own, and is told once."""
     supervisor = running()

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import pytest
 
 from announce.bgp.routes import Route
-from swimlb.model import HealthCheck, LabelSelector, ProbeKind, Readiness
+from swimlb.model import HealthCheck, LabelSelector, OnStop, ProbeKind, Readiness
 from swimlb.speaker.core import Config, Phase, Speaker
 from swimlb.speaker.effects import (
     AddLocalAddress,
@@ -305,6 +305,30 @@ def test_stops_as_a_planned_move() -> None:
     assert speaker.next_deadline() == 1.6
     assert speaker.advance(1.6) == [RemoveLocalAddress(VIP), Stopped()]
     assert speaker.phase is Phase.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("stop", "on_stop"), [(StopRequested(is_restart=True), OnStop.DRAIN), (StopRequested(), OnStop.RESTART)]
+)
+def test_a_stop_for_a_restart_leaves_routes_and_addresses_where_they_are(
+    stop: StopRequested, on_stop: OnStop
+) -> None:
+    """Where graceful restart is wanted: another router is left as on any stop. The LAN has a successor."""
+    speaker = running("node-c", "node-a", "node-b", is_data_path_local=True)
+    keeper = replace(ROUTER, name="keeper", has_graceful_restart=True, on_stop=on_stop)
+    speaker.step(InventoryChanged((TO_ROUTERS, ROUTER, keeper)), 0.5)
+
+    assert without_owners(speaker.step(stop, 1.0)) == [
+        PublishMeta(LEAVING),
+        HandOver(VIP),
+        StopPeer("router"),
+        StopPeer("keeper", is_restart=True),
+    ]
+    speaker.step(CLAIM, 1.1)
+    speaker.step(PeerStopped("keeper"), 1.1)
+    assert speaker.step(PeerStopped("router"), 1.4) == [LeaveRing()]
+    speaker.step(RingLeft(), 1.5)
+    assert speaker.advance(1.6) == [Stopped()]
 
 
 def test_stops_in_bounded_time_when_nobody_helps() -> None:
