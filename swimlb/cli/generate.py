@@ -12,7 +12,7 @@ from swimlb.config.manual import table
 from swimlb.config.selectors import SelectorSpec
 from swimlb.sources.yaml_writer import write_documents
 
-CRDS = Path("charts/swimlb/crds")
+CRDS = Path("charts/swimlb/files/crds")
 MANUAL = Path("docs/reference/configuration.md")
 _HEAD = "# Made by `make generate` from the declarations in swimlb/config/kinds.\n"
 _SECTION = re.compile(r"(<!-- fields of (?P<what>[^>]*) -->\n).*?(<!-- end -->\n)", re.DOTALL)

@@ -306,11 +306,11 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 def test_what_is_written_reads_as_what_was_meant() -> None:
     """The files of the chart are the definitions."""
-    written = read_paths([ROOT / "charts/swimlb/crds"])
+    written = read_paths([ROOT / "charts/swimlb/files/crds"])
 
     assert written.problems == ()
     assert {one.file: one.content for one in written.documents} == {
-        str(ROOT / f"charts/swimlb/crds/metallb.io_{PLURALS[kind]}.yaml"): definition
+        str(ROOT / f"charts/swimlb/files/crds/metallb.io_{PLURALS[kind]}.yaml"): definition
         for kind, definition in CRDS.items()
     }
 

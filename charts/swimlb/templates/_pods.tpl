@@ -1,0 +1,85 @@
+{{- /* What the Pods of both components have in common. Each is called with (list $ COMPONENT) unless said. */ -}}
+
+{{- define "swimlb.podMetadata" -}}
+{{- $root := first . -}}
+{{- $values := index $root.Values (last .) -}}
+labels:
+  {{- include "swimlb.selector" . | nindent 2 }}
+  {{- with $values.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $annotations := $values.podAnnotations -}}
+{{- if $root.Values.prometheus.scrapeAnnotations -}}
+{{- $annotations = merge (dict "prometheus.io/scrape" "true" "prometheus.io/port" ($root.Values.prometheus.metricsPort | toString)) $annotations -}}
+{{- end -}}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "swimlb.podSpec" -}}
+{{- $root := first . -}}
+{{- $values := index $root.Values (last .) -}}
+serviceAccountName: {{ include "swimlb.serviceAccount" . }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+nodeSelector:
+  kubernetes.io/os: linux
+  {{- with $values.nodeSelector }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- /* The component's image, where it has one of its own, else the common one. */ -}}
+{{- define "swimlb.image" -}}
+{{- $root := first . -}}
+{{- $own := (index $root.Values (last .)).image -}}
+{{- $common := $root.Values.image -}}
+image: {{ $own.repository | default $common.repository }}:{{ $own.tag | default $common.tag | default $root.Chart.AppVersion }}
+{{- with $own.pullPolicy | default $common.pullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- /* Environment from the Pod's own fields. Call with (list $ "NAME:FIELD"...). */ -}}
+{{- define "swimlb.env" -}}
+{{- range rest . }}
+{{- $parts := splitList ":" . }}
+- name: {{ first $parts }}
+  valueFrom: {fieldRef: {fieldPath: {{ last $parts }}}}
+{{- end }}
+{{- end -}}
+
+{{- /* Call with (list VALUES HOST); no host: the Pod's address. */ -}}
+{{- define "swimlb.probes" -}}
+{{- $values := first . -}}
+{{- $host := last . -}}
+{{- range $name, $path := dict "livenessProbe" "/healthz" "readinessProbe" "/readyz" }}
+{{- $probe := index $values $name }}
+{{- if $probe.enabled }}
+{{ $name }}:
+  httpGet:
+    path: {{ $path }}
+    port: {{ $probe.port }}
+    {{- with $host }}
+    host: {{ . }}
+    {{- end }}
+  {{- toYaml (omit $probe "enabled" "port") | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "swimlb.gossipSecret" -}}
+{{- .Values.speaker.secretName | default (printf "%s-memberlist" (include "swimlb.fullname" .)) -}}
+{{- end -}}
