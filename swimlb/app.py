@@ -102,7 +102,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         capability_prefix=MAGIC,
     )
     seeds = tuple(ml.Endpoint(host, port) for host, port in settings.seeds())
-    wire = Wire(speaker, recorder, log, {"pid": os.getpid()})
+    wire = Wire(speaker, recorder, log, {"pid": os.getpid(), "node": settings.node})
     lan = Lan(
         l2.Responder(layer2_config(settings), rng),
         recorder,

@@ -57,6 +57,11 @@ class Settings:
     """Seconds after which an address on the LAN is announced again, for ever; 0: never."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    """Where Prometheus may ask; port 0: nowhere."""
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
     log_level: str = "info"
 
     def __post_init__(self) -> None:

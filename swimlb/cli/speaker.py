@@ -100,6 +100,24 @@ from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
     metavar="SECONDS",
     help="Announce each address on the LAN again about this often, so that switches do not forget; 0: never.",
 )
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of /metrics.")
+@click.option(
+    "--metrics-port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of /metrics, for Prometheus; 0: none.",
+)
+@click.option(
+    "--health-host", default="127.0.0.1", show_default=True, help="Address of /healthz and /readyz."
+)
+@click.option(
+    "--health-port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of /healthz and /readyz; 0: none.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -122,6 +140,10 @@ def speaker(
     probe: bool,
     hearing_check: bool,
     refresh_interval: float,
+    metrics_host: str,
+    metrics_port: int,
+    health_host: str,
+    health_port: int,
     log_level: str,
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
@@ -148,6 +170,10 @@ def speaker(
             is_probing=probe,
             is_hearing_checked=hearing_check,
             refresh_interval=refresh_interval,
+            metrics_host=metrics_host,
+            metrics_port=metrics_port,
+            health_host=health_host,
+            health_port=health_port,
             log_level=log_level,
         )
     except InvalidSettings as error:

@@ -40,6 +40,8 @@ class MemberGone:
     """A member died or left."""
 
     name: str
+    has_failed: bool = True
+    """It did not say goodbye."""
 
 
 @dataclass(frozen=True, slots=True)

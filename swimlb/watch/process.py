@@ -6,10 +6,14 @@ import asyncio
 import os
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+
+from prometheus_client.core import Metric
 
 from swimlb.health.checks import HealthChecks
 from swimlb.model import Readiness, Severity
+from swimlb.observe.endpoint import serve_health, serve_metrics
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
@@ -19,6 +23,7 @@ from swimlb.speaker.inventory import key_of
 from swimlb.speaker.links import SubnetRule
 from swimlb.speaker.rules import RuleOptions
 from swimlb.watch import api
+from swimlb.watch.metrics import ReadingCounts, families
 from swimlb.watch.standalone import Standalone
 from swimlb.watch.status import Facts, status
 
@@ -39,6 +44,7 @@ class Watch:
         self._link = Link(link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._facts.learn)
         self._checks = HealthChecks(self._on_verdict, random.Random())
         self._has_published = False
+        self._readings = ReadingCounts()
 
     async def run(self, supervisor_pid: int) -> None:
         """Until SIGTERM. SIGHUP: look at the files now rather than in a moment."""
@@ -51,7 +57,16 @@ class Watch:
         socket = Path(self._settings.run_dir) / api.SOCKET_NAME
         self._link.start()
         try:
-            async with self._checks, api.serve(socket, lambda: self._status(pids)):
+            async with (
+                self._checks,
+                api.serve(socket, lambda: self._status(pids)),
+                serve_health(
+                    self._settings.health_host, self._settings.health_port, self._unready, self._log
+                ),
+                serve_metrics(
+                    self._settings.metrics_host, self._settings.metrics_port, self._metrics, self._log
+                ),
+            ):
                 deadline = loop.time() + FIRST_VERDICTS_MAX
                 while not stop.is_set():
                     self._follow()
@@ -64,6 +79,7 @@ class Watch:
     def _follow(self) -> None:
         if not self._standalone.poll():
             return
+        self._readings.note(self._standalone.problems)
         for problem in self._standalone.problems:
             log = self._log.error if problem.severity is Severity.ERROR else self._log.warning
             log(
@@ -96,6 +112,20 @@ class Watch:
             table[key_of(record)] = records.encode(record)
         self._published.replace(table)
         self._link.flush()
+
+    def _unready(self) -> str | None:
+        """Nothing else than that *wire* serves: what is wrong with single objects is no reason to call a node unfit."""
+        phase = self._facts.speaker.get("phase", "starting")
+        return None if phase in ("running", "joining") else f"the speaker is {phase}"
+
+    def _metrics(self) -> Iterator[Metric]:
+        return families(
+            self._settings.node,
+            self._facts,
+            self._standalone.world,
+            self._standalone.problems,
+            self._readings,
+        )
 
     def _status(self, pids: dict[str, int]) -> dict[str, object]:
         standalone = self._standalone

@@ -32,6 +32,10 @@ class Facts:
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         return [value for key, value in sorted(self._table.items()) if key.startswith(f"{kind}/")]
 
+    def table(self) -> dict[str, dict[str, Any]]:
+        """A copy; entries are replaced as a whole and never changed."""
+        return dict(self._table)
+
     @property
     def speaker(self) -> dict[str, Any]:
         return self._table.get("speaker", {})

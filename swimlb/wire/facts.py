@@ -1,12 +1,13 @@
 """What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
 
 Keys are `gossip`, `lan`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what
-the status API shows for it. They stand in `docs/reference/status-api.md`. Presences are what *watch* computes successions from
+the status API shows for it. They stand in `docs/reference/status-api.md`. `counts` and `tally/ADDRESS` are for metrics only. Presences are what *watch* computes successions from
 when somebody asks: with every member that comes or goes, those of all addresses would be others.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from typing import Any
 
@@ -18,12 +19,16 @@ from swimlb.model import IpAddress
 from swimlb.runtime.replica import Publisher
 from swimlb.speaker.core import Speaker
 from swimlb.wire.lan import Lan
+from swimlb.wire.moves import Moves
 from swimlb.wire.peer_facts import peer_entry
 from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
 
 ENTRIES_PER_REPORT = 250
 """Addresses and Services told of at once: some milliseconds. The rest follows with the next report."""
+
+TALLIES_PER_COUNT = 250
+"""Addresses whose tally is looked at with each count; with more of them it takes several."""
 
 
 class Facts:
@@ -35,6 +40,7 @@ class Facts:
         ring: Ring,
         lan: Lan,
         peers: Peers,
+        moves: Moves,
         process: dict[str, Any],
         published: Publisher,
     ) -> None:
@@ -42,6 +48,7 @@ class Facts:
         self._ring = ring
         self._lan = lan
         self._peers = peers
+        self._moves = moves
         self._process = process
         self._published = published
         self._addresses: dict[IpAddress, None] = {}
@@ -51,6 +58,9 @@ class Facts:
         """As they were when the addresses on them were told of last."""
         self._of_few: set[str] = set()
         """Keys of what is looked at every time."""
+        self._to_tally: deque[IpAddress] = deque()
+        """Announced addresses, in the order in which their tallies are looked at; made anew when all have been."""
+        self._tallied: set[IpAddress] = set()
 
     def refresh(self) -> bool:
         """Publish what has changed; False when more is to follow."""
@@ -66,6 +76,22 @@ class Facts:
             return False
         self._published.start()
         return True
+
+    def count(self) -> None:
+        """Publish what only counts, which `refresh` leaves alone because it changes all the time."""
+        self._put("counts", {"gossip": _gossip_counts(self._ring.metrics()), "moves": self._moves.told()})
+        if not self._to_tally:
+            announced = self._speaker.announced
+            for gone in self._tallied - announced:
+                self._tallied.remove(gone)
+                self._published.remove(f"tally/{gone}")
+            self._to_tally.extend(announced)
+        for _ in range(min(TALLIES_PER_COUNT, len(self._to_tally))):
+            address = self._to_tally.popleft()
+            if (tally := self._lan.tally(address)) is not None:
+                self._tallied.add(address)
+                told = {"answered": tally.requests_answered, "announced": tally.announcements_sent}
+                self._put(f"tally/{address}", told)
 
     def _take_news(self) -> None:
         news = self._speaker.take_news()
@@ -142,6 +168,22 @@ def _gossip(metrics: ml.Metrics) -> dict[str, Any]:
         "refutations": metrics.refutations,
         "lateness_max": metrics.lateness_max,
         "dropped": sum(metrics.drops.values()),
+    }
+
+
+def _gossip_counts(metrics: ml.Metrics | None) -> dict[str, Any] | None:
+    if metrics is None:
+        return None
+    return {
+        "rtts": list(metrics.rtts),
+        "rtt_bounds": list(ml.RTT_BOUNDS),
+        "rtt_seconds": metrics.rtt_sum,
+        "late_runs": metrics.late_runs,
+        "packets_received": metrics.packets_received,
+        "octets_received": metrics.octets_received,
+        "packets_sent": metrics.packets_sent,
+        "octets_sent": metrics.octets_sent,
+        "drops": dict(metrics.drops),
     }
 
 

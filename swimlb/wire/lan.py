@@ -99,6 +99,10 @@ class Lan:
         """Where the address is answered for, by this node, right now."""
         return [self._responder.interfaces[name] for name in sorted(self._responder.interfaces_of(address))]
 
+    def tally(self, address: IpAddress) -> l2.Tally | None:
+        """What has been done for an address on the LAN since it was asked for; None when it is not."""
+        return self._responder.tally(address)
+
     def is_on_link(self, address: IpAddress) -> bool:
         """An interface of this host has a network with the address: no router stands between."""
         return any(

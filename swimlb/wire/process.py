@@ -16,7 +16,7 @@ from typing import Any, assert_never
 
 from membership.net.transport import BindError
 from swimlb.observe.logs import EventLog
-from swimlb.runtime import records
+from swimlb.runtime import clock, records
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.errors import StartRefused
 from swimlb.runtime.garbage import GarbageKeeper
@@ -29,6 +29,7 @@ from swimlb.speaker.core import Phase, Speaker
 from swimlb.speaker.inventory import Record
 from swimlb.wire.facts import Facts
 from swimlb.wire.lan import Lan
+from swimlb.wire.moves import Moves
 from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
 
@@ -37,6 +38,9 @@ RECORDS_AT_ONCE = 100
 
 REPORT_DELAY = 0.02
 """Changes this close together are told to *watch* in one go."""
+
+COUNT_INTERVAL = 1.0
+"""What only counts (packets, answers) is told this often, though nothing else has changed."""
 
 
 class Wire:
@@ -52,17 +56,20 @@ class Wire:
         self._unread: deque[tuple[Iterator[bytes], list[Record], Batch]] = deque()
         """Batches of *watch* that are being read, the first one in part."""
         self._report_timer: asyncio.TimerHandle | None = None
+        self._count_timer: asyncio.TimerHandle | None = None
+        self._moves = Moves(process["node"])
         self._done: asyncio.Future[None] | None = None
 
     def attach(
         self, ring: Ring, lan: Lan, peers: Peers, link: Callable[[Publisher, Callable[[Batch], None]], Link]
     ) -> None:
         self._ring, self._lan, self._peers = ring, lan, peers
-        self._facts = Facts(self._speaker, ring, lan, peers, self._process, self._published)
+        self._facts = Facts(self._speaker, ring, lan, peers, self._moves, self._process, self._published)
         self._link = link(self._published, self._learn)
 
     def tell(self, event: ev.Event) -> None:
         """One of the sides has news for the core."""
+        self._moves.hear(event, clock.monotonic())
         self._driver.feed(event)
         self.report()
 
@@ -84,6 +91,7 @@ class Wire:
         garbage.start()
         try:
             await self._start()
+            self._count()
             await self._done
         except StartRefused:
             raise
@@ -92,6 +100,8 @@ class Wire:
             raise
         finally:
             garbage.close()
+            if self._count_timer is not None:
+                self._count_timer.cancel()
             self._driver.close()
             self._peers.close()
             self._lan.close()
@@ -136,6 +146,10 @@ class Wire:
             self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
 
     def _perform(self, effect: fx.Effect) -> None:
+        self._order(effect)
+        self._note(effect)
+
+    def _order(self, effect: fx.Effect) -> None:
         # Also what a deadline brought about has to be seen, and no side has told of anything then.
         if not isinstance(effect, fx.Solicit):
             self.report()
@@ -188,6 +202,15 @@ class Wire:
                 self._done.set_result(None)
             case _:
                 assert_never(effect)
+
+    def _note(self, effect: fx.Effect) -> None:
+        inventory = self._speaker.inventory
+        self._moves.note(effect, inventory.presences, inventory.deaf, clock.monotonic())
+
+    def _count(self) -> None:
+        self._facts.count()
+        self.report()
+        self._count_timer = asyncio.get_running_loop().call_later(COUNT_INTERVAL, self._count)
 
     def _report_now(self) -> None:
         self._report_timer = None

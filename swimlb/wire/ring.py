@@ -159,7 +159,7 @@ class Ring:
                 self._on_event(MemberPresent(member.name, member.meta))
             case ml.MemberLeft(name, incarnation):
                 self._log.info("member_left", member=name, incarnation=incarnation)
-                self._on_event(MemberGone(name))
+                self._on_event(MemberGone(name, has_failed=False))
             case ml.MemberFailed(name, incarnation, accusers, suspected_for, cause, observation):
                 self._log.warning(
                     "member_failed",

@@ -22,6 +22,7 @@ from swimlb.watch.standalone import World
 from swimlb.watch.status import Facts, status
 from swimlb.wire import facts
 from swimlb.wire.lan import Lan
+from swimlb.wire.moves import Moves
 from swimlb.wire.peers import Peers
 from swimlb.wire.ring import Ring
 from swimlb.wire.secret import KeyDerivation, Plaintext, SecretFiles
@@ -78,7 +79,7 @@ def teller(
     peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks, lambda address: True)
 
     published = Publisher(FACTS_SCHEMA)
-    told = facts.Facts(speaker, ring, lan, peers, {"pid": 1}, published)
+    told = facts.Facts(speaker, ring, lan, peers, Moves("node-a"), {"pid": 1}, published)
 
     def answer() -> dict[str, Any]:
         told.refresh()

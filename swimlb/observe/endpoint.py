@@ -1,0 +1,144 @@
+"""HTTP for machines: health for the kubelet, metrics for Prometheus.
+
+The text of a large exposition takes tens of milliseconds to make. It is made in a thread, with turns short enough that
+the event loop of the process waits no longer than a few milliseconds for its own (`bench/metrics.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from aiohttp import web
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from swimlb.observe.logs import EventLog
+
+SWITCH_INTERVAL = 0.001
+"""Seconds after which a thread lets others go on. Python's own 5 ms, several times in a row, are felt."""
+
+SCRAPES_AT_ONCE_MAX = 2
+"""More than Prometheus and somebody who looks by hand; whoever comes beyond that is asked to come again."""
+
+Collect: TypeAlias = Callable[[], Iterable[Metric]]
+"""Called in the event loop, to note what there is; what it gives is gone through in a thread."""
+
+Authorize: TypeAlias = Callable[[str], Awaitable[bool]]
+"""Whether the bearer of this token may read the metrics."""
+
+
+@asynccontextmanager
+async def serve_health(
+    host: str, port: int, unready: Callable[[], str | None], log: EventLog
+) -> AsyncGenerator[None, None]:
+    """`GET /healthz`: this process runs. `GET /readyz`: 200, or 503 with the reason that `unready` gives.
+
+    Port 0: not at all. A port that is in use is logged; the rest of the process does its work without.
+    """
+
+    async def get_healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def get_readyz(_: web.Request) -> web.Response:
+        reason = unready()
+        return web.Response(text=f"{reason or 'ok'}\n", status=200 if reason is None else 503)
+
+    application = web.Application()
+    application.router.add_get("/healthz", get_healthz)
+    application.router.add_get("/readyz", get_readyz)
+    async with _listening(application, host, port, "health", log):
+        yield
+
+
+@asynccontextmanager
+async def serve_metrics(
+    host: str,
+    port: int,
+    collect: Collect,
+    log: EventLog,
+    *,
+    tls: ssl.SSLContext | None = None,
+    authorize: Authorize | None = None,
+) -> AsyncGenerator[None, None]:
+    """`GET /metrics` in Prometheus' text format; with `authorize`, only for bearers of a token that it admits.
+
+    Port 0: not at all. A port that is in use is logged; the rest of the process does its work without.
+    """
+    running = 0
+
+    async def get_metrics(request: web.Request) -> web.Response:
+        nonlocal running
+        if authorize is not None:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                return web.Response(status=401, text="a bearer token is needed\n")
+            if not await authorize(token):
+                return web.Response(status=403, text="the bearer of this token may not read /metrics\n")
+        if running >= SCRAPES_AT_ONCE_MAX:
+            return web.Response(status=503, headers={"Retry-After": "1"}, text="enough scrapes are running\n")
+        running += 1
+        try:
+            text = await asyncio.to_thread(exposition, collect())
+        finally:
+            running -= 1
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    application = web.Application()
+    application.router.add_get("/metrics", get_metrics)
+    before = sys.getswitchinterval()
+    async with _listening(application, host, port, "metrics", log, tls):
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(before)
+
+
+class _Families:
+    """What `generate_latest` asks: one collector that has been collected already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def exposition(families: Iterable[Metric]) -> bytes:
+    """Prometheus' text format, version 0.0.4."""
+    return generate_latest(_Families(families))
+
+
+@asynccontextmanager
+async def _listening(
+    application: web.Application,
+    host: str,
+    port: int,
+    purpose: str,
+    log: EventLog,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncGenerator[None, None]:
+    if not port:
+        yield
+        return
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        except OSError as error:
+            log.error(
+                "listen_failed",
+                purpose=purpose,
+                address=f"{host}:{port}",
+                reason=error.strerror or str(error),
+                hint=f"end what uses the port, or choose another by --{purpose}-port",
+            )
+        yield
+    finally:
+        await runner.cleanup()
