@@ -118,6 +118,11 @@ def _addresses(snapshot: Snapshot) -> Iterator[Metric]:
         ["service", "protocol", "node", "ip"],
         [*_announced_l2(snapshot, held), *_announced_bgp(snapshot)],
     )
+    yield gauge(
+        "swimlb_l2_unowned_addresses",
+        "Addresses on the LAN that no node may announce, as this node sees it.",
+        sum(fact["owner"] is None for _, fact in snapshot.of_kind("l2")),
+    )
     yield gauges(
         "swimlb_l2_address_in_use",
         "1 for each address that this node does not announce because a stranger has it.",
@@ -243,8 +248,8 @@ def _gossip_counts(gossip: Fact) -> Iterator[Metric]:
         "How often this member ran so late that it excused others for it.",
         gossip["late_runs"],
     )
-    for unit in ("packets", "octets"):
-        values = [((way,), gossip[f"{unit}_{way}"]) for way in ("received", "sent")]
+    for unit, key in (("packets", "packets"), ("bytes", "octets")):
+        values = [((way,), gossip[f"{key}_{way}"]) for way in ("received", "sent")]
         yield counters(f"swimlb_gossip_{unit}_total", f"UDP {unit} of gossip.", ["direction"], values)
     yield counters(
         "swimlb_gossip_dropped_packets_total",
@@ -277,8 +282,6 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
     )
     for name, about, key in (
         ("metallb_bgp_updates_total", "UPDATE messages sent.", "updates_sent"),
-        ("metallb_bgp_total_sent_total", "Messages sent.", "messages_sent"),
-        ("metallb_bgp_total_received_total", "Messages received.", "messages_received"),
         (
             "swimlb_bgp_received_prefixes_total",
             "Prefixes that the peer sent, and were dropped.",
@@ -288,6 +291,11 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
         ("swimlb_bgp_sessions_lost_total", "Established sessions that ended.", "sessions_lost"),
     ):
         yield counters(name, about, ["peer"], [((address,), one[key]) for address, one in counted])
+    for name, about, key in (
+        ("metallb_bgp_total_sent", "Messages sent.", "messages_sent"),
+        ("metallb_bgp_total_received", "Messages received.", "messages_received"),
+    ):
+        yield bare_counters(name, about, ["peer"], [((address,), one[key]) for address, one in counted])
 
 
 def _bfd(watches: list[tuple[str, Fact]], peers: list[tuple[str, Fact]]) -> Iterator[Metric]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from swimlb.allocator import PoolCounts
 from swimlb.observe.endpoint import exposition
 from swimlb.observe.pool_metrics import pool_families
 from swimlb.observe.speaker_metrics import Snapshot, speaker_families
+
+ROOT = Path(__file__).parents[4]
 
 BGP: dict[str, Any] = {
     "address": "192.0.2.1:179",
@@ -74,6 +78,24 @@ def snapshot(**facts: Any) -> Snapshot:
     return Snapshot(node="node-a", version="1.2.3", facts=table, services={})
 
 
+EVERYTHING: dict[str, Any] = {
+    "bgp/router": BGP,
+    "counts": {"moves": MOVES, "gossip": GOSSIP},
+    "gossip": {"awareness": 0, "lateness_max": 0.0, "suspicions": 0, "failures": 0, "refutations": 0},
+}
+
+
+def test_the_reference_lists_every_metric() -> None:
+    """By the name that Prometheus stores, and no other."""
+    snapshot = Snapshot(node="node-a", version="1", facts=EVERYTHING, services={})
+    told = [*speaker_families(snapshot), *pool_families([])]
+    reference = (ROOT / "docs/reference/metrics.md").read_text()
+
+    documented = set(re.findall(r"^\| `((?:metallb|swimlb)_\w+)`", reference, re.MULTILINE))
+
+    assert documented == {family.name + "_total" * (family.type == "counter") for family in told}
+
+
 def labelled(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return name, tuple(sorted(labels.items()))
 
@@ -90,8 +112,12 @@ def test_metrics_are_there_before_wire_has_reported() -> None:
 def test_announced_addresses_carry_metallbs_labels() -> None:
     """One series for each Service of a shared address, and for each way."""
     facts = {
-        "l2/192.0.2.10": {"is_announced_here": True, "in_use_by": None},
-        "l2/192.0.2.11": {"is_announced_here": False, "in_use_by": {"mac": "02:00:00:00:00:01"}},
+        "l2/192.0.2.10": {"owner": "node-a", "is_announced_here": True, "in_use_by": None},
+        "l2/192.0.2.11": {
+            "owner": "node-a",
+            "is_announced_here": False,
+            "in_use_by": {"mac": "02:00:00:00:00:01"},
+        },
         "announced/default/web/bgp": {"service": "default/web", "by": "bgp", "peers": ["router"]},
         "tally/192.0.2.10": {"answered": 5, "announced": 8},
         "withheld/default/other/l2": {"service": "default/other", "by": "l2", "reason": "no ready endpoint"},
@@ -127,7 +153,7 @@ def test_histograms_are_cumulative() -> None:
     assert found[labelled("swimlb_moves_total", cause="failure")] == 2
     assert found[labelled("swimlb_conflicts_total", kind="stranger")] == 4
     assert found[labelled("swimlb_gossip_rtt_seconds_count")] == 6
-    assert found[labelled("swimlb_gossip_octets_total", direction="sent")] == 4100
+    assert found[labelled("swimlb_gossip_bytes_total", direction="sent")] == 4100
 
 
 def test_gossip_is_counted_only_once_the_node_has_joined() -> None:
