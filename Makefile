@@ -89,6 +89,30 @@ $(STAMPS)/crd-check/crd-check: $(wildcard tests/interop/crd-check/*) | $(STAMPS)
 	@mkdir -p $(@D)
 	@cd tests/interop/crd-check && $(GO) build -trimpath -o $(abspath $@) .
 
+# The real ones, at the last release that is complete in the module proxy, to be replaced by ours in the lab, and measured beside.
+.PHONY: metallb
+metallb: $(STAMPS)/metallb/stamp ## Build MetalLB's speaker and controller
+
+$(STAMPS)/metallb/stamp: $(wildcard tests/interop/metallb/*) | $(STAMPS)/dev
+	@echo "Building MetalLB 0.15.2"
+	@mkdir -p $(@D)
+	@cd tests/interop/metallb && $(GO) build -trimpath -ldflags '-s -w' -o $(abspath $(@D))/ tool
+	@touch $@
+
+.PHONY: helm
+helm: $(STAMPS)/helm/helm ## Build Helm, which renders the chart
+
+$(STAMPS)/helm/helm: $(wildcard tests/interop/helm/*) | $(STAMPS)/dev
+	@echo "Building Helm 4"
+	@mkdir -p $(@D)
+	@cd tests/interop/helm && $(GO) build -trimpath -ldflags '-s -w' -o $(abspath $@) helm.sh/helm/v4/cmd/helm
+
+.PHONY: manifests
+manifests: helm ## Write deploy/swimlb.yaml anew: the chart, for those who do without Helm
+	@{ echo '# Made by `make manifests` from charts/swimlb. `swimlb manifests` prints it.'; \
+		$(STAMPS)/helm/helm template swimlb charts/swimlb --namespace metallb-system --values deploy/values.yaml | sed -f deploy/plain.sed; \
+	} >deploy/swimlb.yaml
+
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/dev
 	@echo "Installing what the benchmarks need (pinned, with hashes)"
 	@$(PIP) install --require-hashes -r requirements/bench.txt

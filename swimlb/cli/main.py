@@ -22,6 +22,11 @@ COMMANDS = {
         "router_config",
         "Print the routers' side of the BGP sessions.",
     ),
+    "manifests": (
+        "swimlb.cli.manifests",
+        "manifests",
+        "Print what installs swimlb on Kubernetes, without Helm.",
+    ),
     "status": ("swimlb.cli.status", "status", "Show what the speaker of this node does, and why."),
     "lab": ("swimlb.cli.lab", "lab", "Run a whole network of speakers in network namespaces."),
     "demo": ("swimlb.cli.demo", "demo", "Watch addresses come up, owners die, and others take over."),
