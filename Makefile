@@ -13,7 +13,7 @@ STAMPS := .setup
 
 # Debian 12 pins the versions of these.
 DEMO_PACKAGES := python3-venv iproute2 nftables frr
-TEST_PACKAGES := $(DEMO_PACKAGES) bird2 gobgpd exabgp serf keepalived procps golang-go golang-github-hashicorp-memberlist-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) bird2 gobgpd exabgp serf keepalived prometheus procps golang-go golang-github-hashicorp-memberlist-dev
 
 GO ?= $(abspath $(BIN)/go)
 DEBIAN_GO := $(firstword $(wildcard /usr/lib/go-1.19/bin/go) go)

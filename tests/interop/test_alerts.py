@@ -1,0 +1,166 @@
+"""The alerts before Prometheus' own tool: each fires on what it is for, stays silent otherwise, and has its runbook."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "charts/swimlb/files/alerts.yaml"
+
+pytestmark = pytest.mark.interop
+
+WELL = {
+    'metallb_k8s_client_config_loaded_bool{instance="a"}': "1x40",
+    'metallb_k8s_client_config_stale_bool{instance="a"}': "0x40",
+    'metallb_allocator_addresses_total{instance="a",pool="web"}': "100x40",
+    'metallb_allocator_addresses_in_use_total{instance="a",pool="web"}': "75x40",
+    'metallb_speaker_announced{instance="a",node="a",ip="192.0.2.10",protocol="layer2",service="default/web"}': "1x40",
+    'metallb_speaker_announced{instance="a",node="a",ip="192.0.2.10",protocol="layer2",service="default/dns"}': "1x40",
+    'metallb_speaker_announced{instance="b",node="b",ip="192.0.2.10",protocol="bgp",service="default/web"}': "1x40",
+    'swimlb_l2_unowned_addresses{instance="a"}': "0x40",
+    'swimlb_conflicts_total{instance="a",kind="stranger"}': "3x40",
+    'swimlb_conflicts_total{instance="a",kind="member"}': "0+1x40",
+    'swimlb_failover_duration_seconds_bucket{instance="a",le="0.5"}': "0+2x40",
+    'swimlb_failover_duration_seconds_count{instance="a"}': "0+2x40",
+    'swimlb_speaker_phase{instance="a",phase="running"}': "1x40",
+    'swimlb_speaker_phase{instance="a",phase="joining"}': "0x40",
+    'swimlb_gossip_members{instance="a",state="dead"}': "0x40",
+    'swimlb_gossip_members{instance="a",state="alive"}': "2x40",
+    'swimlb_gossip_members{instance="b",state="alive"}': "2x40",
+    'swimlb_gossip_deaf_members{instance="a"}': "0x40",
+    'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+1x40",
+    'swimlb_gossip_late_runs_total{instance="a"}': "5x40",
+    'metallb_bgp_session_up{instance="a",peer="192.0.2.1:179"}': "1x40",
+    'swimlb_bgp_sessions_lost_total{instance="a",peer="192.0.2.1:179"}': "9x40",
+    'metallb_bfd_session_down_events{instance="a",peer="192.0.2.1:179"}': "9x40",
+}
+"""A fleet that does well, for 10 minutes in steps of 15 s: counters that stand still, and losses that are no faults."""
+
+IN_USE = 'metallb_allocator_addresses_in_use_total{instance="a",pool="web"}'
+
+FAULTS: dict[str, dict[str, str]] = {
+    "MetalLBConfigNotLoaded": {'metallb_k8s_client_config_loaded_bool{instance="a"}': "0x40"},
+    "MetalLBStaleConfig": {'metallb_k8s_client_config_stale_bool{instance="a"}': "1x40"},
+    "MetalLBAddressPoolExhausted": {IN_USE: "100x40"},
+    "MetalLBAddressPoolUsage75Percent": {IN_USE: "76x40"},
+    "MetalLBAddressPoolUsage85Percent": {IN_USE: "86x40"},
+    "MetalLBAddressPoolUsage95Percent": {IN_USE: "96x40"},
+    "SwimlbTwoOwners": {
+        'metallb_speaker_announced{instance="b",node="b",ip="192.0.2.10",protocol="layer2",service="default/web"}': "1x40"
+    },
+    "SwimlbAddressUnowned": {'swimlb_l2_unowned_addresses{instance="a"}': "1x40"},
+    "SwimlbAddressInUse": {'swimlb_l2_address_in_use{instance="a",ip="192.0.2.11"}': "1x40"},
+    "SwimlbAddressConflict": {'swimlb_conflicts_total{instance="a",kind="stranger"}': "0x30 1x10"},
+    "SwimlbSlowFailover": {'swimlb_failover_duration_seconds_count{instance="a"}': "0+3x40"},
+    "SwimlbSpeakerNotServing": {
+        'swimlb_speaker_phase{instance="a",phase="running"}': "0x40",
+        'swimlb_speaker_phase{instance="a",phase="joining"}': "1x40",
+    },
+    "SwimlbMemberDead": {'swimlb_gossip_members{instance="a",state="dead"}': "1x40"},
+    "SwimlbRingSplit": {'swimlb_gossip_members{instance="b",state="alive"}': "1x40"},
+    "SwimlbMemberDeaf": {'swimlb_gossip_deaf_members{instance="a"}': "1x40"},
+    "SwimlbGossipRefused": {
+        'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+15x40"
+    },
+    "SwimlbRunningLate": {'swimlb_gossip_late_runs_total{instance="a"}': "0+1x40"},
+    "MetalLBBGPSessionDown": {'metallb_bgp_session_up{instance="a",peer="192.0.2.1:179"}': "0x40"},
+    "SwimlbBGPSessionFlapping": {
+        'swimlb_bgp_sessions_lost_total{instance="a",peer="192.0.2.1:179"}': "0x10 1x10 2x10 3x10"
+    },
+    "SwimlbBFDSessionFlapping": {
+        'metallb_bfd_session_down_events{instance="a",peer="192.0.2.1:179"}': "0x10 1x10 2x10 3x10"
+    },
+}
+"""What is different of each, by its alert."""
+
+ALSO = {
+    "MetalLBAddressPoolExhausted": {75, 85, 95},
+    "MetalLBAddressPoolUsage85Percent": {75},
+    "MetalLBAddressPoolUsage95Percent": {75, 85},
+}
+"""Pools that are fuller are also as full as less full ones."""
+
+
+def rules() -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS = [rule["alert"] for rule in rules()]
+
+
+def promtool(*arguments: str | Path) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def judge(series: dict[str, str], firing: set[str], directory: Path) -> None:
+    """After 10 minutes these alerts fire, and no others. promtool compares labels, too: what it fires is read back."""
+    case = {
+        "rule_files": [str(RULES)],
+        "evaluation_interval": "15s",
+        "tests": [
+            {
+                "interval": "15s",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [
+                    {
+                        "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > 0 or vector(0)',
+                        "eval_time": "10m",
+                        "exp_samples": [{"labels": "{}", "value": int(alert in firing)}],
+                    }
+                    for alert in ALERTS
+                ],
+            }
+        ],
+    }
+    path = directory / "case.yaml"
+    path.write_text(yaml.safe_dump(case))
+    promtool("test", "rules", path)
+
+
+def test_the_rules_are_well_formed() -> None:
+    """As Prometheus sees it."""
+    promtool("check", "rules", RULES)
+
+
+def test_nothing_fires_while_all_is_well(tmp_path: Path) -> None:
+    """Members that settle among themselves, failovers that are fast, and one stray packet in a while are no faults."""
+    judge(WELL, set(), tmp_path)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_fires_on_its_fault_alone(alert: str, tmp_path: Path) -> None:
+    """The same fleet with one fault: that alert, and no other one."""
+    others = {f"MetalLBAddressPoolUsage{percent}Percent" for percent in ALSO.get(alert, ())}
+
+    judge(WELL | FAULTS[alert], {alert} | others, tmp_path)
+
+
+@pytest.mark.parametrize("rule", rules(), ids=ALERTS)
+def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
+    """Its runbook exists, and people are told what it is about before they open it."""
+    annotations = rule["annotations"]
+
+    assert (ROOT / annotations["runbook"]).is_file()
+    assert annotations["summary"]
+    assert annotations["description"]
+    assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+@pytest.mark.parametrize("rule", rules(), ids=ALERTS)
+def test_each_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
+    """A rule on a metric that nobody tells never fires, and nobody notices."""
+    reference = (ROOT / "docs/reference/metrics.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+)`", reference, re.MULTILINE))
+
+    asked = set(re.findall(r"\b(?:metallb|swimlb)_\w+", rule["expr"]))
+
+    assert asked
+    assert {re.sub("_(?:count|sum|bucket)$", "", name) for name in asked} <= documented
