@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from swimlb.lab import faults, http, namespaces, processes, status, topology
+from swimlb.lab import faults, http, namespaces, processes, speakers, status, topology
 from swimlb.lab.convergence import disagreements, route_disagreements
 from swimlb.lab.errors import LabError
 from swimlb.lab.frr import Frr, listening_router, require_frr
@@ -85,40 +85,24 @@ class Lab:
 
     def start(self, node: str) -> None:
         """Start the node's speaker."""
-        host = self.network.node(node)
-        label = _speaker(node)
-        if self.sandbox.process(label) is not None:
-            raise LabError(f"the speaker of {node} is already running")
-        directory = self._directory(node)
-        directory.mkdir(exist_ok=True)
-        self.sandbox.start_module(
-            label,
-            "swimlb",
-            "speaker",
-            *("--node-name", node),
-            *("--manifests", str(self.manifests.resolve())),
-            *("--bind-address", host.address),
-            *("--join", ",".join(one.address for one in self.network.nodes)),
-            *("--run-dir", str(directory)),
-            *self.options,
-            namespace=node,
-            log=self.log(node),
+        speakers.start(
+            self.sandbox,
+            self.network.node(node),
+            self.manifests,
+            join=self.network.nodes,
+            options=self.options,
         )
 
     def stop(self, node: str, *, is_restart: bool = False) -> None:
         """SIGTERM to the node's speaker, or SIGUSR2 for a restart; returns when it has ended."""
         self.network.node(node)
         signum = signal.SIGUSR2 if is_restart else signal.SIGTERM
-        self.sandbox.signal(_speaker(node), signum, timeout=STOP_TIMEOUT)
+        self.sandbox.signal(speakers.label(node), signum, timeout=STOP_TIMEOUT)
 
     def kill(self, node: str) -> None:
         """SIGKILL to every process of the node's speaker at once."""
         self.network.node(node)
-        supervisor = self.sandbox.process(_speaker(node))
-        if supervisor is None:
-            raise LabError(f"the speaker of {node} is not running")
-        # The supervisor goes first: it would restart the others.
-        if processes.kill([supervisor, *processes.descendants(supervisor)]):
+        if processes.kill(speakers.family(self.sandbox, node)):
             raise LabError(f"the speaker of {node} has not ended after SIGKILL")
 
     def speaker_process(self, node: str, which: str) -> ProcessId:
@@ -214,7 +198,7 @@ class Lab:
 
     def status(self, node: str) -> SpeakerStatus | None:
         """What the node's speaker says; None while it does not answer."""
-        return status.read(self._directory(node) / "api.sock")
+        return status.read(speakers.directory(self.sandbox, node) / "api.sock")
 
     def require_status(self, node: str) -> SpeakerStatus:
         answer = self.status(node)
@@ -228,7 +212,7 @@ class Lab:
 
     def log(self, node: str) -> Path:
         """Where the node's speaker logs, JSON lines."""
-        return self._directory(node) / "speaker.log"
+        return speakers.log(self.sandbox, node)
 
     def mac(self, host: str) -> str:
         return namespaces.mac_of(self.sandbox.namespace(host))
@@ -292,7 +276,7 @@ class Lab:
         )
 
     def _require_running(self, node: str) -> None:
-        if self.sandbox.process(_speaker(node)) is None:
+        if self.sandbox.process(speakers.label(node)) is None:
             raise LabError(f"the speaker of {node} has ended: {self._last_words(node)}")
 
     def _last_words(self, node: str) -> str:
@@ -311,9 +295,6 @@ class Lab:
             raise LabError(f"there is no `{host}` on the switch: it has {', '.join(names)}")
         return host
 
-    def _directory(self, node: str) -> Path:
-        return self.sandbox.home / node
-
     @property
     def _switch(self) -> str:
         return self.sandbox.namespace(SWITCH)
@@ -324,10 +305,6 @@ def check_machine() -> None:
     for tool in ("ip", "nft"):
         namespaces.require_tool(tool)
     require_frr()
-
-
-def _speaker(node: str) -> str:
-    return f"speaker/{node}"
 
 
 def _backend(node: str) -> str:

@@ -1,0 +1,58 @@
+"""A speaker on a node of a sandbox: the whole product, as an operator would start it on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swimlb.lab import processes
+from swimlb.lab.errors import LabError
+from swimlb.lab.processes import ProcessId
+from swimlb.lab.sandbox import Sandbox
+from swimlb.lab.topology import Host
+
+
+def start(
+    sandbox: Sandbox, node: Host, manifests: Path, *, join: Sequence[Host], options: Sequence[str] = ()
+) -> None:
+    """Start the node's speaker; `options` are added to its command line. `LabError` when it runs already."""
+    if sandbox.process(label(node.name)) is not None:
+        raise LabError(f"the speaker of {node.name} is already running")
+    home = directory(sandbox, node.name)
+    home.mkdir(exist_ok=True)
+    sandbox.start_module(
+        label(node.name),
+        "swimlb",
+        "speaker",
+        *("--node-name", node.name),
+        *("--manifests", str(manifests.resolve())),
+        *("--bind-address", node.address),
+        *("--join", ",".join(one.address for one in join)),
+        *("--run-dir", str(home)),
+        *options,
+        namespace=node.name,
+        log=log(sandbox, node.name),
+    )
+
+
+def family(sandbox: Sandbox, node: str) -> tuple[ProcessId, ...]:
+    """All processes of the node's speaker, the supervisor first: it would restart the others."""
+    supervisor = sandbox.process(label(node))
+    if supervisor is None:
+        raise LabError(f"the speaker of {node} is not running")
+    return (supervisor, *processes.descendants(supervisor))
+
+
+def label(node: str) -> str:
+    """What its supervisor is called in the sandbox."""
+    return f"speaker/{node}"
+
+
+def directory(sandbox: Sandbox, node: str) -> Path:
+    """Its run directory."""
+    return sandbox.home / node
+
+
+def log(sandbox: Sandbox, node: str) -> Path:
+    """Where it logs, JSON lines."""
+    return directory(sandbox, node) / "speaker.log"
