@@ -32,9 +32,10 @@ def bird_text(config: RouterConfig) -> str:
         "protocol device { scan time 1; }",
         "protocol direct { ipv4; ipv6; }",
     ]
+    table = "" if config.kernel_table is None else f"kernel table {config.kernel_table}; "
     for family in FAMILIES:
         lines.append(
-            f"protocol kernel kernel_{family} {{ merge paths on limit {config.paths_max}; "
+            f"protocol kernel kernel_{family} {{ {table}merge paths on limit {config.paths_max}; "
             f"{family} {{ import none; export where source = RTS_BGP; }}; }}"
         )
         own = "".join(f" route {prefix} unreachable;" for prefix in config.announced(family))
@@ -126,6 +127,10 @@ class Bird(Daemon):
     def refresh(self, address: str) -> None:
         self.birdc(f"reload in {protocol_name(address)}")
 
+    def detection_time(self, address: str) -> float | None:
+        """BFD's, as agreed; None: it is not up."""
+        return read_detection_time(self.birdc("show bfd sessions"), address)
+
     def next_hops(self, prefix: str) -> tuple[str, ...]:
         return kernel_next_hops(self.sandbox.namespace(self.namespace), prefix)
 
@@ -144,6 +149,12 @@ def read_neighbour(answer: str) -> NeighbourState:
         last_error=field("Last error"),
         communication=field("Message").strip('"'),
     )
+
+
+def read_detection_time(answer: str, address: str) -> float | None:
+    """The answer to `show bfd sessions`: address, interface, state, since, interval, timeout."""
+    rows = (line.split() for line in answer.splitlines())
+    return next((float(row[-1]) for row in rows if row[:1] == [address] and row[2] == "Up"), None)
 
 
 def read_table(answer: str) -> dict[str, tuple[Path, ...]]:

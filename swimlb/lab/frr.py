@@ -16,7 +16,7 @@ from typing import Any
 
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
-from swimlb.lab.frr_dialect import read_neighbour, read_table
+from swimlb.lab.frr_dialect import read_detection_time, read_neighbour, read_table
 from swimlb.lab.router import NeighbourState
 from swimlb.lab.router import Path as BgpPath
 from swimlb.lab.sandbox import Sandbox
@@ -157,6 +157,10 @@ class Frr:
 
     def refresh(self, address: str) -> None:
         self.vtysh(f"clear bgp {address} in")
+
+    def detection_time(self, address: str) -> float | None:
+        """BFD's, as agreed; None: it is not up."""
+        return read_detection_time(self.vtysh_json("show bfd peers json"), address)
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
         """The next hops of the kernel's route: what forwards packets, whatever the daemons believe."""

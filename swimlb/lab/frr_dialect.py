@@ -86,6 +86,15 @@ def read_neighbour(record: dict[str, Any], address: str, log: str) -> NeighbourS
     )
 
 
+def read_detection_time(peers: list[dict[str, Any]], address: str) -> float | None:
+    """A session in the answer to `show bfd peers json`, whose intervals are milliseconds (RFC 5880 section 6.8.4)."""
+    for peer in peers:
+        if peer["peer"] == address and peer["status"] == "up":
+            interval_ms = max(peer["receive-interval"], peer["remote-transmit-interval"])
+            return float(peer["remote-detect-multiplier"] * interval_ms) / 1000
+    return None
+
+
 def read_table(routes: dict[str, Any]) -> dict[str, tuple[Path, ...]]:
     """The `routes` of `show bgp FAMILY unicast json detail`: about a prefix first itself, then its paths."""
     found = {

@@ -59,6 +59,8 @@ class RouterConfig:
     """Seconds; short, for this is how a router without BFD notices a cut link."""
     paths_max: int = 64
     """Equal paths that make one route (ECMP)."""
+    kernel_table: int | None = None
+    """The kernel's table for the routes; None: the main one. BIRD alone can be told."""
 
     def announced(self, family: str) -> tuple[str, ...]:
         return tuple(prefix for prefix in self.announces if family_of(prefix) == family)
@@ -127,6 +129,14 @@ class Router(Protocol):
 
     def next_hops(self, prefix: str) -> tuple[str, ...]:
         """The gateways of the kernel's route. Empty for routers that only talk."""
+        ...
+
+
+class BfdRouter(Router, Protocol):
+    """One that speaks BFD, too."""
+
+    def detection_time(self, address: str) -> float | None:
+        """Seconds without a packet of the neighbour, after which it is down; None: BFD is not up."""
         ...
 
 

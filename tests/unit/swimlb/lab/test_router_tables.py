@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from swimlb.lab import bird, exabgp, frr_dialect, gobgp
 from swimlb.lab.router import Path
 
@@ -143,3 +145,37 @@ def test_gobgp_tells_in_its_log_why_a_session_ended() -> None:
 
     assert state.last_error == "notification-received code 6(cease) subcode 2(administrative shutdown)"
     assert state.communication == "drained for good"
+
+
+BFD_OF_BIRD = """\
+BIRD 2.0.12 ready.
+bfd1:
+IP address                Interface  State      Since         Interval  Timeout
+192.0.2.10                eth0       Up         14:53:49.234    0.050    0.150
+192.0.2.11                eth0       Down       14:53:49.234    1.000    0.000
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "time"), [("192.0.2.10", 0.15), ("192.0.2.11", None), ("192.0.2.1", None)]
+)
+def test_bird_tells_the_detection_time(address: str, time: float | None) -> None:
+    assert bird.read_detection_time(BFD_OF_BIRD, address) == time
+
+
+def test_frr_tells_what_the_detection_time_is_made_of() -> None:
+    """The slower of what it can take and what the other sends, so many times as the other says."""
+    up = {
+        "peer": "192.0.2.10",
+        "status": "up",
+        "receive-interval": 50,
+        "transmit-interval": 50,
+        "detect-multiplier": 5,
+        "remote-receive-interval": 10,
+        "remote-transmit-interval": 300,
+        "remote-detect-multiplier": 3,
+    }
+    down = up | {"peer": "192.0.2.11", "status": "down"}
+
+    assert frr_dialect.read_detection_time([down, up], "192.0.2.10") == 0.9
+    assert frr_dialect.read_detection_time([down, up], "192.0.2.11") is None
