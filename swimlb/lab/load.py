@@ -2,8 +2,8 @@
 
     python -m swimlb.lab.load --address 192.0.2.10 --address 2001:db8::10 --port 8080 --streams 200 --rate 200 --output PATH
 
-Streams and connections take the addresses in turn. A stream sends a line every half second and waits for it to come
-back; when it breaks it is opened anew. One line of JSON for each connection that has ended, with the fields of
+Streams and connections take the addresses in turn. A stream sends a line every half second (`--interval`) and waits for it to
+come back; when it breaks it is opened anew. One line of JSON for each connection that has ended, with the fields of
 `measure.Connection`; SIGTERM ends it, with every stream that lives written down as such.
 """
 
@@ -28,10 +28,13 @@ _LINE = b"still there\n"
 
 
 class Load:
-    def __init__(self, addresses: list[str], port: int, output: TextIO) -> None:
+    def __init__(
+        self, addresses: list[str], port: int, output: TextIO, interval: float = STREAM_INTERVAL
+    ) -> None:
         self._addresses = addresses
         self._port = port
         self._output = output
+        self._interval = interval
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, streams: int, rate: float) -> None:
@@ -63,7 +66,7 @@ class Load:
         task.add_done_callback(self._tasks.discard)
 
     async def _keep_stream(self, address: str, phase: float) -> None:
-        await asyncio.sleep(phase * STREAM_INTERVAL)
+        await asyncio.sleep(phase * self._interval)
         while True:
             await self._use(address, is_stream=True)
             await asyncio.sleep(REOPEN_AFTER)
@@ -85,7 +88,7 @@ class Load:
                 await reader.readuntil(b"\r\n\r\n")
                 by = (await reader.readuntil(b"\n")).decode().strip()
             while is_stream:
-                await asyncio.sleep(STREAM_INTERVAL)
+                await asyncio.sleep(self._interval)
                 writer.write(_LINE)
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     await reader.readuntil(b"\n")
@@ -116,10 +119,12 @@ def main() -> None:
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--streams", default=0, type=int)
     parser.add_argument("--rate", default=0.0, type=float, help="new connections per second")
+    parser.add_argument("--interval", default=STREAM_INTERVAL, type=float, help="between a stream's lines")
     parser.add_argument("--output", required=True, type=Path)
     options = parser.parse_args()
     with open(options.output, "w", buffering=1) as output:
-        asyncio.run(Load(options.address, options.port, output).run(options.streams, options.rate))
+        load = Load(options.address, options.port, output, options.interval)
+        asyncio.run(load.run(options.streams, options.rate))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Self
 
 from swimlb.lab import measure
 from swimlb.lab.errors import LabError
+from swimlb.lab.load import STREAM_INTERVAL
 from swimlb.lab.measure import Claim, Connection, Recording
 from swimlb.lab.prober import INTERVAL, SETTLED_AFTER
 from swimlb.lab.sandbox import Sandbox
@@ -117,10 +118,12 @@ class LoadRun(_Observer):
         *,
         streams: int,
         rate: float,
+        interval: float = STREAM_INTERVAL,
         client: Host = INSIDE,
     ) -> None:
         options = [part for address in addresses for part in ("--address", address)]
         options += ["--port", str(port), "--streams", str(streams), "--rate", str(rate)]
+        options += ["--interval", str(interval)]
         super().__init__(sandbox, "load", client.name, *options)
 
     def connections(self) -> tuple[Connection, ...]:
