@@ -18,6 +18,7 @@ from announce.bgp import Route, RouteAttributes
 from swimlb.model import BfdProfile, BgpPeer
 from swimlb.observe.logs import configure
 from swimlb.runtime.garbage import GarbageKeeper
+from swimlb.runtime.priority import take_precedence
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.wire.peers import Peers
@@ -36,6 +37,7 @@ def routes(count: int, med: int) -> frozenset[Route]:
 
 
 async def main(router: str, node: str, prefixes: int) -> None:
+    take_precedence()
     GarbageKeeper().start()
     # Made beforehand, since a speaker is given its routes a few at a time.
     variants = [routes(prefixes, med) for med in (10, 20)]

@@ -57,6 +57,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from membership.metallb import KeyDerivation
     from swimlb.observe.logs import configure
     from swimlb.runtime.link import Link
+    from swimlb.runtime.priority import take_precedence
     from swimlb.runtime.recorder import Recorder
     from swimlb.runtime.records import SCHEMA
     from swimlb.runtime.replica import Subscriber
@@ -70,6 +71,10 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, process="wire", node=settings.node)
+    if (refusal := take_precedence()) is not None:
+        log.info(
+            "precedence_refused", reason=refusal, hint="CAP_SYS_NICE lets this process run before others"
+        )
     recorder, rng = Recorder(), random.Random()
     secret_files = SecretFiles(
         [Path(path) for path in settings.gossip_secret_files],
