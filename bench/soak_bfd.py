@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.membership import ending_in_order
 from bench.soak_bfd_wire import NODE_ASN, PROFILE, ROUTER_ASN
 from swimlb.lab import namespaces
 from swimlb.lab.frr import Frr
@@ -181,7 +182,7 @@ def main() -> int:
     parser.add_argument("--only", choices=loads)
     options = parser.parse_args()
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with ending_in_order(), tempfile.TemporaryDirectory() as scratch:
         _manifests(Path(scratch))
         for load in [options.only] if options.only else loads:
             outcomes.append(soak(load, options.minutes, Path(scratch)))
