@@ -15,10 +15,12 @@ from swimlb.config.kinds import Options
 from swimlb.config.ranges import parse_address, parse_pool_entry
 from swimlb.config.report import Mistake
 from swimlb.config.resolve import Kept, Resolved, resolve
+from swimlb.config.single import Judged, judge
 
 __all__ = [
     "Document",
     "HEALTH_CHECK_ANNOTATION",
+    "Judged",
     "Kept",
     "Marks",
     "Mistake",
@@ -26,6 +28,7 @@ __all__ = [
     "Path",
     "Ref",
     "Resolved",
+    "judge",
     "parse_address",
     "parse_health_check",
     "parse_pool_entry",
