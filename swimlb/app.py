@@ -38,7 +38,34 @@ def supervise(settings: Settings) -> int:
     def command(process: Process, link_fd: int) -> list[str]:
         return [*_PYTHON, "swimlb.app", process, arguments, str(link_fd), str(os.getpid())]
 
-    return supervise_processes(command)
+    return supervise_processes(command, environment=child_environment)
+
+
+def child_environment(process: Process) -> dict[str, str] | None:
+    """*watch* gets all; *wire* nothing that tells of the API server, or of anything else that it does not use."""
+    if process is Process.WATCH:
+        return None
+    names = ("PATH", "HOME", "LANG", "TZ")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in names or name.startswith(("LC_", "PYTHON"))
+    }
+
+
+def confine(process: Process, settings: Settings) -> bool:
+    """Give up what the process has no use for; False: this kernel cannot keep *wire* from reading the API token.
+
+    *wire* keeps the capabilities of the network, *watch* none. What *watch* talks to the API server with, *wire* cannot
+    read: not as a file, nor (Landlock and the missing CAP_SYS_PTRACE forbid it) in the memory of *watch*.
+    """
+    from swimlb.runtime.privileges import Capability, hide, keep_capabilities
+
+    if process is Process.WATCH:
+        keep_capabilities(frozenset())
+        return True
+    keep_capabilities(frozenset(Capability))
+    return hide(Path(path) for path in settings.credential_paths())
 
 
 def run_wire(settings: Settings, link_fd: int) -> int:
@@ -156,6 +183,16 @@ def run_watch(settings: Settings, link_fd: int) -> int:
     return 0
 
 
+def _warn_of_readable_credentials(settings: Settings) -> None:
+    from swimlb.observe.logs import configure
+
+    configure(settings.log_level, process=Process.WIRE, node=settings.node).warning(
+        "credentials_readable",
+        message="this kernel has no Landlock, so the process with the network capabilities could read the API token",
+        hint="use Linux 5.13 or later with landlock among its security modules (lsm=)",
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Entry of the three processes: which one, the settings, and for the children the link and the supervisor."""
     from swimlb.runtime.processes import become_child
@@ -165,6 +202,8 @@ def main(arguments: list[str]) -> int:
         return supervise(settings)
     link_fd, supervisor_pid = arguments[2:]
     become_child(int(supervisor_pid))
+    if not confine(Process(process), settings):
+        _warn_of_readable_credentials(settings)
     body = run_wire if process == Process.WIRE else run_watch
     refusals: list[str] = []
     try:

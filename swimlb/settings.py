@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from swimlb.drain import DrainMark
+
 SECRETS_MAX = 4
 LABEL_OCTETS_MAX = 128
 DATA_PATHS = ("local", "forward")
 REFRESH_INTERVAL_MAX = 86_400
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a Pod finds its token, the API server's certificate authority and its namespace."""
 
 
 class InvalidSettings(ValueError):
@@ -27,8 +31,20 @@ class Settings:
     """Everything in it is a plain value, so that it passes to the two processes as one JSON argument."""
 
     node: str
-    manifests: str
     bind_address: str
+    manifests: str = ""
+    """Directory with the manifests; empty: what is to be served stands in Kubernetes."""
+    kubeconfig: str | None = None
+    """How to reach the API server from outside of the cluster; None: as a Pod does."""
+    kube_context: str | None = None
+    pod_name: str | None = None
+    """This speaker's Pod, which owns what it writes; None: no Pod."""
+    member_labels: str = ""
+    """Label selector of the Pods to gossip with, in the system namespace; empty: `join` says all."""
+    drain_on: tuple[str, ...] = ()
+    """Marks on this node's Node that make it give up its addresses (`swimlb.drain`)."""
+    state_dir: str = ""
+    """Where the last good state is kept over restarts of the node; empty: in `run_dir`."""
     bind_port: int = 7946
     join: tuple[str, ...] = ()
     """Other speakers, `host` or `host:port`, by address or name. This node itself may stand among them."""
@@ -68,6 +84,7 @@ class Settings:
         if not self.node or len(self.node.encode()) > 255:
             raise InvalidSettings("--node-name", "is empty or longer than 255 octets", "give the node's name")
         _address("--bind-address", self.bind_address)
+        self._check_source()
         for _, port in self.seeds():
             if not 0 < port < 65536:
                 raise InvalidSettings("--join", f"{port} is not a port", "choose a port from 1 to 65535")
@@ -98,11 +115,40 @@ class Settings:
                 f"shorten it to {LABEL_OCTETS_MAX} octets: it is in every packet",
             )
 
+    def _check_source(self) -> None:
+        if not self.is_in_kubernetes:
+            told = {
+                "--kubeconfig": self.kubeconfig,
+                "--context": self.kube_context,
+                "--member-labels": self.member_labels,
+                "--drain-on": self.drain_on,
+            }
+            for option in (option for option, value in told.items() if value):
+                raise InvalidSettings(option, "has no meaning with --manifests", "give --kubernetes instead")
+        for text in self.drain_on:
+            try:
+                DrainMark.parse(text)
+            except ValueError as error:
+                raise InvalidSettings(
+                    "--drain-on", str(error), "write annotation:KEY, label:KEY=VALUE, or taint:KEY"
+                ) from error
+
+    @property
+    def is_in_kubernetes(self) -> bool:
+        return not self.manifests
+
+    def drain_marks(self) -> tuple[DrainMark, ...]:
+        return tuple(map(DrainMark.parse, self.drain_on))
+
     def seeds(self) -> tuple[tuple[str, int], ...]:
         """Addresses or names, and ports, to join; this node's own address left out."""
         own = (str(ip_address(self.bind_address)), self.bind_port)
         seeds = (_endpoint("--join", text, self.bind_port) for text in self.join)
         return tuple(seed for seed in seeds if seed != own)
+
+    def credential_paths(self) -> tuple[str, ...]:
+        """Where what the API server is spoken to with lies: not for *wire* to read."""
+        return (SERVICE_ACCOUNT, *((self.kubeconfig,) if self.kubeconfig else ()))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -110,7 +156,7 @@ class Settings:
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values: dict[str, Any] = json.loads(text)
-        for name in ("join", "excluded_interfaces", "gossip_secret_files"):
+        for name in ("join", "excluded_interfaces", "gossip_secret_files", "drain_on"):
             # JSON has no tuples.
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**values)

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from swimlb.runtime import clock
 from swimlb.runtime.supervisor import (
@@ -37,18 +37,25 @@ _PR_SET_PDEATHSIG = 1
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP, signal.SIGCHLD}
 
 
-def supervise(command: Callable[[Process, int], list[str]], supervisor: Supervisor | None = None) -> int:
+def supervise(
+    command: Callable[[Process, int], list[str]],
+    supervisor: Supervisor | None = None,
+    *,
+    environment: Callable[[Process], Mapping[str, str] | None] = lambda _: None,
+) -> int:
     """Run both processes until told to stop; return the exit status.
 
-    `command(process, link_fd)` gives the argument list of a process. SIGTERM and SIGINT start the orderly stop, SIGUSR2
-    that before a restart; SIGHUP makes *watch* look at its files at once.
+    `command(process, link_fd)` gives the argument list of a process, `environment(process)` its environment; None: this
+    process's own. SIGTERM and SIGINT start the orderly stop, SIGUSR2 that before a restart; SIGHUP makes *watch* look at
+    its files at once.
     """
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LINK_BUFFER_OCTETS)
     try:
-        return _Supervision(command, supervisor or Supervisor(), dict(zip(Process, ends, strict=True))).run()
+        links = dict(zip(Process, ends, strict=True))
+        return _Supervision(command, environment, supervisor or Supervisor(), links).run()
     finally:
         for end in ends:
             end.close()
@@ -59,10 +66,12 @@ class _Supervision:
     def __init__(
         self,
         command: Callable[[Process, int], list[str]],
+        environment: Callable[[Process], Mapping[str, str] | None],
         supervisor: Supervisor,
         link_ends: dict[Process, socket.socket],
     ) -> None:
         self._command = command
+        self._environment = environment
         self._supervisor = supervisor
         self._link_ends = link_ends
         self._running: dict[Process, subprocess.Popen[bytes]] = {}
@@ -108,7 +117,10 @@ class _Supervision:
             case StartProcess(process):
                 fd = self._link_ends[process].fileno()
                 self._running[process] = subprocess.Popen(
-                    self._command(process, fd), pass_fds=(fd,), stdin=subprocess.DEVNULL
+                    self._command(process, fd),
+                    pass_fds=(fd,),
+                    stdin=subprocess.DEVNULL,
+                    env=self._environment(process),
                 )
             case SignalProcess(process, number):
                 self._running[process].send_signal(number)
