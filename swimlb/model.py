@@ -442,6 +442,21 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is wanted of this node, by whoever runs it. There is one at most."""
+
+    drained_by: str
+    """Why it is to give up its addresses while it stays up: the mark that says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """Where other speakers may be found, as the cluster tells. There is one at most; it adds to what the operator gave."""
+
+    addresses: tuple[IpAddress, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """A Service and the addresses it has: what speakers announce."""
 

@@ -34,9 +34,14 @@ KINDS: dict[str, type[Any]] = {
         model.Node,
         model.Endpoints,
         model.Readiness,
+        model.Intent,
+        model.Seeds,
     )
 }
 """What may cross the link. All else a record holds is reached from these."""
+
+SEEDS_KEY = "Seeds/own"
+"""Of the one record that is for gossip; the keys of all others are made by `swimlb.speaker.inventory.key_of`."""
 
 RECORD_OCTETS_MAX = 256 * 1024
 """A record larger than this cannot be one packet of the link. A Service of 5,000 endpoint nodes has 150 kB."""
@@ -159,5 +164,5 @@ _DECODERS: dict[str, Decoder] = {name: _dataclass_decoder(kind) for name, kind i
 SCHEMA: int = zlib.crc32("".join(_schema(kind, set()) for kind in KINDS.values()).encode())
 """Changes whenever a field of any record does."""
 
-FACTS_SCHEMA = 2
+FACTS_SCHEMA = 3
 """Of what *wire* reports (`swimlb.wire.facts`). Raise it with every change of meaning."""

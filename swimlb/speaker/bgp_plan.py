@@ -88,6 +88,7 @@ class BgpPlan:
         self._tables: dict[str, _PeerTable] = {}
         self._placed: dict[str, list[tuple[_PeerTable, Route]]] = {}
         """By Service. The table of a peer that is gone takes no part any more, and what leaves it does not matter."""
+        self._peers_of: dict[str, tuple[str, ...]] = {}
         self._withheld: dict[str, Reason] = {}
         self._dirty: dict[str, None] = {}
         self._touched_services: set[str] = set()
@@ -103,6 +104,10 @@ class BgpPlan:
 
     def withheld(self, service: str) -> Reason | None:
         return self._withheld.get(service)
+
+    def peers_of(self, service: str) -> tuple[str, ...]:
+        """The routers that are to hear of a Service, by name."""
+        return self._peers_of.get(service, ())
 
     # What has happened
 
@@ -160,6 +165,7 @@ class BgpPlan:
                 self._withheld[service] = reason
         before = self._placed.pop(service, [])
         wanted = () if isinstance(found, Reason) else found
+        self._note_peers(service, tuple(sorted({peer for peer, _ in wanted})))
         after = [(self._tables[peer], route) for peer, route in wanted]
         if after:
             self._placed[service] = after
@@ -169,3 +175,12 @@ class BgpPlan:
                 table.add(route)
             for table, route in before:
                 table.remove(route)
+
+    def _note_peers(self, service: str, peers: tuple[str, ...]) -> None:
+        if peers == self._peers_of.get(service, ()):
+            return
+        self._touched_services.add(service)
+        if peers:
+            self._peers_of[service] = peers
+        else:
+            del self._peers_of[service]

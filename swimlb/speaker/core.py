@@ -49,7 +49,7 @@ from swimlb.speaker.life import Life, Phase
 from swimlb.speaker.links import Link
 from swimlb.speaker.local import LocalAddresses
 from swimlb.speaker.peering import Peering
-from swimlb.speaker.plan import Reason, Withheld
+from swimlb.speaker.plan import Ownership, Reason, Withheld
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.probing import Squatter
 from swimlb.speaker.rules import RuleOptions
@@ -140,6 +140,15 @@ class Speaker:
             found.append(Withheld(service, "l2", Reason.ADDRESS_IN_USE))
         return found
 
+    def ownership_of(self, service: str) -> Ownership | None:
+        """How this node announces a Service on the LAN; None: it does not."""
+        allocation = self._inventory.allocations.get(service)
+        if allocation is None or allocation.addresses[0] not in self.announced:
+            return None
+        ownership = self._standing.layer2.ownership(allocation.addresses[0])
+        is_mine = ownership is not None and ownership.owner == self._config.node
+        return ownership if is_mine and self._standing.layer2.withheld(service) is None else None
+
     def take_news(self) -> News:
         """What people may be shown differently since the last call."""
         news, self._news = self._news, News()
@@ -207,7 +216,10 @@ class Speaker:
                 case AddressInUse(address) | AddressFree(address):
                     self._news.addresses.add(address)
                     self._news.services.update(self._standing.layer2.services_of(address))
-                case Announce(address) | Withdraw(address) | Unwatch(address):
+                case Announce(address) | Withdraw(address):
+                    self._news.addresses.add(address)
+                    self._news.services.update(self._standing.layer2.services_of(address))
+                case Unwatch(address):
                     self._news.addresses.add(address)
                 case _:
                     pass
@@ -285,7 +297,7 @@ class Speaker:
 
     def _refresh_presence(self) -> list[Effect]:
         presence = Presence.of(
-            is_leaving=self._life.is_stopping,
+            is_leaving=self._life.is_stopping or self._inventory.drained_by is not None,
             is_joining=self._life.is_joining,
             unready_services=self._inventory.unready_services(),
             links=self._links,
@@ -380,7 +392,9 @@ class Speaker:
         if self._life.is_stopping:
             return []
         plan, known = self._standing.bgp, self._inventory.bgp_peers
-        return self._peering.settle({name: known[name] for name in plan.peers}, plan, change.routes)
+        # Sessions end as on a stop: routers first look for other ways, which withdrawing alone would not let them.
+        peers = plan.peers if self._inventory.drained_by is None else ()
+        return self._peering.settle({name: known[name] for name in peers}, plan, change.routes)
 
     # Stopping
 

@@ -14,6 +14,7 @@ from swimlb.model import (
     BgpAdvertisement,
     BgpPeer,
     Endpoints,
+    Intent,
     L2Advertisement,
     Labels,
     Node,
@@ -24,7 +25,7 @@ from swimlb.model import (
 from swimlb.speaker.presence import Presence
 
 Record: TypeAlias = (
-    Allocation | Pool | L2Advertisement | BgpAdvertisement | BgpPeer | Node | Endpoints | Readiness
+    Allocation | Pool | L2Advertisement | BgpAdvertisement | BgpPeer | Node | Endpoints | Readiness | Intent
 )
 
 
@@ -39,6 +40,8 @@ def key_of(record: Record) -> str:
             pass
         case BgpPeer(name=name) | Node(name=name):
             pass
+        case Intent():
+            name = "own"
         case _:
             assert_never(record)
     return f"{type(record).__name__}/{name}"
@@ -59,6 +62,8 @@ class Inventory:
     """Absent for a Service: nobody lists its endpoints, each node tells by gossip whether it is ready."""
     readiness: dict[str, Readiness] = field(default_factory=dict[str, Readiness])
     """This node's own health checks."""
+    intents: dict[str, Intent] = field(default_factory=dict[str, Intent])
+    """What is wanted of this node."""
     presences: dict[str, Presence] = field(default_factory=dict[str, Presence])
     """Live members by node name, this node included."""
     deaf: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -87,6 +92,11 @@ class Inventory:
         known = self.nodes.get(node)
         return dict(known.labels if known is not None else _hostname_label(node))
 
+    @property
+    def drained_by(self) -> str | None:
+        """Why this node is to serve nothing; None: it is to serve."""
+        return next((intent.drained_by for intent in self.intents.values()), None)
+
     def unready_services(self) -> Set[str]:
         """Services with a health check of this node that has not succeeded, or not yet been made."""
         return self._unready
@@ -113,6 +123,7 @@ class Inventory:
             "Node": self.nodes,
             "Endpoints": self.endpoints,
             "Readiness": self.readiness,
+            "Intent": self.intents,
         }
         return tables[kind]
 

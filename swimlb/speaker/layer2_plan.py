@@ -358,6 +358,8 @@ class Layer2Plan:
                 self._changes.setdefault(address, self.ownership(address))
             group.ownership = ownership
             self._claim(group, addresses)
+            if self._this_node in (owner, previous.owner):
+                self._touched_services.update(group.sharers)
             cost = CHANGE_COST * max(1, len(addresses))
         self._withhold(group)
         if not group.sharers:

@@ -18,6 +18,7 @@ from swimlb.model import (
     BgpAdvertisement,
     BgpPeer,
     Endpoints,
+    Intent,
     IpAddress,
     L2Advertisement,
     Node,
@@ -48,7 +49,7 @@ class PlanChange:
     routes: Mapping[str, RouteChange] = field(default_factory=dict[str, RouteChange])
     """By peer."""
     services: frozenset[str] = frozenset()
-    """Of which something else may be withheld."""
+    """Of which something else may be announced here, or withheld."""
 
 
 class StandingPlan:
@@ -90,7 +91,7 @@ class StandingPlan:
                 self.bgp.touch_all()
             case Node(name=name):
                 self.touch_node(name)
-            case Readiness() | None:
+            case Readiness() | Intent() | None:
                 pass  # This node tells of it in its presence, and plans by that.
 
     def touch_node(self, name: str) -> None:

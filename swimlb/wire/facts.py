@@ -1,7 +1,8 @@
 """What *wire* tells *watch* of its state: a flat table, one entry per thing, so that a change costs what it changes.
 
-Keys are `gossip`, `lan`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `withheld/SERVICE/BY` and `speaker`; values are what
-the status API shows for it. They stand in `docs/reference/status-api.md`. `counts` and `tally/ADDRESS` are for metrics only. Presences are what *watch* computes successions from
+Keys are `gossip`, `lan`, `member/NAME`, `presence/NAME`, `l2/ADDRESS`, `bgp/PEER`, `announced/SERVICE/BY`,
+`withheld/SERVICE/BY` and `speaker`; values are what the status API and the cluster's status objects show for it. They stand
+in `docs/reference/status-api.md`. `counts` and `tally/ADDRESS` are for metrics only. Presences are what *watch* computes successions from
 when somebody asks: with every member that comes or goes, those of all addresses would be others.
 """
 
@@ -144,6 +145,7 @@ class Facts:
         )
 
     def _refresh_service(self, service: str) -> None:
+        self._refresh_announced(service)
         withheld = {entry.by: entry for entry in self._speaker.withheld_of(service)}
         for by in ("l2", "bgp"):
             if (entry := withheld.get(by)) is None:
@@ -152,6 +154,19 @@ class Facts:
                 self._put(
                     f"withheld/{service}/{by}", {"service": service, "by": by, "reason": str(entry.reason)}
                 )
+
+    def _refresh_announced(self, service: str) -> None:
+        ownership = self._speaker.ownership_of(service)
+        if ownership is None:
+            self._published.remove(f"announced/{service}/l2")
+        else:
+            interfaces = None if ownership.interfaces is None else sorted(ownership.interfaces)
+            self._put(f"announced/{service}/l2", {"service": service, "by": "l2", "interfaces": interfaces})
+        peers = self._speaker.standing.bgp.peers_of(service)
+        if not peers:
+            self._published.remove(f"announced/{service}/bgp")
+        else:
+            self._put(f"announced/{service}/bgp", {"service": service, "by": "bgp", "peers": list(peers)})
 
     def _put(self, key: str, value: dict[str, Any]) -> None:
         self._published.put(key, msgpack.packb(value, use_bin_type=True))

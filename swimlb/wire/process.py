@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, assert_never
 
 from membership.net.transport import BindError
+from swimlb.model import Seeds
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.driver import Driver
@@ -22,6 +23,7 @@ from swimlb.runtime.errors import StartRefused
 from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
 from swimlb.runtime.recorder import Recorder
+from swimlb.runtime.records import SEEDS_KEY
 from swimlb.runtime.replica import Batch, Publisher
 from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
@@ -53,7 +55,7 @@ class Wire:
         self._process = process
         self._driver: Driver[ev.Event, fx.Effect] = Driver("speaker", speaker, self._perform, recorder)
         self._published = Publisher(records.FACTS_SCHEMA)
-        self._unread: deque[tuple[Iterator[bytes], list[Record], Batch]] = deque()
+        self._unread: deque[tuple[Iterator[bytes], list[Record | Seeds], Batch]] = deque()
         """Batches of *watch* that are being read, the first one in part."""
         self._report_timer: asyncio.TimerHandle | None = None
         self._count_timer: asyncio.TimerHandle | None = None
@@ -138,12 +140,22 @@ class Wire:
         if self._unread:
             asyncio.get_running_loop().call_soon(self._read_on)
 
-    def _act_on(self, put: tuple[Record, ...], removed: tuple[str, ...]) -> None:
+    def _act_on(self, put: tuple[Record | Seeds, ...], removed: tuple[str, ...]) -> None:
         is_first = self._speaker.phase is Phase.STARTING
-        self.tell(ev.InventoryChanged(put, removed))
+        # Before the speaker joins the ring, and all over again when others are found.
+        self._find_seeds(put, removed)
+        known = tuple(record for record in put if not isinstance(record, Seeds))
+        self.tell(ev.InventoryChanged(known, tuple(key for key in removed if key != SEEDS_KEY)))
         if is_first:
             wanted = self._speaker.inventory.allocations.values()
             self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
+
+    def _find_seeds(self, put: Iterable[Record | Seeds], removed: Iterable[str]) -> None:
+        if SEEDS_KEY in removed:
+            self._ring.find_seeds(())
+        for record in put:
+            if isinstance(record, Seeds):
+                self._ring.find_seeds(tuple(map(str, record.addresses)))
 
     def _perform(self, effect: fx.Effect) -> None:
         self._order(effect)

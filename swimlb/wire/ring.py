@@ -39,9 +39,10 @@ class Ring:
         on_change: Callable[[], None],
         tasks: asyncio.TaskGroup,
     ) -> None:
-        """The host of a seed may be a name."""
+        """The host of a seed may be a name. These are there for good; `find_seeds` adds to them."""
         self._config = config
         self._seeds = seeds
+        self._found_seeds: tuple[ml.Endpoint, ...] = ()
         self._rng = rng
         self._recorder = recorder
         self._log = log
@@ -84,6 +85,15 @@ class Ring:
                     self._on_event(RingLeft())
                 self._feed(ml.LeaveRequested())
 
+    def find_seeds(self, hosts: tuple[str, ...]) -> None:
+        """Other members may be found at these addresses, and no more at those of the last call."""
+        found = tuple(ml.Endpoint(host, self._config.endpoint.port) for host in hosts)
+        if found == self._found_seeds:
+            return
+        self._found_seeds = found
+        if self._memberlist is not None:
+            self._resolve()
+
     def members(self) -> tuple[ml.Member, ...]:
         """Everybody known by name, the dead included; empty before `join`."""
         return () if self._memberlist is None else self._memberlist.known()
@@ -101,8 +111,15 @@ class Ring:
         self._memberlist = ml.Memberlist(self._config, self._rng)
         self._driver = Driver("gossip", self._memberlist, self._perform, self._recorder)
         self._driver.feed(ml.Started())
+        self._resolve()
+
+    def _resolve(self) -> None:
+        """Look for seeds, from now on, behind all the names there are now."""
+        if self._resolving is not None:
+            self._resolving.cancel()
         family = socket.AF_INET6 if ":" in self._config.endpoint.host else socket.AF_INET
-        resolver = SeedResolver(self._seeds, self._on_seeds, self._on_unresolved, family=family)
+        seeds = (*self._seeds, *self._found_seeds)
+        resolver = SeedResolver(seeds, self._on_seeds, self._on_unresolved, family=family)
         self._resolving = self._tasks.create_task(resolver.run())
 
     def _change_encryption(self, encryption: ml.Encryption) -> None:

@@ -13,6 +13,7 @@ from swimlb.model import (
     BgpAdvertisement,
     BgpPeer,
     HealthCheck,
+    Intent,
     IpAddress,
     L2Advertisement,
     Pool,
@@ -60,6 +61,7 @@ RECORDS: list[Record] = [
     ),
     Readiness(service="default/a", is_ready=True),
     Readiness(service="default/a", is_ready=False),
+    Intent(drained_by="label:maintenance"),
     *(
         Allocation(
             service=Service(namespace="default", name=name, health_check=check),
@@ -100,6 +102,8 @@ class Play(RuleBasedStateMachine):
         self.local: set[IpAddress] = set()
         self.running: set[str] = set()
         self.stopping: set[str] = set()
+        self.told: dict[str, object] = {}
+        """By Service, how people were last told that it is announced."""
         self.is_stopped = False
         self.has_left = False
         self.is_kept = False
@@ -108,7 +112,12 @@ class Play(RuleBasedStateMachine):
     def tell(self, event: Event) -> None:
         self.perform(self.speaker.step(event, self.now))
 
+    def announcement(self, service: str) -> object:
+        return self.speaker.ownership_of(service), self.speaker.standing.bgp.peers_of(service)
+
     def perform(self, effects: list[fx.Effect]) -> None:
+        for service in self.speaker.take_news().services:
+            self.told[service] = self.announcement(service)
         for effect in effects:
             assert not self.is_stopped, f"{effect} after the end"
             match effect:
@@ -244,6 +253,16 @@ class Play(RuleBasedStateMachine):
     def says_that_it_withholds_what_a_stranger_has(self) -> None:
         assert self.speaker.squatters.keys().isdisjoint(self.announced)
         assert self.speaker.squatters.keys() <= self.watched
+
+    @invariant()
+    def tells_of_every_change(self) -> None:
+        for service in ("default/a", "default/b"):
+            assert self.told.get(service, (None, ())) == self.announcement(service)
+
+    @invariant()
+    def has_no_session_that_it_would_start_while_drained(self) -> None:
+        if self.speaker.inventory.drained_by is not None and self.speaker.phase is Phase.RUNNING:
+            assert not self.running
 
     @invariant()
     def announces_only_what_traffic_finds_an_end_for(self) -> None:

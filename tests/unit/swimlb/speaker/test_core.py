@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import pytest
 
 from announce.bgp.routes import Route
-from swimlb.model import HealthCheck, LabelSelector, OnStop, ProbeKind, Readiness
+from swimlb.model import HealthCheck, Intent, LabelSelector, OnStop, ProbeKind, Readiness
 from swimlb.speaker.core import Config, Phase, Speaker
 from swimlb.speaker.effects import (
     AddLocalAddress,
@@ -41,6 +41,7 @@ from swimlb.speaker.events import (
     StopRequested,
 )
 from swimlb.speaker.inventory import key_of
+from swimlb.speaker.plan import Ownership
 from swimlb.speaker.presence import Presence
 from tests.unit.swimlb.speaker.world import ON_LAN, POOL, ROUTER, TO_ROUTERS, VIP, allocation
 
@@ -371,3 +372,55 @@ def test_advancing_early_or_twice_is_harmless() -> None:
 
     assert speaker.advance(2.0) == []
     assert speaker.advance(0.5) == []
+
+
+def test_a_drained_node_hands_over_stays_a_member_and_takes_back() -> None:
+    """Make before break, there and back: the successor is waited for, and the ring is never left."""
+    speaker = running("node-c", "node-b")
+    drained = Intent(drained_by="label:maintenance")
+
+    given_up = speaker.step(InventoryChanged((drained,)), 1.0)
+    freed = speaker.step(ClaimHeard(VIP, "02:00:00:00:00:0b", "eth0"), 1.1)
+    taken_back = speaker.step(InventoryChanged((), (key_of(drained),)), 9.0)
+
+    assert given_up == [PublishMeta(LEAVING), HandOver(VIP), OwnerChanged(VIP, "node-c", "node-b")]
+    assert freed == [Withdraw(VIP)]
+    assert speaker.phase is Phase.RUNNING
+    assert taken_back == [PublishMeta(HERE), Announce(VIP, None), OwnerChanged(VIP, "node-b", "node-c")]
+
+
+def test_a_drained_node_ends_its_sessions_and_starts_them_anew() -> None:
+    """As on a stop: routers are asked to look for other ways, and then see a clean end."""
+    speaker = Speaker(Config(node="node-a"))
+    speaker.step(InventoryChanged((POOL, TO_ROUTERS, ROUTER, allocation())), 0.0)
+    drained = Intent(drained_by="taint:maintenance")
+
+    ended = speaker.step(InventoryChanged((drained,)), 1.0)
+    early = speaker.step(InventoryChanged((), (key_of(drained),)), 1.1)
+    started = speaker.step(PeerStopped("router"), 1.2)
+
+    assert [effect for effect in ended if not isinstance(effect, PublishMeta)] == [StopPeer("router")]
+    assert [effect for effect in early if not isinstance(effect, PublishMeta)] == []
+    assert started == [
+        StartPeer(ROUTER),
+        Advertise("router", frozenset({Route(ip_network("192.0.2.10/32"))})),
+    ]
+
+
+def test_tells_what_it_announces_and_how() -> None:
+    """Of each Service, for people: nothing before it is announced, nor when it is another node's."""
+    speaker = Speaker(Config(node="node-a"))
+    records = (POOL, replace(ON_LAN, interfaces=("eth1", "eth0")), TO_ROUTERS, ROUTER, allocation())
+    speaker.step(InventoryChanged(records), 0.0)
+    before = speaker.ownership_of("default/web")
+    speaker.step(RingJoined(0), 0.1)
+    announced = speaker.ownership_of("default/web")
+    told = speaker.take_news().services
+    speaker.step(MemberPresent("node-c", HERE), 1.0)
+
+    assert before is None
+    assert announced == Ownership("node-a", frozenset({"eth0", "eth1"}))
+    assert told == {"default/web"}
+    assert speaker.ownership_of("default/web") is None
+    assert speaker.take_news().services == {"default/web"}
+    assert speaker.standing.bgp.peers_of("default/web") == ("router",)
