@@ -40,6 +40,8 @@ class Capability(IntEnum):
     """Addresses on `lo`, TCP MD5."""
     NET_RAW = 13
     """ARP and NDP."""
+    SYS_NICE = 23
+    """Precedence (`swimlb.runtime.priority`)."""
 
 
 def keep_capabilities(kept: Set[Capability]) -> None:
