@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from ipaddress import ip_address
+
+from swimlb.config import parse_pool_entry
+from swimlb.controller import effects as fx
+from swimlb.controller import events as ev
+from swimlb.controller.core import Controller
+from swimlb.controller.records import (
+    Condition,
+    IngressEntry,
+    Look,
+    Note,
+    NoteType,
+    Reason,
+    ServiceView,
+    ServiceWrite,
+)
+from swimlb.model import Pool, Protocol, Service, ServicePort
+
+POOL = Pool(name="lab", ranges=(parse_pool_entry("192.0.2.0-192.0.2.1"),))
+FIRST, SECOND = ip_address("192.0.2.0"), ip_address("192.0.2.1")
+UNTIL = 1000.0
+
+
+def view(name: str, version: int, *held: str, pool: str | None = None, refusal: str = "") -> ServiceView:
+    addresses = tuple(ip_address(address) for address in held)
+    return ServiceView(
+        key=f"default/{name}",
+        uid=f"uid-{name}",
+        version=str(version),
+        service=Service(
+            namespace="default",
+            name=name,
+            ports=(ServicePort(Protocol.TCP, 80),),
+            held_addresses=addresses,
+            created=f"2026-01-01T00:00:{ord(name[0]) % 60:02}Z",
+        ),
+        refusal=refusal,
+        ingress=tuple(IngressEntry(address, '{"ipMode":"VIP"}') for address in addresses),
+        pool=pool,
+    )
+
+
+def leader(
+    *views: ServiceView, pools: tuple[Pool, ...] = (POOL,), is_clean: bool = True, has_lost_pool: bool = False
+) -> tuple[Controller, list[fx.Effect]]:
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=pools, has_lost_pool=has_lost_pool), 0.0)
+    for one in views:
+        assert machine.step(ev.ServiceSeen(one), 0.0) == []
+    assert machine.step(ev.Elected(3, UNTIL, is_clean), 0.0) == [fx.ReadWorld(3)]
+    return machine, machine.step(ev.WorldRead(3, views), 0.0)
+
+
+def writes(effects: list[fx.Effect]) -> list[ServiceWrite]:
+    return [
+        effect.item
+        for effect in effects
+        if isinstance(effect, fx.Write) and isinstance(effect.item, ServiceWrite)
+    ]
+
+
+def assigned(name: str, version: int, address: str) -> ServiceWrite:
+    return ServiceWrite(
+        key=f"default/{name}",
+        uid=f"uid-{name}",
+        version=str(version),
+        ingress=(IngressEntry(ip_address(address)),),
+        pool="lab",
+        condition=Condition(True, Reason.ASSIGNED, f'["{address}"] of pool lab'),
+        notes=(Note(NoteType.NORMAL, "IPAllocated", f'Assigned IP ["{address}"]'),),
+    )
+
+
+def after(write: ServiceWrite, seen: ServiceView, version: int) -> ServiceView:
+    """The Service once it was written."""
+    return replace(
+        seen,
+        version=str(version),
+        ingress=seen.ingress if write.ingress is None else write.ingress,
+        pool=write.pool,
+        condition=write.condition,
+    )
+
+
+def test_a_follower_writes_nothing() -> None:
+    machine = Controller(random.Random(1), quarantine=None)
+
+    effects = [
+        *machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0),
+        *machine.step(ev.ServiceSeen(view("a", 1)), 0.0),
+        *machine.advance(100.0),
+    ]
+
+    assert effects == []
+
+
+def test_a_leader_gives_addresses_onto_the_versions_it_has_read() -> None:
+    _, effects = leader(view("a", 1), view("b", 2))
+
+    assert writes(effects) == [assigned("a", 1, "192.0.2.0"), assigned("b", 2, "192.0.2.1")]
+    assert all(effect.expires == UNTIL for effect in effects if isinstance(effect, fx.Write))
+
+
+def test_what_metallb_left_is_taken_over_without_a_write() -> None:
+    _, effects = leader(view("a", 1, "192.0.2.1", pool="lab"))
+
+    assert effects == [fx.AddressesChanged()]
+
+
+def test_an_entry_that_stays_keeps_what_others_wrote_into_it() -> None:
+    """Only the annotation is amiss."""
+    _, effects = leader(view("a", 1, "192.0.2.1", pool="former"))
+
+    (write,) = writes(effects)
+    assert write.ingress is None
+    assert write.pool == "lab"
+
+
+def test_people_are_told_once_it_is_written() -> None:
+    machine, effects = leader(view("a", 1))
+    (write,) = writes(effects)
+
+    told = machine.step(ev.Written(after(write, view("a", 1), 5)), 0.1)
+
+    assert [effect for effect in told if isinstance(effect, fx.Tell)] == [
+        fx.Tell("default/a", "uid-a", write.notes)
+    ]
+    assert writes(told) == []
+
+
+def test_whoever_gets_none_is_told_why() -> None:
+    _, effects = leader(view("a", 1), pools=())
+
+    (write,) = writes(effects)
+    assert write.ingress is None
+    assert write.condition is not None
+    assert not write.condition.is_true
+    assert write.condition.message == "no available IPs: there is no address pool"
+    assert write.notes == (
+        Note(
+            NoteType.WARNING,
+            "AllocationFailed",
+            'Failed to allocate IP for "default/a": no available IPs: there is no address pool',
+        ),
+    )
+
+
+def test_after_a_conflict_the_newer_version_is_awaited() -> None:
+    machine, _ = leader(view("a", 1))
+
+    waits = machine.step(ev.WriteConflicted("default/a"), 0.1)
+    again = machine.step(ev.ServiceSeen(view("a", 7)), 0.2)
+
+    assert waits == []
+    assert writes(again) == [assigned("a", 7, "192.0.2.0")]
+
+
+def test_a_newer_version_that_does_not_come_is_read() -> None:
+    machine, _ = leader(view("a", 1))
+    machine.step(ev.WriteConflicted("default/a"), 0.1)
+
+    looks = machine.advance(1.2)
+    again = machine.step(ev.Written(view("a", 7)), 1.3)
+
+    assert looks == [fx.Write(Look("default/a", "uid-a"), UNTIL)]
+    assert writes(again) == [assigned("a", 7, "192.0.2.0")]
+
+
+def test_an_address_that_may_have_been_written_is_nobody_elses() -> None:
+    """The answer was lost, and the Service asks for something else now: nobody knows whether its status shows it."""
+    machine, _ = leader(view("a", 1))
+    machine.step(ev.WriteFailed("default/a"), 1.0)
+    moved = view("a", 1)
+    assert moved.service is not None
+    other = replace(moved, service=replace(moved.service, requested_addresses=(SECOND,)))
+    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 1.1)
+
+    effects = machine.step(ev.ServiceSeen(view("b", 2)), 1.2)
+    settled = machine.step(ev.ServiceSeen(replace(other, version="3")), 1.3)
+
+    assert [write for write in writes(effects) if write.key == "default/b"] == [assigned("b", 2, "192.0.2.1")]
+    assert all(write.ingress != (IngressEntry(FIRST),) for write in writes(settled))
+
+
+def test_after_a_crash_all_that_may_change_is_fenced_before_anything_is_given() -> None:
+    """A call of the former leader that is still on its way must find another version."""
+    served = view("c", 3, "192.0.2.1", pool="lab")
+    machine, fencing = leader(view("a", 1), view("b", 2), served, is_clean=False)
+
+    first, second = writes(fencing)
+    after_one = machine.step(ev.Written(after(first, view("a", 1), 4)), 0.1)
+    after_both = machine.step(ev.Written(after(second, view("b", 2), 5)), 0.2)
+
+    assert [write.condition for write in (first, second)] == [
+        Condition(False, Reason.TAKEN_OVER, "the leader of term 3 takes over")
+    ] * 2
+    assert first.ingress is second.ingress is None
+    assert writes(after_one) == []
+    assert [write.key for write in writes(after_both)] == ["default/a", "default/b"]
+    assert writes(after_both)[0].ingress == (IngressEntry(FIRST),)
+
+
+def test_nothing_is_begun_when_the_lease_is_over_even_if_nobody_told() -> None:
+    machine, _ = leader()
+
+    assert machine.step(ev.ServiceSeen(view("a", 1)), UNTIL) == []
+    assert not machine.is_ready
+
+
+def test_an_address_of_a_pool_that_could_not_be_read_is_kept() -> None:
+    """After a restart the last good version is not known: a bad edit must not move anybody."""
+    stays = view("a", 1, "198.51.100.7", pool="broken")
+    machine, effects = leader(stays, has_lost_pool=True)
+    (write,) = writes(effects)
+    mended = Pool(name="broken", ranges=(parse_pool_entry("198.51.100.0/24"),))
+
+    machine.step(ev.Written(after(write, stays, 2)), 0.1)
+    again = machine.step(ev.ConfigurationChanged(pools=(POOL, mended)), 0.2)
+
+    assert write.ingress is None
+    assert write.pool == "broken"
+    assert write.condition is not None
+    assert write.condition.reason == Reason.POOL_INVALID
+    assert [(one.ingress, one.pool) for one in writes(again)] == [(None, "broken")]
+
+
+def test_a_refused_version_leaves_the_last_good_one_in_force() -> None:
+    machine, _ = leader(view("a", 1, "192.0.2.1", pool="lab"))
+    bad = view("a", 2, "192.0.2.1", pool="lab", refusal="loadBalancerIPs: 'x' is not an IP address")
+
+    (write,) = writes(machine.step(ev.ServiceSeen(replace(bad, service=None)), 1.0))
+
+    assert write.ingress is None
+    assert write.condition is not None
+    assert write.condition.essence == (True, Reason.INVALID, "loadBalancerIPs: 'x' is not an IP address")
+    assert [note.reason for note in write.notes] == ["LoadBalancerFailed"]
+
+
+def test_traces_go_when_a_service_is_a_load_balancer_no_more() -> None:
+    machine, _ = leader(view("a", 1, "192.0.2.0", pool="lab"))
+
+    (write,) = writes(
+        machine.step(ev.ServiceSeen(replace(view("a", 2, "192.0.2.0", pool="lab"), service=None)), 1.0)
+    )
+
+    assert (write.ingress, write.pool, write.condition) == ((), None, None)
+
+
+def test_one_that_goes_makes_room_for_one_that_waits() -> None:
+    machine, effects = leader(view("a", 1), view("b", 2), view("c", 3))
+    seen = {"a": view("a", 1), "b": view("b", 2), "c": view("c", 3)}
+    for number, write in enumerate(writes(effects)):
+        name = write.key[-1]
+        seen[name] = after(write, seen[name], 10 + number)
+        machine.step(ev.Written(seen[name]), 0.1)
+
+    effects = machine.step(ev.ServiceGone("default/a", "uid-a"), 1.0)
+
+    (write,) = writes(effects)
+    assert (write.key, write.ingress) == ("default/c", (IngressEntry(FIRST),))
+
+
+def test_whoever_is_undone_again_and_again_writes_less_often() -> None:
+    """A second controller for the same Services must not make a storm."""
+    machine, effects = leader(view("a", 1))
+    now, version, count, contended = 0.0, 10, 0, 0
+    pending = writes(effects)
+    while now < 60.0:
+        if pending:
+            count += 1
+            version += 2
+            told = machine.step(ev.Written(after(pending[0], view("a", 1), version)), now)
+            contended += sum(isinstance(effect, fx.Contended) for effect in told)
+            pending = writes(told + machine.step(ev.ServiceSeen(view("a", version + 1)), now))
+        else:
+            now += 0.1
+            pending = writes(machine.advance(now))
+
+    assert count < 12
+    assert contended == 1
+
+
+def test_a_stop_waits_for_the_answers_and_says_that_it_was_clean() -> None:
+    machine, effects = leader(view("a", 1))
+    (write,) = writes(effects)
+
+    waits = machine.step(ev.StopRequested(), 0.1)
+    drained = machine.step(ev.Written(after(write, view("a", 1), 2)), 0.2)
+
+    assert waits == []
+    assert drained[-1] == fx.Drained(True)
+
+
+def test_a_stop_that_gets_no_answer_is_not_clean() -> None:
+    machine, _ = leader(view("a", 1))
+    machine.step(ev.StopRequested(), 0.1)
+
+    due = machine.next_deadline()
+
+    assert due is not None
+    assert due <= 0.81
+    assert machine.advance(due) == [fx.Drained(False)]
