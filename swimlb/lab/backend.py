@@ -14,7 +14,8 @@ import asyncio
 import signal
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 
 REQUEST_OCTETS_MAX = 8192
 REQUEST_TIMEOUT = 5.0
@@ -34,21 +35,6 @@ _ANY6 = "::"
 class Backend:
     def __init__(self, name: str) -> None:
         self._name = name.encode()
-
-    def open_echo(self, port: int) -> socket.socket:
-        echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        echo.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        echo.setblocking(False)
-        echo.bind((_ANY, port))
-        return echo
-
-    def open_echo6(self, port: int) -> socket.socket:
-        echo = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        echo.setblocking(False)
-        echo.bind((_ANY6, port))
-        return echo
 
     def answer_datagrams(self, echo: socket.socket) -> None:
         """Answer all that wait, each from the address that it was sent to: clients take no answer from another."""
@@ -96,18 +82,57 @@ class Backend:
                 writer.write(await reader.readuntil(b"\n"))
                 await writer.drain()
 
-    async def run(self, ports: list[int]) -> None:
+    async def serve(self, listeners: Sequence[socket.socket]) -> AsyncExitStack:
+        """Answer on these sockets, made by `listen` and `listen_echo`; they are closed with what is returned."""
+        loop = asyncio.get_running_loop()
+        stack = AsyncExitStack()
+        for listener in listeners:
+            if listener.type == socket.SOCK_STREAM:
+                server = await asyncio.start_server(
+                    self.answer_http, sock=listener, limit=REQUEST_OCTETS_MAX, backlog=BACKLOG
+                )
+                stack.callback(server.close)
+            else:
+                loop.add_reader(listener, self.answer_datagrams, listener)
+                stack.callback(listener.close)
+                stack.callback(loop.remove_reader, listener)
+        return stack
+
+    async def run(self, ports: Sequence[int]) -> None:
         """Serve until SIGTERM."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, ended.set)
-        for port in ports:
-            await asyncio.start_server(
-                self.answer_http, (_ANY, _ANY6), port, limit=REQUEST_OCTETS_MAX, backlog=BACKLOG
-            )
-            for echo in (self.open_echo(port), self.open_echo6(port)):
-                loop.add_reader(echo, self.answer_datagrams, echo)
-        await ended.wait()
+        async with await self.serve([one for port in ports for one in (*listen(port), *listen_echo(port))]):
+            await ended.wait()
+
+
+def listen(port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for HTTP on the port of every address, IPv4's and IPv6's, in the network that the thread is in."""
+    return _bind(socket.AF_INET, socket.SOCK_STREAM, port), _bind(socket.AF_INET6, socket.SOCK_STREAM, port)
+
+
+def listen_echo(port: int) -> tuple[socket.socket, socket.socket]:
+    """The same for datagrams."""
+    echo, echo6 = (
+        _bind(socket.AF_INET, socket.SOCK_DGRAM, port),
+        _bind(socket.AF_INET6, socket.SOCK_DGRAM, port),
+    )
+    echo.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    echo6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    return echo, echo6
+
+
+def _bind(family: socket.AddressFamily, kind: socket.SocketKind, port: int) -> socket.socket:
+    bound = socket.socket(family, kind)
+    bound.setblocking(False)
+    if kind == socket.SOCK_STREAM:
+        # As asyncio's servers have it: a new process may listen where connections of the last one linger.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    bound.bind((_ANY6 if family == socket.AF_INET6 else _ANY, port))
+    return bound
 
 
 def main() -> None:

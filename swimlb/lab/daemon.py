@@ -33,14 +33,26 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it, and return when it is ready."""
+        self.begin(argv, environment=environment)
+        self.wait_until_ready(is_ready)
+
+    def begin(self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, and return at once: several that need each other come up together."""
         self.sandbox.start(self.label, argv, namespace=self.namespace, log=self.log, environment=environment)
+
+    def begin_module(self, module: str, *arguments: str) -> None:
+        """The same for a module of this very product."""
+        self.sandbox.start_module(self.label, module, *arguments, namespace=self.namespace, log=self.log)
+
+    def wait_until_ready(self, is_ready: Callable[[], object], timeout: float = START_TIMEOUT) -> None:
+        """Until `is_ready` answers something true. `LabError` as soon as the daemon has ended instead."""
 
         def is_up() -> object:
             if self.sandbox.process(self.label) is None:
                 raise LabError(f"{self.program} ended at once: {self.last_words()}")
             return is_ready()
 
-        wait_until(is_up, timeout=START_TIMEOUT, what=f"{self.label} to take commands", seen=self.last_words)
+        wait_until(is_up, timeout=timeout, what=f"{self.label} to take commands", seen=self.last_words)
 
     def last_words(self) -> str:
         return self.words().strip()[-LAST_WORDS_MAX:]

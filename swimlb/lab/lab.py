@@ -88,10 +88,14 @@ class Lab:
         speakers.start(
             self.sandbox,
             self.network.node(node),
-            self.manifests,
+            self.source_options(),
             join=self.network.nodes,
             options=self.options,
         )
+
+    def source_options(self) -> Sequence[str]:
+        """Where a speaker is told to look for what it announces."""
+        return speakers.reading(self.manifests)
 
     def stop(self, node: str, *, is_restart: bool = False) -> None:
         """SIGTERM to the node's speaker, or SIGUSR2 for a restart; returns when it has ended."""
@@ -141,13 +145,17 @@ class Lab:
 
     def rebuild(self, node: str) -> None:
         """A host like the one that was destroyed, on the same switch port, with its workload and speaker."""
+        self.rebuild_host(node)
+        self.start_backend(node)
+        self.start(node)
+
+    def rebuild_host(self, node: str) -> None:
+        """The bare host, without anything that runs on it."""
         host = self.network.node(node)
         self.sandbox.add_namespaces(node)
         namespaces.plug_in(self._switch, {host.port: self.sandbox.namespace(node)})
         topology.configure_host(self.sandbox, host)
         namespaces.set_sysctls(self.sandbox.namespace(node), namespaces.NODE_SYSCTLS)
-        self.start_backend(node)
-        self.start(node)
 
     # The network's faults.
 
@@ -254,7 +262,7 @@ class Lab:
 
     def wait_until_settled(self, *nodes: str, timeout: float = SETTLE_TIMEOUT) -> None:
         """Until the speakers of these nodes (default: all) and the router are of one mind, and know Services."""
-        must_have_services = bool(service_ports(self.manifests))
+        must_have_services = self.has_services()
 
         def unsettled() -> list[str]:
             return self.unsettled(*nodes, must_have_services=must_have_services)
@@ -265,6 +273,10 @@ class Lab:
             what="the lab to come to rest",
             seen=lambda: "; ".join(unsettled()) or "it did, too late",
         )
+
+    def has_services(self) -> bool:
+        """Whether there is anything that could be announced."""
+        return bool(service_ports(self.manifests))
 
     def unsettled(self, *nodes: str, must_have_services: bool = True) -> list[str]:
         """What keeps the lab from being at rest, one sentence each."""

@@ -27,6 +27,7 @@ INTERFACE_NAME_OCTETS_MAX = 15
 _UNSUPPORTED = ("Operation not supported", "Unknown device type", "Protocol not supported")
 _CLONE_NEWNET = 0x40000000
 _NAMES = Path("/run/netns")
+_MINE = Path("/proc/thread-self/ns/net")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 NODE_SYSCTLS: Mapping[str, str] = {
@@ -39,6 +40,13 @@ NODE_SYSCTLS: Mapping[str, str] = {
 
 LONG_UP_SYSCTLS: Mapping[str, str] = {"net/ipv6/conf/default/accept_dad": "0"}
 """Of a host that has been up for long when a story begins: the IPv6 addresses of links that it gets are its own at once."""
+
+KUBERNETES_NODE_SYSCTLS: Mapping[str, str] = {
+    **NODE_SYSCTLS,
+    # kube-proxy sends what arrives for a Service on to a Pod, wherever that is.
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/forwarding": "1",
+}
 
 ROUTER_SYSCTLS: Mapping[str, str] = {
     "net/ipv4/ip_forward": "1",
@@ -135,13 +143,36 @@ def entered(name: str) -> Generator[None]:
     Keep the block short and synchronous (open the sockets, leave): an `await` inside it would let other tasks
     of the thread run in the wrong network.
     """
-    with open("/proc/thread-self/ns/net", "rb") as home, open(_NAMES / name, "rb") as target:
+    with open(_NAMES / name, "rb") as target, entered_by_descriptor(target.fileno()):
+        yield
+
+
+@contextmanager
+def entered_by_descriptor(descriptor: int) -> Generator[None]:
+    """Like `entered`, for a namespace that has no name."""
+    with open(_MINE, "rb") as home:
         try:
             # Inside the `try`: an interrupt straight after the call must not leave the thread in there.
-            _setns(target.fileno(), name)
+            _setns(descriptor)
             yield
         finally:
-            _setns(home.fileno(), "home")
+            _setns(home.fileno())
+
+
+def create_unnamed() -> int:
+    """A descriptor of a new namespace, which lives as long as this or something in it does. `lo` is up.
+
+    Nothing of it can be left behind: it ends with the process that has made it.
+    """
+    with open(_MINE, "rb") as home:
+        try:
+            if _libc.unshare(_CLONE_NEWNET) != 0:
+                raise LabError(f"cannot make a network namespace: {os.strerror(ctypes.get_errno())}")
+            descriptor = os.open(_MINE, os.O_RDONLY | os.O_CLOEXEC)
+            ip_batch(["link set lo up"])
+        finally:
+            _setns(home.fileno())
+    return descriptor
 
 
 def set_sysctls(name: str, values: Mapping[str, str]) -> None:
@@ -209,10 +240,9 @@ def _identity(namespace: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _setns(descriptor: int, name: str) -> None:
+def _setns(descriptor: int) -> None:
     if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        raise LabError(f"cannot enter the network namespace {name}: {os.strerror(code)}")
+        raise LabError(f"cannot enter a network namespace: {os.strerror(ctypes.get_errno())}")
 
 
 def _missing(tool: str) -> str:

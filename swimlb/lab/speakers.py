@@ -13,9 +13,12 @@ from swimlb.lab.topology import Host
 
 
 def start(
-    sandbox: Sandbox, node: Host, manifests: Path, *, join: Sequence[Host], options: Sequence[str] = ()
+    sandbox: Sandbox, node: Host, source: Sequence[str], *, join: Sequence[Host], options: Sequence[str] = ()
 ) -> None:
-    """Start the node's speaker; `options` are added to its command line. `LabError` when it runs already."""
+    """Start the node's speaker. `LabError` when it runs already.
+
+    `source` are the options that say where it looks for Services, as `reading` gives them; others are added.
+    """
     if sandbox.process(label(node.name)) is not None:
         raise LabError(f"the speaker of {node.name} is already running")
     home = directory(sandbox, node.name)
@@ -25,7 +28,7 @@ def start(
         "swimlb",
         "speaker",
         *("--node-name", node.name),
-        *("--manifests", str(manifests.resolve())),
+        *source,
         *("--bind-address", node.address),
         *("--join", ",".join(one.address for one in join)),
         *("--run-dir", str(home)),
@@ -33,6 +36,11 @@ def start(
         namespace=node.name,
         log=log(sandbox, node.name),
     )
+
+
+def reading(manifests: Path) -> tuple[str, ...]:
+    """The options of a speaker that reads a directory of manifests."""
+    return ("--manifests", str(manifests.resolve()))
 
 
 def family(sandbox: Sandbox, node: str) -> tuple[ProcessId, ...]:

@@ -53,10 +53,12 @@ OUTSIDE_GATEWAY = "198.51.100.1"
 @dataclass(frozen=True, slots=True)
 class Topology:
     nodes: tuple[Host, ...]
+    others: tuple[Host, ...] = ()
+    """Further machines on the LAN."""
 
     @property
     def on_the_switch(self) -> tuple[Host, ...]:
-        return (*self.nodes, INSIDE, ROUTER)
+        return (*self.nodes, *self.others, INSIDE, ROUTER)
 
     def node(self, name: str) -> Host:
         """`LabError` when there is no such node."""
@@ -66,12 +68,13 @@ class Topology:
         raise LabError(f"there is no node `{name}`: the lab has {', '.join(one.name for one in self.nodes)}")
 
 
-def walkthrough(nodes: int = 3) -> Topology:
+def walkthrough(nodes: int = 3, others: tuple[Host, ...] = ()) -> Topology:
     """The walkthrough's network: `master-01` and as many workers as make up the number of nodes."""
     if not 1 <= nodes <= NODES_MAX:
         raise LabError(f"a lab has 1 to {NODES_MAX} nodes, not {nodes}")
     names = ["master-01", *(f"worker-{number:02}" for number in range(1, nodes))]
-    return Topology(tuple(Host(name, f"192.168.3.{_FIRST_NODE + index}") for index, name in enumerate(names)))
+    hosts = tuple(Host(name, f"192.168.3.{_FIRST_NODE + index}") for index, name in enumerate(names))
+    return Topology(hosts, others)
 
 
 def switch_port(name: str) -> str:
@@ -91,7 +94,7 @@ def build(sandbox: Sandbox, topology: Topology) -> None:
     namespaces.configure(router, addresses={"eth0": f"{ROUTER.address}/24", "eth1": f"{OUTSIDE_GATEWAY}/24"})
     namespaces.configure(outside, addresses={"eth0": f"{OUTSIDE.address}/24"}, gateway=OUTSIDE_GATEWAY)
     namespaces.set_sysctls(router, namespaces.ROUTER_SYSCTLS)
-    for host in (*topology.nodes, INSIDE):
+    for host in (*topology.nodes, *topology.others, INSIDE):
         configure_host(sandbox, host)
     for node in topology.nodes:
         namespaces.set_sysctls(sandbox.namespace(node.name), namespaces.NODE_SYSCTLS)
