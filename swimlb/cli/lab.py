@@ -13,6 +13,7 @@ from swimlb.lab import faults, namespaces
 from swimlb.lab.endings import ending_signals_raise
 from swimlb.lab.errors import LabError
 from swimlb.lab.examples import find_examples
+from swimlb.lab.kubernetes.plan import is_kubernetes_lab
 from swimlb.lab.lab import Lab
 from swimlb.lab.sandbox import BASE, Sandbox
 from swimlb.lab.topology import OUTSIDE, walkthrough
@@ -51,9 +52,17 @@ def _which_lab(command: Command) -> Command:
     )(command)
 
 
-def _attach(name: str, base: Path) -> Lab:
+def _require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("only root may touch the lab: run this with sudo")
+
+
+def _attach(name: str, base: Path) -> Lab:
+    _require_root()
+    if is_kubernetes_lab(name, base):
+        from swimlb.lab.kubernetes.lab import KubernetesLab  # It brings in an HTTP client and certificates.
+
+        return KubernetesLab.attach(name, base)
     return Lab.attach(name, base)
 
 
@@ -64,9 +73,18 @@ def _attach(name: str, base: Path) -> Lab:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory of manifests; edits take effect while the lab runs. Default: the demo's.",
 )
+@click.option(
+    "--kubernetes",
+    "is_kubernetes",
+    is_flag=True,
+    help="With a real API server, kube-proxy and Pods: see `swimlb lab kubectl`. Build its programs with `make kube-tools`.",
+)
 @_which_lab
-def up(nodes: int, manifests: Path | None, name: str, base: Path) -> None:
+def up(nodes: int, manifests: Path | None, is_kubernetes: bool, name: str, base: Path) -> None:
     """Build a lab and leave it running."""
+    if is_kubernetes:
+        _kubernetes_up(nodes, manifests, name, base)
+        return
     network = walkthrough(nodes)
     with Sandbox.create(name, base) as sandbox:
         built = Lab(sandbox, network, manifests or find_examples(DEFAULT_MANIFESTS))
@@ -78,12 +96,39 @@ def up(nodes: int, manifests: Path | None, name: str, base: Path) -> None:
     )
 
 
+def _kubernetes_up(nodes: int, manifests: Path | None, name: str, base: Path) -> None:
+    from swimlb.lab.kubernetes.lab import KubernetesLab, network
+
+    with Sandbox.create(name, base) as sandbox:
+        built = KubernetesLab(sandbox, network(nodes))
+        built.build()
+        built.wait_until_joined()
+        if manifests is not None:
+            built.kubectl.apply(manifests)
+        sandbox.hand_over()
+    click.echo(
+        f"{nodes} nodes are ready; logs are in {sandbox.home}. Look around with `swimlb lab status` and "
+        "`swimlb lab kubectl get nodes,pods,services -A`."
+    )
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+@_which_lab
+def kubectl(arguments: tuple[str, ...], name: str, base: Path) -> None:
+    """Run kubectl as the administrator of the lab's cluster: `swimlb lab kubectl apply -f examples/walkthrough/nginx.yaml`."""
+    from swimlb.lab.kubernetes.lab import KubernetesLab
+
+    _require_root()
+    argv = KubernetesLab.attach(name, base).kubectl.argv(*arguments)
+    os.execvp(argv[0], argv)
+
+
 @lab.command()
 @_which_lab
 def down(name: str, base: Path) -> None:
     """Remove a lab: its processes, namespaces and files."""
-    if os.geteuid() != 0:
-        raise LabError("only root may touch the lab: run this with sudo")
+    _require_root()
     Sandbox.attach(name, base).close()
 
 

@@ -1,0 +1,53 @@
+"""What an operator installs before swimlb runs: its namespace, kinds, ServiceAccounts and their roles, from the manifests
+that are delivered. The workloads in there are left out: the lab starts them itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from swimlb.cli.manifests import delivered
+from swimlb.lab.kubernetes.control_plane import ControlPlane
+from swimlb.lab.kubernetes.kubectl import Kubectl
+
+NAMESPACE = "metallb-system"
+SPEAKER = "swimlb-speaker"
+CONTROLLER = "swimlb-controller"
+
+_INSTALLED = frozenset(
+    {
+        "Namespace",
+        "CustomResourceDefinition",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+    }
+)
+
+
+class Installation:
+    """Of one cluster."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self.server: str | None = None
+        """Another way to the API server than the straight one, for those that ask for access from then on."""
+
+    def apply(self) -> None:
+        """Returns when the kinds are there to be used."""
+        kubectl: Kubectl = self._control_plane.kubectl
+        objects = [one for one in yaml.safe_load_all(delivered()) if one and one["kind"] in _INSTALLED]
+        # A definition is longer than the annotation that a client-side apply would put it into.
+        kubectl.apply_objects(objects, "--server-side")
+        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+    def speaker_access(self) -> Path:
+        """A kubeconfig with a fresh token of the speakers' ServiceAccount."""
+        return self._control_plane.account(NAMESPACE, SPEAKER, server=self.server)
+
+    def controller_access(self) -> Path:
+        return self._control_plane.account(NAMESPACE, CONTROLLER, server=self.server)

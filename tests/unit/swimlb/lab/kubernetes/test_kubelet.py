@@ -1,0 +1,118 @@
+"""Pods that are bound to a node run there, and their objects go when they have ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swimlb.lab.kubernetes.kubelet.core import (
+    Delete,
+    Kubelet,
+    NotWritten,
+    Pod,
+    PodEnded,
+    PodGone,
+    PodRuns,
+    PodSeen,
+    Report,
+    Start,
+    Stop,
+)
+
+WEB = Pod(namespace="default", name="web-1", uid="u1", ports=((80, "TCP"),))
+ADDRESSES = ("10.244.1.2", "fd00:10:244:1::2")
+
+
+def running(pod: Pod = WEB) -> Kubelet:
+    kubelet = Kubelet()
+    kubelet.step(PodSeen(pod))
+    kubelet.step(PodRuns(pod.uid, ADDRESSES))
+    return kubelet
+
+
+def test_starts_a_pod_and_reports_its_addresses() -> None:
+    kubelet = Kubelet()
+
+    seen = kubelet.step(PodSeen(WEB))
+    up = kubelet.step(PodRuns("u1", ADDRESSES))
+
+    assert seen == [Start(WEB)]
+    assert up == [Report(WEB, ADDRESSES)]
+
+
+def test_starts_nothing_twice() -> None:
+    kubelet = Kubelet()
+    kubelet.step(PodSeen(WEB))
+
+    assert kubelet.step(PodSeen(WEB)) == []
+    assert running().step(PodSeen(WEB)) == []
+
+
+def test_reports_a_change_of_readiness() -> None:
+    unready = replace(WEB, is_ready=False)
+
+    assert running().step(PodSeen(unready)) == [Report(unready, ADDRESSES)]
+
+
+def test_reports_again_what_was_not_written() -> None:
+    kubelet = running()
+    kubelet.step(NotWritten("u1"))
+
+    assert kubelet.step(PodSeen(WEB)) == [Report(WEB, ADDRESSES)]
+
+
+def test_removes_the_object_only_when_the_pod_has_ended() -> None:
+    kubelet = running()
+    leaving = replace(WEB, is_leaving=True)
+
+    told = kubelet.step(PodSeen(leaving))
+    ended = kubelet.step(PodEnded("u1"))
+
+    assert told == [Stop(WEB)]
+    assert ended == [Delete(leaving)]
+
+
+def test_removes_again_what_was_not_removed() -> None:
+    kubelet = running()
+    leaving = replace(WEB, is_leaving=True)
+    kubelet.step(PodSeen(leaving))
+    kubelet.step(PodEnded("u1"))
+    kubelet.step(NotWritten("u1"))
+
+    assert kubelet.step(PodSeen(leaving)) == [Delete(leaving)]
+
+
+def test_removes_what_a_kubelet_before_it_has_run() -> None:
+    leaving = replace(WEB, is_leaving=True)
+
+    assert Kubelet().step(PodSeen(leaving)) == [Delete(leaving)]
+
+
+def test_ends_a_pod_whose_object_is_gone() -> None:
+    kubelet = running()
+
+    told = kubelet.step(PodGone("u1"))
+    ended = kubelet.step(PodEnded("u1"))
+
+    assert told == [Stop(WEB)]
+    assert ended == []
+
+
+def test_a_pod_of_the_same_name_is_another_one() -> None:
+    kubelet = running()
+    again = replace(WEB, uid="u2")
+
+    effects = [*kubelet.step(PodGone("u1")), *kubelet.step(PodSeen(again))]
+
+    assert effects == [Stop(WEB), Start(again)]
+
+
+def test_does_not_report_a_pod_that_left_while_it_started() -> None:
+    kubelet = Kubelet()
+    kubelet.step(PodSeen(WEB))
+    leaving = replace(WEB, is_leaving=True)
+
+    told = kubelet.step(PodSeen(leaving))
+    up = kubelet.step(PodRuns("u1", ADDRESSES))
+
+    assert told == [Stop(WEB)]
+    assert up == []
