@@ -1,0 +1,97 @@
+"""The last good state: what comes back from the disk is what went there, or nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swimlb.watch.last_good import FILE_NAME, LastGood, Unusable, load, pack, save, unpack
+
+SCHEMA, NODE = 0x1234, "node-a"
+TABLE = {"Pool/pool": b"\x00\xff", "Allocation/default/web": b"record"}
+STATE = pack(SCHEMA, NODE, 1000.5, TABLE)
+
+
+@given(st.dictionaries(st.text(), st.binary(), max_size=5), st.floats(min_value=0, max_value=1e10))
+def test_what_was_packed_is_unpacked(table: dict[str, bytes], saved_at: float) -> None:
+    """Whatever the records are."""
+    assert unpack(pack(SCHEMA, NODE, saved_at, table), SCHEMA, NODE) == LastGood(table, saved_at)
+
+
+@given(st.integers(0, len(STATE) - 1), st.integers(1, 255))
+def test_one_octet_that_is_another_is_found(at: int, by: int) -> None:
+    """Anywhere in the file."""
+    damaged = bytearray(STATE)
+    damaged[at] ^= by
+
+    with pytest.raises(Unusable):
+        unpack(bytes(damaged), SCHEMA, NODE)
+
+
+@given(st.integers(0, len(STATE) - 1))
+def test_a_file_that_ends_early_is_found(octets: int) -> None:
+    """As after a disk that was full, and a file system that did not keep its word."""
+    with pytest.raises(Unusable):
+        unpack(STATE[:octets], SCHEMA, NODE)
+
+
+@given(st.binary())
+def test_any_octets_are_refused(data: bytes) -> None:
+    """Never with another error."""
+    with pytest.raises(Unusable):
+        unpack(data, SCHEMA, NODE)
+
+
+@pytest.mark.parametrize(
+    ("schema", "node", "why"),
+    [(SCHEMA + 1, NODE, "another version"), (SCHEMA, "node-b", "that of node node-a")],
+)
+def test_what_is_intact_but_not_ours_is_not_believed(schema: int, node: str, why: str) -> None:
+    """Records of other fields mean something else; another node's marks are not ours."""
+    with pytest.raises(Unusable, match=why):
+        unpack(STATE, schema, node)
+
+
+def test_what_a_later_version_writes_is_refused_by_this_one() -> None:
+    """By its first octets, before anything else is looked at."""
+    later = b"swimlb-2" + msgpack.packb({"anything": 1})
+
+    with pytest.raises(Unusable, match="this version"):
+        unpack(later, SCHEMA, NODE)
+
+
+def test_goes_to_the_disk_and_back(tmp_path: Path) -> None:
+    """In a directory that need not be there, for nobody else's eyes, and the newer one in place of the older."""
+    path = tmp_path / "state" / FILE_NAME
+    assert load(path, SCHEMA, NODE) is None
+
+    save(path, pack(SCHEMA, NODE, 1.0, {}))
+    save(path, STATE)
+
+    assert load(path, SCHEMA, NODE) == LastGood(TABLE, 1000.5)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == [FILE_NAME]
+
+
+def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:
+    """Here because the place of the new file is taken by a directory."""
+    path = tmp_path / FILE_NAME
+    save(path, STATE)
+    (tmp_path / f".{FILE_NAME}.new").mkdir()
+
+    with pytest.raises(OSError, match=os.strerror(21)):
+        save(path, pack(SCHEMA, NODE, 2.0, {}))
+    assert load(path, SCHEMA, NODE) == LastGood(TABLE, 1000.5)
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """And is no reason not to start."""
+    (tmp_path / FILE_NAME).mkdir()
+
+    with pytest.raises(Unusable, match="cannot be read"):
+        load(tmp_path / FILE_NAME, SCHEMA, NODE)
