@@ -16,6 +16,7 @@ that changes twice before it was sent is sent once, with its last value.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -77,6 +78,17 @@ class Publisher:
             self.remove(key)
         for key, value in table.items():
             self.put(key, value)
+        self.start()
+
+    @property
+    def table(self) -> Mapping[str, bytes]:
+        """As it should be."""
+        return self._table
+
+    def retain(self, keys: Set[str]) -> None:
+        """What is under other keys is no more."""
+        for key in self._table.keys() - keys:
+            self.remove(key)
         self.start()
 
     def start(self) -> None:

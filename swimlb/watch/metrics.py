@@ -13,8 +13,8 @@ from swimlb.allocator import count_pools
 from swimlb.model import Problem, Severity
 from swimlb.observe.pool_metrics import pool_families
 from swimlb.observe.speaker_metrics import Snapshot, speaker_families
-from swimlb.watch.standalone import World
 from swimlb.watch.status import Facts
+from swimlb.watch.world import World
 
 
 class ReadingCounts:

@@ -6,46 +6,11 @@ asking each other. An edit takes effect at the next poll; a broken edit is repor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from swimlb.allocator import allocate
-from swimlb.config import Options, Resolved, resolve
-from swimlb.model import Allocation, HealthCheck, Pending, Problem, Severity
-from swimlb.runtime import records
+from swimlb.config import Options, resolve
+from swimlb.model import Problem, Severity
 from swimlb.sources import Directory
-from swimlb.speaker.inventory import key_of
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """One reading of the directory, understood."""
-
-    resolved: Resolved = field(default_factory=Resolved)
-    allocations: tuple[Allocation, ...] = ()
-    pending: tuple[Pending, ...] = ()
-
-    def records(self) -> dict[str, bytes]:
-        """What *wire* is to know, by key."""
-        configuration = self.resolved.configuration
-        everything = (
-            *self.allocations,
-            *configuration.pools,
-            *configuration.l2_advertisements,
-            *configuration.bgp_advertisements,
-            *configuration.bgp_peers,
-            *configuration.nodes,
-            *configuration.endpoints,
-        )
-        return {key_of(record): records.encode(record) for record in everything}
-
-    def health_checks(self) -> dict[str, HealthCheck]:
-        """What this node has to check for itself, by Service. EndpointSlices make it unnecessary."""
-        listed = {endpoints.service for endpoints in self.resolved.configuration.endpoints}
-        return {
-            allocation.service.key: allocation.service.health_check
-            for allocation in self.allocations
-            if allocation.service.health_check is not None and allocation.service.key not in listed
-        }
+from swimlb.watch.world import World
 
 
 class Standalone:

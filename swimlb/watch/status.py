@@ -13,8 +13,8 @@ from swimlb.runtime import clock
 from swimlb.runtime.replica import Batch
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.rules import RuleOptions
-from swimlb.watch.standalone import World
 from swimlb.watch.succession import successions
+from swimlb.watch.world import World
 
 
 class Facts:

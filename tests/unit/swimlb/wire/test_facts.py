@@ -18,8 +18,8 @@ from swimlb.runtime.replica import Publisher, Subscriber
 from swimlb.speaker.core import Config, Speaker
 from swimlb.speaker.effects import JoinRing
 from swimlb.speaker.rules import RuleOptions
-from swimlb.watch.standalone import World
 from swimlb.watch.status import Facts, status
+from swimlb.watch.world import World
 from swimlb.wire import facts
 from swimlb.wire.lan import Lan
 from swimlb.wire.moves import Moves
