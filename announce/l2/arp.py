@@ -18,6 +18,8 @@ ETHERTYPE_ARP = 0x0806
 BROADCAST = b"\xff" * 6
 
 _FRAME = struct.Struct("!6s6sHHHBBH6s4s6s4s")
+_PEEK = struct.Struct("!6s6x10s6s4s6x4s")
+_NOTHING = b"", b"", b"", b"", b""
 _HARDWARE_ETHERNET = 1
 _PROTOCOL_IPV4 = 0x0800
 # The smallest Ethernet frame is 60 octets without its check sequence.
@@ -34,7 +36,7 @@ def _constant_octets(operation: Operation) -> bytes:
     return struct.pack("!HHHBBH", ETHERTYPE_ARP, _HARDWARE_ETHERNET, _PROTOCOL_IPV4, 6, 4, operation)
 
 
-_REQUEST_CONSTANT = _constant_octets(Operation.REQUEST)
+REQUEST = _constant_octets(Operation.REQUEST)
 _REPLY_CONSTANT = _constant_octets(Operation.REPLY)
 _NOBODY = bytes(6)
 
@@ -70,8 +72,7 @@ def decode(frame: bytes) -> ArpFrame:
     if operation not in (Operation.REQUEST, Operation.REPLY):
         raise MalformedFrame(DropReason.OPERATION)
     sender_mac, sender_address, target_mac, target_address = rest
-    # A reply goes to this address: a group address would make us an amplifier, zero is nobody.
-    if sender_mac[0] & 1 or sender_mac == _NOBODY:
+    if not is_station(sender_mac):
         raise MalformedFrame(DropReason.SENDER_MAC)
     return ArpFrame(
         destination=destination,
@@ -142,9 +143,15 @@ def probe(mac: bytes, address: IPv4Address) -> bytes:
     )
 
 
-def is_request(frame: bytes) -> bool:
-    """Whether `decode` would accept a frame of at least 42 octets, and find a request: the same, without a packet."""
-    return frame[12:22] == _REQUEST_CONSTANT and not frame[22] & 1 and frame[22:28] != _NOBODY
+def is_station(mac: bytes) -> bool:
+    """Whether a reply may go to an address: a group address would make us an amplifier, zero is nobody."""
+    return not mac[0] & 1 and mac != _NOBODY
+
+
+def peek(frame: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Destination, octets 12 to 22, sender MAC, sender address and target address, octet for octet; too few octets
+    give empty ones. For who does not want to pay for a whole `decode`."""
+    return _PEEK.unpack_from(frame) if len(frame) >= _FRAME.size else _NOTHING
 
 
 def reply_template(mac: bytes, address: IPv4Address) -> bytes:
@@ -152,6 +159,6 @@ def reply_template(mac: bytes, address: IPv4Address) -> bytes:
     return mac + _REPLY_CONSTANT + mac + address.packed
 
 
-def reply(template: bytes, request: bytes) -> bytes:
-    """Answer a request that `decode` or `is_request` has accepted; its sender becomes the target, octet for octet."""
-    return b"".join((request[22:28], template, request[22:32], _PADDING))
+def reply(template: bytes, mac: bytes, address: bytes) -> bytes:
+    """Answer a request: its sender becomes the target, octet for octet."""
+    return b"".join((mac, template, mac, address, _PADDING))

@@ -45,30 +45,35 @@ class ArpLink:
     def probe(self, address: IPv4Address) -> bytes:
         return arp.probe(self._interface.mac, address)
 
-    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
-        """The answer to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
-        sender = frame[28:32]
-        prepared = self._replies.get(frame[38:42])
+    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
+        """The reply to a plain question, which is what nearly every frame is that the filter passes; else None."""
+        destination, constant, mac, sender, target = arp.peek(frame)
+        prepared = self._replies.get(target)
         if (
-            # What nearly every frame is that the filter passes: a plain question. `_hear_any` would find the same.
-            prepared is not None
-            and arp.is_request(frame)
-            and (frame[:6] == arp.BROADCAST or frame[:6] == self._interface.mac)
-            and sender not in self._replies
-            and sender not in self._watched
-            and frame[22:28] not in own_macs
+            prepared is None
+            or constant != arp.REQUEST
+            or not (destination == arp.BROADCAST or destination == self._interface.mac)
+            or mac in own_macs
+            or not arp.is_station(mac)
+            # One that uses an address of interest is more than a question.
+            or sender in self._replies
+            or sender in self._watched
         ):
-            return _reply(prepared, frame)
+            return None
+        return _reply(prepared, mac, sender)
+
+    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
+        """The reply to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
+        if (reply := self.answer(frame, own_macs)) is not None:
+            return reply
         try:
             packet = arp.decode(frame)
         except MalformedFrame as malformed:
             effects.append(self._dropped(malformed.reason))
             return None
-        return self._hear_any(packet, frame, own_macs, effects)
+        return self._hear_any(packet, own_macs, effects)
 
-    def _hear_any(
-        self, packet: arp.ArpFrame, frame: bytes, own_macs: Set[bytes], effects: list[Effect]
-    ) -> bytes | None:
+    def _hear_any(self, packet: arp.ArpFrame, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
         if packet.sender_mac in own_macs:
             effects.append(self._dropped(DropReason.OWN_FRAME))
             return None
@@ -83,7 +88,7 @@ class ArpLink:
         if refusal is not None:
             effects.append(self._dropped(refusal))
             return None
-        return _reply(self._replies[packet.target_address.packed], frame)
+        return _reply(self._replies[packet.target_address.packed], packet.sender_mac, sender)
 
     def _refusal(self, packet: arp.ArpFrame) -> DropReason | None:
         """Neither the sender's address nor its kind matters: probes from 0.0.0.0 are answered (RFC 5227)."""
@@ -97,10 +102,10 @@ class ArpLink:
         return FrameDropped(self._interface.name, reason)
 
 
-def _reply(prepared: tuple[bytes, Tally], request: bytes) -> bytes:
+def _reply(prepared: tuple[bytes, Tally], mac: bytes, sender: bytes) -> bytes:
     template, tally = prepared
     tally.requests_answered += 1
-    return arp.reply(template, request)
+    return arp.reply(template, mac, sender)
 
 
 def _kind_of(packet: arp.ArpFrame) -> ClaimKind:

@@ -138,6 +138,11 @@ class Link:
         frame = self._ndp.solicitation(address)
         return [] if frame is None else [SendFrame(self._interface.name, frame)]
 
+    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
+        """The reply to a frame that is a plain question, or None."""
+        half = self._ndp if frame[12:14] == _ETHERTYPE_IPV6 else self._arp
+        return half.answer(frame, own_macs)
+
     def hear(self, frames: Iterable[bytes], own_macs: Set[bytes]) -> list[Effect]:
         """Answer frames, or say why not; report those by which another station claims an address of interest.
 

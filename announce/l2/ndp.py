@@ -19,6 +19,8 @@ from announce.l2.errors import MalformedFrame
 ETHERTYPE_IPV6 = 0x86DD
 ALL_NODES = IPv6Address("ff02::1").packed
 UNSPECIFIED = bytes(16)
+TARGET = slice(62, 78)
+"""Where a frame has the address that it is about."""
 
 _ETHERTYPE = ETHERTYPE_IPV6.to_bytes(2, "big")
 _FRAME = struct.Struct("!6s6sHIHBB16s16sBBHI16s")

@@ -88,14 +88,27 @@ class NdpLink:
                 return ndp.solicitation(self._interface.mac, own.ip, address)
         return None
 
+    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
+        """The reply to a plain question, which is what nearly every frame is that the filter passes; else None."""
+        if frame[ndp.TARGET] not in self._replies:
+            return None
+        more: list[Effect] = []
+        question = self._examine(frame, own_macs, more)
+        return self._reply(question) if question is not None and not more else None
+
     def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
-        """The answer to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
+        """The reply to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
+        question = self._examine(frame, own_macs, effects)
+        return self._reply(question) if question is not None else None
+
+    def _examine(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> ndp.NdpFrame | None:
+        """The question that a frame is, if it is to be answered."""
         try:
             heard = ndp.decode(frame)
         except MalformedFrame as malformed:
             effects.append(self._dropped(malformed.reason))
             return None
-        mac = heard.link_layer or heard.source
+        mac = _mac_of(heard)
         if mac in own_macs or heard.source in own_macs:
             effects.append(self._dropped(DropReason.OWN_FRAME))
             return None
@@ -109,7 +122,7 @@ class NdpLink:
         if refusal is not None:
             effects.append(self._dropped(refusal))
             return None
-        return self._reply(heard, mac)
+        return heard
 
     def advance(self, now: float) -> list[Effect]:
         if self._rejoin_at is None or self._rejoin_at > now:
@@ -126,18 +139,22 @@ class NdpLink:
             return DropReason.WRONG_DESTINATION
         return None if question.target in self._replies else DropReason.NOT_ANNOUNCED
 
-    def _reply(self, question: ndp.NdpFrame, mac: bytes) -> bytes:
+    def _reply(self, question: ndp.NdpFrame) -> bytes:
         template, tally = self._replies[question.target]
         tally.requests_answered += 1
         if question.source_address == ndp.UNSPECIFIED:
             return ndp.announcement(self._interface.mac, IPv6Address(question.target))
-        return ndp.reply(template, mac, question.source_address)
+        return ndp.reply(template, _mac_of(question), question.source_address)
 
     def _prepare(self, address: IPv6Address, tally: Tally) -> None:
         self._replies[address.packed] = (ndp.reply_template(self._interface.mac, address), tally)
 
     def _dropped(self, reason: DropReason) -> FrameDropped:
         return FrameDropped(self._interface.name, reason)
+
+
+def _mac_of(heard: ndp.NdpFrame) -> bytes:
+    return heard.link_layer or heard.source
 
 
 def _kind_of(heard: ndp.NdpFrame) -> ClaimKind:

@@ -107,6 +107,14 @@ class Responder:
         held = self._held.get(address)
         return held.tally if held else None
 
+    def answer(self, interface: str, frame: bytes) -> bytes | None:
+        """The reply to a frame that is a plain question for an announced address; None: `step` knows more about it.
+
+        It is the reply that `step` would order, without an event and its effects: no question waits for these.
+        """
+        link = self._links.get(interface)
+        return link.answer(frame, self._own_macs) if link is not None else None
+
     def step(self, event: Event, now: float) -> list[Effect]:
         if isinstance(event, FramesReceived):
             link = self._links.get(event.interface)

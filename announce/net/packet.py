@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import fcntl
 import socket
 import struct
+import termios
+from array import array
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -48,6 +51,9 @@ _SO_ATTACH_FILTER = 26
 # (a nonce, a signature) have no bound but that of the frame.
 _ARP_OCTETS_MAX, _NDP_OCTETS_MAX = 128, 1514
 
+_waiting = array("i", [0])
+"""The octets of the next frame in a queue, for `_has_more`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -61,11 +67,16 @@ class _Opened:
 class PacketSockets:
     """Performs the socket effects of a Responder, and tells it what arrives and what goes wrong.
 
+    `answer` is asked for the reply to each frame before anything else; the frames that have none are the events.
+
     Needs CAP_NET_RAW. To be used within a running event loop.
     """
 
-    def __init__(self, on_event: Callable[[SocketEvent], None]) -> None:
+    def __init__(
+        self, on_event: Callable[[SocketEvent], None], answer: Callable[[str, bytes], bytes | None]
+    ) -> None:
         self._on_event = on_event
+        self._answer = answer
         self._opened: dict[str, _Opened] = {}
 
     def perform(self, effect: SocketEffect) -> None:
@@ -153,35 +164,53 @@ class PacketSockets:
         if opened is None:
             return  # Its failure has been reported, and the core may not have read that yet.
         for frame in frames:
-            try:
-                # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
-                (opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp).send(frame)
-            except OSError as error:
-                self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
+            # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
+            self._send_by(opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp, interface, frame)
 
     def _receive(self, interface: str, opened: socket.socket, octets_max: int) -> None:
-        """What has come since the last wake is one event: a question among many costs its answer and little else."""
-        frames: list[bytes] = []
+        """A plain question is answered before the next frame is read; all else since the last wake is one event."""
+        others: list[bytes] = []
         failure: OSError | None = None
         try:
-            while len(frames) < FRAMES_PER_WAKE:
-                frames.append(opened.recv(octets_max))
+            for number in range(FRAMES_PER_WAKE):
+                frame = opened.recv(octets_max)
+                reply = self._answer(interface, frame)
+                if reply is None:
+                    others.append(frame)
+                else:
+                    self._send_by(opened, interface, reply)
+                # Mostly a frame comes alone, and to run into an error to learn that takes as long as to answer it.
+                if number == 0 and not _has_more(opened):
+                    break
         except BlockingIOError:
             pass
         except OSError as error:
             # ENETDOWN is how the socket learns that its interface went down; the links' monitor tells that too,
             # and the socket works again when the interface is up.
             failure = error if error.errno != errno.ENETDOWN else None
-        if frames:
-            self._on_event(FramesReceived(interface, tuple(frames)))
+        if others:
+            self._on_event(FramesReceived(interface, tuple(others)))
         if (
             failure is not None and opened.fileno() >= 0
         ):  # What the frames led to may have closed the interface.
             self._fail(interface, f"cannot receive: {failure.strerror}")
 
+    def _send_by(self, opened: socket.socket, interface: str, frame: bytes) -> None:
+        try:
+            opened.send(frame)
+        except OSError as error:
+            # ENXIO: the interface is gone, which the links' monitor is about to tell.
+            if error.errno != errno.ENXIO:
+                self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
+
     def _fail(self, interface: str, reason: str) -> None:
         self._close(interface)
         self._on_event(SocketFailed(interface, reason))
+
+
+def _has_more(opened: socket.socket) -> bool:
+    fcntl.ioctl(opened, termios.FIONREAD, _waiting)
+    return _waiting[0] > 0
 
 
 def attach_filters(

@@ -368,8 +368,8 @@ class Cluster:
             return
         heard = arp.decode(frame)
         if heard.operation is arp.Operation.REQUEST and heard.target_address in self._squatted:
-            reply = arp.reply(arp.reply_template(_CLIENT_MAC, heard.target_address), frame)
-            self._broadcast(CLIENT, reply)
+            template = arp.reply_template(_CLIENT_MAC, heard.target_address)
+            self._broadcast(CLIENT, arp.reply(template, heard.sender_mac, heard.sender_address.packed))
         if heard.sender_address in self._client.answers:
             self._client.cache[heard.sender_address] = heard.sender_mac
 

@@ -112,8 +112,8 @@ class Station:
         for octets in frames:
             self._socket.send(octets)
 
-    def heard_about(self, address: IPv4Address) -> list[ArpFrame]:
-        """What has come since the last call, from whoever says to have the address."""
+    def heard(self) -> list[ArpFrame]:
+        """What has come from others since the last call."""
         heard: list[ArpFrame] = []
         while True:
             try:
@@ -122,8 +122,12 @@ class Station:
                 return heard
             except MalformedFrame:
                 continue
-            if packet.sender_address == address and packet.sender_mac != CLIENT_MAC:
+            if packet.sender_mac != CLIENT_MAC:
                 heard.append(packet)
+
+    def heard_about(self, address: IPv4Address) -> list[ArpFrame]:
+        """What has come since the last call, from whoever says to have the address."""
+        return [packet for packet in self.heard() if packet.sender_address == address]
 
 
 class Host:
@@ -132,10 +136,12 @@ class Host:
     def __init__(self, cable: Cable) -> None:
         self._cable = cable
         self.events: list[Event] = []
+        self.frames: list[bytes] = []
+        """All that have come through the filters."""
         self.told: list[Effect] = []
         self.responder = Responder(Config(filter_settle=FILTER_SETTLE), random.Random(1))
         self._driver: Driver[Event, Effect] = Driver("l2", self.responder, self._perform, Recorder())
-        self._sockets = PacketSockets(self.feed)
+        self._sockets = PacketSockets(self.feed, self._answer)
         self._links = LinkMonitor(self.feed)
 
     def start(self) -> None:
@@ -150,6 +156,10 @@ class Host:
     def feed(self, event: Event) -> None:
         self.events.append(event)
         self._driver.feed(event)
+
+    def _answer(self, interface: str, frame: bytes) -> bytes | None:
+        self.frames.append(frame)
+        return self.responder.answer(interface, frame)
 
     def _perform(self, effect: Effect) -> None:
         match effect:

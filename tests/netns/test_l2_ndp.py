@@ -12,7 +12,6 @@ from announce.l2 import (
     AnnouncementHeard,
     AnnounceRequested,
     ClaimKind,
-    FramesReceived,
     InterfaceFailed,
     WithdrawRequested,
     ndp,
@@ -44,8 +43,7 @@ def groups(cable: Cable, interface: str = "eth0") -> set[str]:
 
 def unicast_questions(host: Host) -> list[ndp.NdpFrame]:
     """Solicitations that went to the speaker's own MAC: probes of what a neighbor already knows."""
-    frames = [frame for event in host.events if isinstance(event, FramesReceived) for frame in event.frames]
-    heard = [ndp.decode(frame) for frame in frames]
+    heard = [ndp.decode(frame) for frame in host.frames]
     return [one for one in heard if one.destination_address == VIP6.packed]
 
 

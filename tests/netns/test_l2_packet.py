@@ -26,6 +26,7 @@ from announce.net.packet import PacketSockets, attach_filters
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
 from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP, Cable, responding, until
+from tests.unit.announce.l2.playbook import frame
 
 pytestmark = pytest.mark.netns
 
@@ -105,15 +106,47 @@ def test_the_kernel_keeps_other_people_s_questions_away(cable: Cable) -> None:
             host.feed(AnnounceRequested(VIP))
             await asyncio.sleep(3 * FILTER_SETTLE)
             host.events.clear()
+            host.frames.clear()
 
             for number in range(100):
                 station.ask(IPv4Address("192.0.2.100") + number)
             station.ask(VIP)
-            await until(lambda: host.events, "the one question that concerns us")
+            await until(lambda: host.frames, "the one question that concerns us")
             await asyncio.sleep(0.05)
 
-            assert [len(event.frames) for event in host.events if isinstance(event, FramesReceived)] == [1]
+            assert len(host.frames) == 1
+            assert host.events == []
             assert host.told == []
+
+    asyncio.run(play())
+
+
+def test_answers_a_burst_whole_and_in_order(cable: Cable) -> None:
+    """More questions than are read in one go, and an odd one at the end: each is answered once."""
+    addresses = [VIP + number for number in range(50)]
+    claim = frame(Operation.REQUEST, VIP + 1, VIP, sender_mac=CLIENT_MAC)
+
+    async def play() -> None:
+        async with responding(cable) as (host, station):
+            for address in addresses:
+                host.feed(AnnounceRequested(address))
+            await asyncio.sleep(3 * FILTER_SETTLE)
+            host.events.clear()
+            answered: list[ArpFrame] = []
+
+            def answers() -> int:
+                answered.extend(packet for packet in station.heard() if packet.destination == CLIENT_MAC)
+                return len(answered)
+
+            for address in addresses * 2:
+                station.ask(address)
+            station.send(claim)
+            await until(lambda: answers() > 2 * len(addresses), "all answers")
+            await asyncio.sleep(0.05)
+
+            assert answers() == 2 * len(addresses) + 1
+            assert [packet.sender_address for packet in answered] == [*addresses * 2, VIP]
+            assert host.events == [FramesReceived("eth0", (claim,))]
 
     asyncio.run(play())
 
@@ -241,7 +274,7 @@ def test_refusals_of_the_system_are_events(cable: Cable) -> None:
 
     async def play() -> None:
         events: list[object] = []
-        sockets = PacketSockets(events.append)
+        sockets = PacketSockets(events.append, lambda interface, frame: None)
         with namespaces.entered(cable.speaker):
             sockets.perform(OpenInterface("nowhere"))
             sockets.perform(OpenInterface("eth0"))

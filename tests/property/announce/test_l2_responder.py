@@ -166,6 +166,22 @@ def test_answers_for_exactly_what_it_says_it_announces(events: list[tuple[float,
             assert is_answered == (name in responder.interfaces_of(address) and PEER_MAC not in macs)
 
 
+@given(PLAYS, NAMES, FRAMES)
+def test_the_short_way_answers_what_the_long_way_only_answers(
+    events: list[tuple[float, Event]], name: str, octets: bytes
+) -> None:
+    """A frame is answered without an event if and only if nothing but that answer would come of the event."""
+    responder, now = play(events)
+
+    reply = responder.answer(name, octets)
+    effects = responder.step(FramesReceived(name, (octets,)), now)
+
+    if reply is not None:
+        assert effects == [SendReplies(name, (reply,))]
+    else:
+        assert any(not isinstance(effect, SendReplies) for effect in effects)
+
+
 @given(PLAYS)
 def test_announces_on_all_open_interfaces_that_are_allowed(events: list[tuple[float, Event]]) -> None:
     """Whatever came first, the orders and the interfaces decide."""

@@ -8,12 +8,13 @@ import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from announce.l2.arp import (
+    REQUEST,
     ArpFrame,
     Operation,
     announcement,
     decode,
     encode,
-    is_request,
+    peek,
     reply,
     reply_template,
 )
@@ -56,7 +57,7 @@ def test_reads_a_request_that_scapy_wrote() -> None:
 
 def test_scapy_reads_the_reply() -> None:
     """The reply goes to the sender's hardware address in the payload, and fills Ethernet's minimum."""
-    answered = reply(reply_template(MAC, VIP), question())
+    answered = reply(reply_template(MAC, VIP), PEER_MAC, PEER.packed)
 
     read = Ether(answered)
     assert len(answered) == 60
@@ -79,7 +80,7 @@ def test_a_template_and_the_codec_write_the_same_reply() -> None:
         )
     )
 
-    assert reply(reply_template(MAC, VIP), question()) == long_way
+    assert reply(reply_template(MAC, VIP), PEER_MAC, PEER.packed) == long_way
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_template_and_the_codec_write_the_same_reply() -> None:
     ],
 )
 def test_refuses_what_is_not_arp_for_ipv4(offset: int, octets: str, reason: DropReason) -> None:
-    """Each field that must have a certain value has a reason of its own, and no short cut lets it pass."""
+    """Each field that must have a certain value has a reason of its own."""
     damage = bytes.fromhex(octets)
     damaged = question()[:offset] + damage + question()[offset + len(damage) :]
 
@@ -106,7 +107,14 @@ def test_refuses_what_is_not_arp_for_ipv4(offset: int, octets: str, reason: Drop
         decode(damaged)
 
     assert refused.value.reason == reason
-    assert not is_request(damaged)
+
+
+def test_peeks_at_what_a_reply_is_made_of() -> None:
+    """42 octets are enough, padding or not; of fewer nothing is told."""
+    told = (b"\xff" * 6, REQUEST, PEER_MAC, PEER.packed, VIP.packed)
+
+    assert peek(question()) == peek(question()[:42]) == told
+    assert peek(question()[:41]) == (b"",) * 5
 
 
 def test_refuses_a_frame_that_is_cut_off() -> None:

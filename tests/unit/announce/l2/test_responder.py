@@ -62,7 +62,7 @@ def announcements(interface: str = "eth0", mac: bytes = MAC, address: IPv4Addres
 
 
 def answer(asked: bytes, interface: str = "eth0", mac: bytes = MAC) -> SendReplies:
-    return SendReplies(interface, (reply(reply_template(mac, VIP), asked),))
+    return SendReplies(interface, (reply(reply_template(mac, VIP), asked[22:28], asked[28:32]),))
 
 
 class TestAnswering:
