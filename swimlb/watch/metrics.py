@@ -30,7 +30,13 @@ class ReadingCounts:
 
 
 def families(
-    node: str, facts: Facts, world: World, problems: tuple[Problem, ...], readings: ReadingCounts
+    node: str,
+    facts: Facts,
+    world: World,
+    problems: tuple[Problem, ...],
+    readings: ReadingCounts,
+    *,
+    is_config_loaded: bool,
 ) -> Iterator[Metric]:
     """Everything is noted before it returns; the families themselves are made while they are gone through."""
     services: dict[str, tuple[str, ...]] = {}
@@ -43,7 +49,7 @@ def families(
         facts=facts.table(),
         services=services,
         problems=Counter(str(problem.severity) for problem in problems),
-        is_config_loaded=readings.all > 0,
+        is_config_loaded=is_config_loaded,
         readings=readings.all,
         failed_readings=readings.failed,
     )

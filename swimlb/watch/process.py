@@ -125,6 +125,7 @@ class Watch:
             self._standalone.world,
             self._standalone.problems,
             self._readings,
+            is_config_loaded=self._has_published,
         )
 
     def _status(self, pids: dict[str, int]) -> dict[str, object]:

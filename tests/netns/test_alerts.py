@@ -1,0 +1,341 @@
+"""A real Prometheus watches a lab: silent while all is well, and each alert fires on the fault that it is for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from announce.l2 import arp
+from swimlb.lab import namespaces
+from swimlb.lab.http import get_from
+from swimlb.lab.lab import Lab
+from swimlb.lab.prometheus import Prometheus
+from swimlb.lab.sandbox import Sandbox
+from swimlb.lab.topology import INSIDE, walkthrough
+from swimlb.lab.waiting import pause, wait_until
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "examples/demo"
+METRICS_PORT, HEALTH_PORT = 7472, 17472
+OPTIONS = (
+    *("--metrics-host", "0.0.0.0", "--metrics-port", str(METRICS_PORT)),
+    *("--health-host", "0.0.0.0", "--health-port", str(HEALTH_PORT)),
+)
+SILENCE = 15
+"""Seconds."""
+FIRE_MAX = 60.0
+THE_MACHINES_OWN = {"SwimlbRunningLate"}
+"""True where the machine that runs the tests is short of time."""
+ADDRESS = "192.168.3.170"
+NEW_ADDRESS = "192.168.3.240"
+
+_BROKEN = """
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: broken, namespace: metallb-system}
+spec: {addresses: ["192.168.3.300-192.168.3.301"]}
+"""
+_SMALL_POOL = f"""
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {{name: small, namespace: metallb-system}}
+spec: {{addresses: ["{NEW_ADDRESS}/32"]}}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {{name: small, namespace: metallb-system}}
+spec: {{ipAddressPools: [small]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: last, annotations: {{metallb.io/address-pool: small}}}}
+spec: {{type: LoadBalancer, ports: [{{port: 8080, protocol: TCP}}]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("manifests")
+    for path in DEMO.glob("*.yaml"):
+        (directory / path.name).write_text(path.read_text())
+    return directory
+
+
+@pytest.fixture(scope="module")
+def lab(sandbox: Sandbox, manifests: Path) -> Lab:
+    lab = Lab(sandbox, walkthrough(3), manifests, OPTIONS)
+    lab.build()
+    lab.wait_until_joined()
+    lab.wait_until_settled()
+    return lab
+
+
+@pytest.fixture(scope="module")
+def prometheus(lab: Lab) -> Prometheus:
+    targets = [f"{node.address}:{METRICS_PORT}" for node in lab.network.nodes]
+    server = Prometheus(lab.sandbox, INSIDE.name, targets, ROOT / "charts/swimlb/files/alerts.yaml")
+    server.start()
+    wait_until(
+        lambda: server.healthy_targets() == frozenset(targets),
+        timeout=30,
+        what="Prometheus to scrape all speakers",
+        seen=server.healthy_targets,
+    )
+    return server
+
+
+def owner(lab: Lab, address: str = ADDRESS) -> str:
+    """The node that announces the address, by its own word."""
+    found = [
+        name
+        for name, status in lab.statuses().items()
+        if status is not None and any(one.address == address and one.is_announced_here for one in status.l2)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_nothing_fires_while_all_is_well(lab: Lab, prometheus: Prometheus) -> None:
+    """Speakers that have just met, BGP sessions that came up: no fault is seen in any of it."""
+    for _ in range(SILENCE):
+        pause(1.0)
+        assert prometheus.firing() <= THE_MACHINES_OWN
+
+
+def test_what_a_speaker_tells_is_well_formed(lab: Lab) -> None:
+    """promtool has no objection but to names that are MetalLB's; and each node says that it is ready."""
+    for node in lab.network.nodes:
+        client = lab.sandbox.namespace(INSIDE.name)
+        told = get_from(client, node.address, METRICS_PORT, "/metrics")
+        judged = subprocess.run(["promtool", "check", "metrics"], input=told.body, capture_output=True)
+        complaints = [line for line in judged.stderr.decode().splitlines() if not line.startswith("metallb_")]
+
+        assert told.status == 200
+        assert complaints == []
+        assert get_from(client, node.address, HEALTH_PORT, "/readyz").status == 200
+
+
+def test_the_numbers_are_those_of_the_lab(lab: Lab, prometheus: Prometheus) -> None:
+    """Who announces what, over which sessions, from how full a pool."""
+    announced = prometheus.query(f'metallb_speaker_announced{{ip="{ADDRESS}"}}')
+    nodes = [labels["node"] for labels, _ in announced]
+    by_bgp = prometheus.query('metallb_speaker_announced{protocol="bgp"}')
+    in_use = prometheus.query('max by (pool) (metallb_allocator_addresses_in_use_total{pool="layer2-pool"})')
+
+    assert nodes == [owner(lab)]
+    assert len({labels["node"] for labels, _ in by_bgp}) == 3
+    assert [value for _, value in prometheus.query("metallb_bgp_session_up")] == [1.0] * 3
+    assert [value for _, value in in_use] == [3.0]
+
+
+# The faults. Each generator breaks something, and mends it afterwards.
+
+
+@contextmanager
+def a_broken_object(lab: Lab) -> Generator[None]:
+    with _manifest(lab, _BROKEN):
+        yield
+
+
+@contextmanager
+def a_full_pool(lab: Lab) -> Generator[None]:
+    with _manifest(lab, _SMALL_POOL):
+        yield
+
+
+@contextmanager
+def a_stranger_that_was_first(lab: Lab) -> Generator[None]:
+    """It has the address that a new Service is about to get."""
+    client = lab.sandbox.namespace(INSIDE.name)
+    namespaces.ip_batch([f"address add {NEW_ADDRESS}/32 dev eth0"], client)
+    try:
+        with _manifest(lab, _SMALL_POOL):
+            yield
+    finally:
+        namespaces.ip_batch([f"address del {NEW_ADDRESS}/32 dev eth0"], client)
+
+
+@contextmanager
+def a_stranger_that_announces(lab: Lab) -> Generator[None]:
+    """Its word comes again, so that no speaker takes it for what is left of a move."""
+    with namespaces.entered(lab.sandbox.namespace(INSIDE.name)):
+        stranger = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with stranger:
+        stranger.bind(("eth0", 0))
+        for _ in range(5):
+            for frame in arp.announcement(bytes.fromhex("0200000000cc"), IPv4Address(ADDRESS)):
+                stranger.send(frame)
+            pause(0.5)
+        yield
+
+
+@contextmanager
+def a_dead_speaker(lab: Lab) -> Generator[None]:
+    lab.kill("worker-02")
+    try:
+        yield
+    finally:
+        lab.start("worker-02")
+
+
+@contextmanager
+def gossip_cut_in_two(lab: Lab) -> Generator[None]:
+    lab.cut_gossip([["master-01"], ["worker-01", "worker-02"]])
+    try:
+        yield
+    finally:
+        lab.cut_gossip([])
+
+
+@contextmanager
+def a_network_cut_in_two(lab: Lab) -> Generator[None]:
+    """Prometheus reaches both halves."""
+    lab.part([["master-01"], ["worker-01", "worker-02"]])
+    try:
+        yield
+    finally:
+        lab.part([])
+
+
+@contextmanager
+def no_workload(lab: Lab) -> Generator[None]:
+    nodes = [node.name for node in lab.network.nodes]
+    for node in nodes:
+        lab.stop_backend(node)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            lab.start_backend(node)
+
+
+@contextmanager
+def a_dead_router(lab: Lab) -> Generator[None]:
+    lab.router.stop()
+    try:
+        yield
+    finally:
+        lab.router.start()
+
+
+@contextmanager
+def gossip_that_nobody_can_read(lab: Lab) -> Generator[None]:
+    with namespaces.entered(lab.sandbox.namespace(INSIDE.name)):
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with stranger:
+        for _ in range(100):
+            stranger.sendto(b"\xff no gossip", (lab.network.nodes[0].address, 7946))
+            pause(0.05)
+        yield
+
+
+@contextmanager
+def a_process_that_gets_no_time(lab: Lab) -> Generator[None]:
+    wire = lab.speaker_process("worker-02", "wire")
+    try:
+        for _ in range(6):
+            os.kill(wire.pid, signal.SIGSTOP)
+            pause(0.4)
+            os.kill(wire.pid, signal.SIGCONT)
+            pause(1.2)
+        yield
+    finally:
+        os.kill(wire.pid, signal.SIGCONT)
+
+
+@contextmanager
+def _manifest(lab: Lab, text: str) -> Generator[None]:
+    path = lab.manifests / "fault.yaml"
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+Fault: TypeAlias = Callable[[Lab], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "alerts"),
+    [
+        (a_broken_object, {"MetalLBStaleConfig"}),
+        (no_workload, {"SwimlbAddressUnowned"}),
+        (
+            a_full_pool,
+            {
+                "MetalLBAddressPoolExhausted",
+                "MetalLBAddressPoolUsage75Percent",
+                "MetalLBAddressPoolUsage85Percent",
+                "MetalLBAddressPoolUsage95Percent",
+            },
+        ),
+        (a_stranger_that_was_first, {"SwimlbAddressInUse"}),
+        (a_dead_router, {"MetalLBBGPSessionDown"}),
+        (gossip_that_nobody_can_read, {"SwimlbGossipRefused"}),
+        (a_dead_speaker, {"SwimlbMemberDead"}),
+        (gossip_cut_in_two, {"SwimlbRingSplit"}),
+        (a_network_cut_in_two, {"SwimlbTwoOwners"}),
+        (a_process_that_gets_no_time, {"SwimlbRunningLate"}),
+        (a_stranger_that_announces, {"SwimlbAddressConflict"}),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_an_alert_fires_on_its_fault(
+    lab: Lab, prometheus: Prometheus, fault: Fault, alerts: set[str]
+) -> None:
+    """Not before, and it ends when the fault does, but for those that count what has happened within minutes."""
+    before = prometheus.firing()
+
+    with fault(lab):
+        wait_until(
+            lambda: alerts <= prometheus.firing(),
+            timeout=FIRE_MAX,
+            what=f"{', '.join(sorted(alerts))} to fire",
+            seen=prometheus.firing,
+        )
+
+    assert not alerts & before - THE_MACHINES_OWN
+    lab.wait_until_joined()
+    lab.wait_until_settled()
+    lasting = {"SwimlbGossipRefused", "SwimlbRunningLate", "SwimlbAddressConflict"}
+    if alerts - lasting:
+        wait_until(
+            lambda: not alerts & prometheus.firing(),
+            timeout=FIRE_MAX,
+            what=f"{', '.join(sorted(alerts))} to end",
+            seen=prometheus.firing,
+        )
+
+
+def test_a_failover_is_counted_and_timed(lab: Lab, prometheus: Prometheus) -> None:
+    """One move because of a failure at the node that takes over, announced well within the second."""
+    first = owner(lab)
+    others = f'instance!="{lab.network.node(first).address}:{METRICS_PORT}"'
+
+    def total(series: str) -> float:
+        return sum(value for _, value in prometheus.query(series))
+
+    def failures() -> float:
+        return total(f'swimlb_moves_total{{cause="failure",{others}}}')
+
+    before = failures()
+    lab.kill(first)
+    try:
+        wait_until(lambda: failures() > before, timeout=30, what="the takeover to be counted", seen=failures)
+        within = total(f'swimlb_failover_duration_seconds_bucket{{le="0.5",{others}}}')
+        timed = total(f"swimlb_failover_duration_seconds_count{{{others}}}")
+    finally:
+        lab.start(first)
+
+    assert timed >= 1
+    assert within == timed
