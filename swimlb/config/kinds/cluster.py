@@ -16,7 +16,7 @@ from swimlb.model import IpAddress, IpNetwork, Labels, Node
 
 BASIC_AUTH = "kubernetes.io/basic-auth"
 SUBNETS_ANNOTATION = "swimlb.io/subnets"
-_CALICO_ANNOTATIONS = ("projectcalico.org/IPv4Address", "projectcalico.org/IPv6Address")
+CALICO_ANNOTATIONS = ("projectcalico.org/IPv4Address", "projectcalico.org/IPv6Address")
 _INTERNAL, _EXTERNAL = "InternalIP", "ExternalIP"
 _SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
@@ -78,7 +78,7 @@ def _own_addresses(status: NodeStatus, place: Place) -> list[tuple[str, IpAddres
 
 def _told_subnets(metadata: Metadata, annotations: Place) -> tuple[IpNetwork, ...]:
     """Ours goes before Calico's, which tell the address with the length of its subnet."""
-    for keys in ((SUBNETS_ANNOTATION,), _CALICO_ANNOTATIONS):
+    for keys in ((SUBNETS_ANNOTATION,), CALICO_ANNOTATIONS):
         found: list[IpNetwork] = []
         for key in keys:
             for text in (metadata.annotation(key) or "").split(","):
