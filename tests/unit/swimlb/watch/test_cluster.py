@@ -194,7 +194,9 @@ def test_a_renamed_pool_takes_its_services_along() -> None:
 def test_nothing_is_told_before_all_is_known() -> None:
     """Half of it would make *wire* let go of what the last good state has; then what is not known is gone."""
     play = Play()
-    last_good = dict.fromkeys(("Allocation/default/web", "Allocation/default/gone", "Intent/own"), b"")
+    last_good: dict[str, bytes] = {}
+    for key in ("Allocation/default/web", "Allocation/default/gone", "Intent/own"):
+        last_good[key] = b""
     play.published.replace(last_good)
 
     play.cluster.put_service(service("web", "192.0.2.1"))
