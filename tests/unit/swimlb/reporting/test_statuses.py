@@ -80,8 +80,8 @@ def test_who_stops_announcing_deletes_its_own_object_only() -> None:
 
     known.step(Announced({WEB: None}), 0.1)
 
-    assert known.advance(1.0) == [Delete(WEB, "l2-own")]
-    assert known.step(Written(WEB), 1.1) == []
+    assert known.advance(0.05 + CONFIG.patience) == [Delete(WEB, "l2-own")]
+    assert known.step(Written(WEB), 3.0) == []
     assert known.is_settled
 
 
