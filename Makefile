@@ -191,9 +191,11 @@ bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP r
 bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's plan, to 10,000 Services: 1 min; QUICK=1: 10 s
 	@$(BIN)/python -m bench.speaker $(if $(QUICK),--quick)
 
+ONLY ?=
+
 .PHONY: bench-bgp
-bench-bgp: setup-dev $(STAMPS)/bench ## 10 to 100,000 prefixes to FRR, beside GoBGP and ExaBGP: 3 min
-	@$(BIN)/python -m bench.bgp
+bench-bgp: setup-dev $(STAMPS)/bench ## Prefixes, dead nodes, ECMP beside FRR, BIRD, GoBGP: 35 min; ONLY=transfer|removal|ecmp; RESUME=1; QUICK=1: 5 min
+	@$(BIN)/python -m bench.bgp $(if $(ONLY),--only $(ONLY)) $(if $(RESUME),--resume) $(if $(QUICK),--quick)
 
 .PHONY: generate
 generate: setup-dev ## Write the CRDs of the chart and the tables of docs/reference/configuration.md anew

@@ -1,275 +1,164 @@
-"""BGP of swimlb beside GoBGP and ExaBGP: how long FRR waits for many prefixes, what that costs, and what one change costs.
+"""BGP and BFD of swimlb beside others: many prefixes, how fast a router drops a dead node, and what that does to connections.
 
-    python -m bench.bgp [--count N ...] [--output DIRECTORY] [--redraw JSON]
+    python -m bench.bgp [--only transfer|removal|ecmp] [--quick] [--resume] [--output DIRECTORY]
+    python -m bench.bgp --redraw JSON
 
-Speaker and router have a network namespace each. Every result is written to bgp.json as it comes, beside those of
-earlier calls for other counts; docs/reference/benchmarks-bgp.md is made of what is there. Needs root, frr, gobgpd,
-exabgp and requirements/bench.txt.
+`transfer`: N prefixes to FRR, beside GoBGP and ExaBGP; and what one change costs. `removal`: from the cut of a node's cable, or
+SIGKILL, to the route in the kernel of FRR and BIRD, with swimlb, FRR or BIRD on the node. `ecmp`: connections to other nodes
+that break as one dies. Every result is written to bgp.json as it comes, and --resume goes on from there;
+docs/reference/benchmarks-bgp.md is made of it unless --quick. Needs root, frr, bird2, gobgpd, exabgp and requirements/bench.txt.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import struct
-import subprocess
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from bench import bgp_report
-from bench.bgp_speaker import NODE_ASN, ROUTER_ASN, prefixes
+from bench import bgp_ecmp, bgp_removal, bgp_report, bgp_transfer
+from bench.bgp_ecmp import Death, Disruption
+from bench.bgp_removal import Removal
 from bench.contenders import ROOT
 from bench.membership import ending_in_order, machine, say
 from bench.ring import Interrupted
-from swimlb.lab import namespaces
-from swimlb.lab.exabgp import ExaBgp, exabgp_text
-from swimlb.lab.frr import Frr
-from swimlb.lab.frr_dialect import frr_text
-from swimlb.lab.gobgp import GoBgp, gobgp_text
-from swimlb.lab.processes import ProcessId, identify
-from swimlb.lab.router import Neighbour, RouterConfig
-from swimlb.lab.sandbox import Sandbox
-from swimlb.lab.waiting import wait_until
-from swimlb.runtime import clock
 
-COUNTS = (10, 1_000, 10_000, 100_000)
-NODE, ROUTER = "192.0.2.10", "192.0.2.1"
-EXTRA = "198.51.100.1/32"
-PATIENCE = 150.0
-MRT_PADDING = 4096
-"""`gobgp mrt inject` ends before the daemon has taken its last records: these may be lost."""
 _DOCUMENTS = ROOT / "docs" / "reference"
+PARTS = ("transfer", "removal", "ecmp")
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    contender: str
-    count: int
-    seconds: float | None
-    """From Established, as FRR sees it, to the last prefix in its table; None: longer than the benchmark waits."""
-    cpu_seconds: float
-    rss_mib: float
+class Plan:
+    """How much of it is done."""
+
+    counts: tuple[int, ...]
+    """Prefixes."""
+    runs: int
+    """Of each contender at each router, in each row."""
+    deaths: int
+    """Of nodes, for each kind of ECMP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One prefix more, among `count`."""
-
-    count: int
-    updates: int
-    octets: int
-    seconds: float
+FULL = Plan((10, 1_000, 10_000, 100_000), runs=20, deaths=5)
+QUICK = Plan((10, 1_000), runs=2, deaths=1)
 
 
-@contextmanager
-def network() -> Generator[Sandbox]:
-    with tempfile.TemporaryDirectory() as scratch, Sandbox.create("bench-bgp", base=Path(scratch)) as sandbox:
-        sandbox.add_namespaces("node", "router")
-        node, router = sandbox.namespace("node"), sandbox.namespace("router")
-        namespaces.ip_batch([f"link add eth0 type veth peer name eth0 netns {router}"], node)
-        for namespace, address in ((node, NODE), (router, ROUTER)):
-            namespaces.configure(namespace, addresses={"eth0": f"{address}/24"})
-        yield sandbox
+class Results:
+    """What there is of bgp.json, written anew with every result: an interruption loses the one that is under way."""
+
+    def __init__(self, file: Path, *, is_resumed: bool) -> None:
+        self._file = file
+        self._writing = Lock()
+        self.found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        self._is_resumed = is_resumed
+
+    def known(self, part: str) -> dict[str, Any]:
+        """Earlier results of a part to go on with."""
+        return self.found.get(part, {}) if self._is_resumed else {}
+
+    def keep(self, part: str, load_before: float, **results: Any) -> None:
+        """Other parts stay as they are."""
+        with self._writing:
+            load = {"before": load_before, "after": os.getloadavg()[0], "niceness": os.nice(0)}
+            self.found[part] = {"machine": machine(), "load": load, **results}
+            partial = self._file.with_suffix(".partial")
+            partial.write_text(json.dumps(self.found, indent=1) + "\n")
+            partial.replace(self._file)
 
 
-def frr(sandbox: Sandbox) -> Frr:
-    neighbour = Neighbour(address=NODE, asn=NODE_ASN, families=("ipv4",))
-    config = RouterConfig(
-        asn=ROUTER_ASN, router_id=ROUTER, neighbours=(neighbour,), keepalive=30, hold_time=90
-    )
-    return Frr(sandbox, "router", bgpd_config=frr_text(config))
+def transfer_all(plan: Plan, results: Results) -> None:
+    known, load = results.known("transfer"), os.getloadavg()[0]
+    transfers, changes = list(known.get("transfers", [])), list(known.get("changes", []))
+    done = {(one["contender"], one["count"]) for one in transfers}
+    for count in plan.counts:
+        for name in bgp_transfer.CONTENDERS:
+            if (name, count) in done:
+                continue
+            moved, change = bgp_transfer.transfer(name, count)
+            transfers.append(asdict(moved))
+            changes += [] if change is None else [asdict(change)]
+            results.keep("transfer", load, transfers=transfers, changes=changes)
+            say(f"{moved} {change or ''}")
 
 
-def _caller(announces: tuple[str, ...] = ()) -> RouterConfig:
-    """The contender's own side: it calls the router."""
-    neighbour = Neighbour(address=ROUTER, asn=ROUTER_ASN, families=("ipv4",), is_passive=False)
-    return RouterConfig(
-        asn=NODE_ASN,
-        router_id=NODE,
-        neighbours=(neighbour,),
-        announces=announces,
-        keepalive=30,
-        hold_time=90,
-    )
+def remove_all(plan: Plan, results: Results, rows: list[str]) -> None:
+    known = {
+        (one["row"], one["router"], one["contender"]): one
+        for one in results.known("removal").get("results", [])
+    }
+    found = [
+        Removal(**known.get((row, router, name), {"row": row, "router": router, "contender": name}))
+        for row in bgp_removal.ROWS
+        for router in bgp_removal.ROUTERS
+        for name in bgp_removal.CONTENDERS
+    ]
+    keep = _keeper(results, "removal", found)
+    for row in rows:
+        with tempfile.TemporaryDirectory() as scratch:
+            bgp_removal.measure_row(row, plan.runs, found, Path(scratch), keep)
 
 
-def transfer(name: str, count: int) -> tuple[Transfer, Change | None]:
-    """The contender has its routes before the router starts; from there on the clock runs."""
-    with network() as sandbox, CONTENDERS[name](sandbox, count) as (process, talk):
-        router = frr(sandbox)
-        before = cpu(process)
-        router.start()
-
-        def received() -> int | None:
-            session = router.sessions().get(NODE)
-            return session.prefixes_received if session is not None and session.is_established else None
-
-        wait_until(lambda: received() is not None, timeout=60, what=f"the session of {name}", interval=0.005)
-        begun = clock.monotonic()
-        seconds = _time_until(lambda: received() == count, begun, PATIENCE)
-        result = Transfer(name, count, seconds, cpu(process) - before, rss_mib(process))
-        return result, None if talk is None or seconds is None else _one_more(router, count, talk)
+def disrupt_all(plan: Plan, results: Results) -> None:
+    known = {(one["router"], one["ecmp"]): one["deaths"] for one in results.known("ecmp").get("results", [])}
+    found = [
+        Disruption(kind.router, kind.ecmp, [Death(**one) for one in known.get((kind.router, kind.ecmp), [])])
+        for kind in bgp_ecmp.KINDS
+    ]
+    keep = _keeper(results, "ecmp", found)
+    for kind in bgp_ecmp.KINDS:
+        with tempfile.TemporaryDirectory() as scratch:
+            bgp_ecmp.measure_kind(kind, plan.deaths, found, Path(scratch), keep)
 
 
-def _one_more(router: Frr, count: int, talk: Callable[[str], dict[str, int] | None]) -> Change:
-    before = talk("count")
-    begun = clock.monotonic()
-    talk(f"add {EXTRA}")
-    seconds = _time_until(lambda: EXTRA in router.vtysh(f"show bgp ipv4 unicast {EXTRA}"), begun, 10.0)
-    after = talk("count")
-    assert before is not None
-    assert after is not None
-    assert seconds is not None, "FRR never had the route"
-    return Change(count, after["updates"] - before["updates"], after["octets"] - before["octets"], seconds)
-
-
-def _time_until(condition: Callable[[], bool], begun: float, patience: float) -> float | None:
-    while not condition():
-        if clock.monotonic() - begun > patience:
-            return None
-    return clock.monotonic() - begun
-
-
-Talk = Callable[[str], dict[str, int] | None]
-Running = Generator[tuple[ProcessId, Talk | None]]
-
-
-@contextmanager
-def _swimlb(sandbox: Sandbox, count: int) -> Running:
-    arguments = ("--router", ROUTER, "--source", NODE, "--count", str(count))
-    command = (sys.executable, "-m", "bench.bgp_speaker", *arguments)
-    child = subprocess.Popen(
-        namespaces.execute(sandbox.namespace("node"), *command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    stdin, stdout = child.stdin, child.stdout
-    assert stdin is not None
-    assert stdout is not None
-
-    def talk(line: str) -> dict[str, int] | None:
-        stdin.write(line + "\n")
-        stdin.flush()
-        return json.loads(stdout.readline()) if line == "count" else None
-
-    try:
-        assert stdout.readline() == "ready\n"
-        identity = identify(child.pid)
-        assert identity is not None
-        yield identity, talk
-    finally:
-        child.kill()
-        child.wait()
-
-
-@contextmanager
-def _gobgp(sandbox: Sandbox, count: int) -> Running:
-    """Its routes come from an MRT file, the only way in that does not take a command for each."""
-    daemon = GoBgp(sandbox, "node", configuration=gobgp_text(_caller()))
-    daemon.start()
-    dump = daemon.home / "routes.mrt"
-    wanted = prefixes(count)
-    dump.write_bytes(mrt([*wanted, *wanted[-1:] * MRT_PADDING]))
-
-    def has_all() -> bool:
-        daemon.gobgp("mrt", "inject", "global", str(dump))
-        return f"Path: {count}\n" in daemon.gobgp("global", "rib", "summary")
-
-    wait_until(has_all, timeout=PATIENCE, what="GoBGP to have its routes", interval=1.0)
-    yield _running(sandbox, daemon.label), None
-
-
-@contextmanager
-def _exabgp(sandbox: Sandbox, count: int) -> Running:
-    text = exabgp_text(_caller(tuple(prefixes(count))), local_addresses=(NODE,))
-    daemon = ExaBgp(sandbox, "node", configuration=text)
-    daemon.start()
-    yield _running(sandbox, daemon.label), None
-
-
-CONTENDERS: dict[str, Any] = {"swimlb": _swimlb, "gobgp": _gobgp, "exabgp": _exabgp}
-
-
-def _running(sandbox: Sandbox, label: str) -> ProcessId:
-    process = sandbox.process(label)
-    assert process is not None
-    return process
-
-
-def mrt(wanted: list[str]) -> bytes:
-    """A table dump (RFC 6396 section 4.3): one peer, one path for each prefix."""
-
-    def record(subtype: int, body: bytes) -> bytes:
-        return struct.pack("!IHHI", 0, 13, subtype, len(body)) + body
-
-    node = ip_address(NODE).packed
-    peer = b"\x02" + node + node + struct.pack("!I", NODE_ASN)
-    attributes = b"\x40\x01\x01\x00" + b"\x40\x02\x00" + b"\x40\x03\x04" + node
-    entry = struct.pack("!HHIH", 1, 0, 0, len(attributes)) + attributes
-    records = [record(1, node + struct.pack("!HH", 0, 1) + peer)]
-    for number, prefix in enumerate(wanted):
-        address = ip_address(prefix.partition("/")[0]).packed
-        records.append(record(2, struct.pack("!IB", number, 32) + address + entry))
-    return b"".join(records)
-
-
-def cpu(process: ProcessId) -> float:
-    """Seconds that its threads have run: the kernel counts them in nanoseconds, unlike user and system time."""
-    tasks = Path(f"/proc/{process.pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def rss_mib(process: ProcessId) -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+def _keeper(results: Results, part: str, found: list[Removal] | list[Disruption]) -> Callable[[], None]:
+    load = os.getloadavg()[0]
+    return lambda: results.keep(part, load, results=[asdict(one) for one in found])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, action="append", help="default: all")
-    parser.add_argument("--contender", choices=list(CONTENDERS), action="append", help="default: all")
+    parser.add_argument("--only", choices=PARTS, help="keep the others from the last time")
+    parser.add_argument(
+        "--row", choices=list(bgp_removal.ROWS), action="append", help="of removal; default: all"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=FULL.runs, help="of removal, in each row and for each contender"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="little of everything, under five minutes; no document"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the results of the last time")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
-    parser.add_argument("--redraw", type=Path, help="measure nothing: plot and page from this bgp.json")
+    parser.add_argument("--redraw", type=Path, help="measure nothing: plots and page from this bgp.json")
     options = parser.parse_args()
     if options.redraw is not None:
         bgp_report.write(json.loads(options.redraw.read_text()), _DOCUMENTS)
         return
+    plan = QUICK if options.quick else Plan(FULL.counts, options.runs, FULL.deaths)
     options.output.mkdir(parents=True, exist_ok=True)
-    file: Path = options.output / "bgp.json"
-    found: dict[str, Any] = (
-        json.loads(file.read_text()) if file.exists() else {"transfers": [], "changes": []}
-    )
-    found["machine"] = machine()
+    results = Results(options.output / "bgp.json", is_resumed=options.resume)
     with ending_in_order():
-        for count in options.count or COUNTS:
-            for name in options.contender or CONTENDERS:
-                moved, change = transfer(name, count)
-                _replace(found["transfers"], asdict(moved), "contender", "count")
-                if change is not None:
-                    _replace(found["changes"], asdict(change), "count")
-                file.write_text(json.dumps(found, indent=1) + "\n")
-                say(f"{moved} {change or ''}")
-    bgp_report.write(found, _DOCUMENTS)
-
-
-def _replace(results: list[dict[str, Any]], new: dict[str, Any], *keys: str) -> None:
-    results[:] = [one for one in results if any(one[key] != new[key] for key in keys)]
-    results.append(new)
+        if options.only in (None, "transfer"):
+            transfer_all(plan, results)
+        if options.only in (None, "removal"):
+            remove_all(plan, results, options.row or list(bgp_removal.ROWS))
+        if options.only in (None, "ecmp"):
+            disrupt_all(plan, results)
+    if not options.quick and all(part in results.found for part in PARTS):
+        bgp_report.write(results.found, _DOCUMENTS)
+    say(f"written to {options.output}")
 
 
 if __name__ == "__main__":
     try:
         main()
     except (KeyboardInterrupt, Interrupted):
-        sys.exit("interrupted; what was measured is in bgp.json, and nobody is left")
+        sys.exit("interrupted; nobody is left, and --resume goes on with what was measured")

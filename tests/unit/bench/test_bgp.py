@@ -1,0 +1,130 @@
+"""What the BGP benchmark makes of what it sees, how it goes on, and how its figures read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import bgp_report
+from bench.bgp import Results
+from bench.bgp_ecmp import Death, judge
+from bench.bgp_removal import ROWS
+from swimlb.lab.measure import Connection
+
+DIED, HEALED, BACK, END = 100.0, 105.0, 107.0, 120.0
+
+
+def stream(by: str | None, begun: float, ended: float = END, error: str | None = None) -> Connection:
+    return Connection("192.0.2.1", True, begun, begun + 0.01, ended, by, error)
+
+
+def fresh(by: str, begun: float, error: str | None = None) -> Connection:
+    return Connection("192.0.2.1", False, begun, begun + 0.01, begun + 0.02, by, error)
+
+
+def death(*connections: Connection) -> Death:
+    return judge([*connections, stream("node-b", 90.0)], node="node-a", died=DIED, healed=HEALED, back=BACK)
+
+
+def test_those_of_the_dead_node_do_not_count() -> None:
+    found = death(stream("node-a", 95.0, 101.0, "ConnectionResetError"), stream("node-b", 95.0))
+
+    assert (found.others, found.others_broken) == (2, 0)
+
+
+def test_those_of_others_that_broke_count() -> None:
+    broken = stream("node-b", 95.0, 101.0, "ConnectionResetError")
+
+    found = death(broken, stream("node-c", 101.3))
+
+    assert (found.others, found.others_broken) == (2, 1)
+    assert (found.back, found.back_broken) == (2, 0)
+
+
+def test_a_return_has_victims_of_its_own() -> None:
+    """A connection that was opened anew in between and broke then, and one that broke before."""
+    found = death(
+        stream("node-b", 101.5, 108.0, "ConnectionResetError"),
+        stream("node-b", 95.0, 101.0, "ConnectionResetError"),
+    )
+
+    assert (found.others, found.others_broken) == (2, 1)
+    assert (found.back, found.back_broken) == (2, 1)
+
+
+def test_the_share_of_who_came_back_is_of_late_and_whole_connections() -> None:
+    found = death(
+        fresh("node-a", 119.0),
+        fresh("node-b", 118.0),
+        fresh("node-a", 110.0),
+        fresh("node-a", 119.0, "TimeoutError"),
+    )
+
+    assert (found.fresh, found.fresh_on_returned) == (2, 1)
+
+
+def test_what_never_connected_tells_nothing() -> None:
+    never = Connection("192.0.2.1", True, 95.0, None, 97.0, None, "TimeoutError")
+
+    assert death(never) == death()
+
+
+@pytest.mark.parametrize(
+    ("row", "seconds_min"), [("BFD 50 ms x 3", 0.09), ("hold time 3 s", 1.99), ("SIGKILL", 0.0)]
+)
+def test_a_route_cannot_go_before_the_last_packet_is_too_old(row: str, seconds_min: float) -> None:
+    assert ROWS[row].seconds_min == pytest.approx(seconds_min)
+
+
+def test_results_are_written_as_they_come_and_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "bgp.json"
+    Results(file, is_resumed=False).keep("removal", 1.0, results=[1])
+    resumed = Results(file, is_resumed=True)
+
+    resumed.keep("ecmp", 1.0, results=[2])
+
+    assert resumed.known("removal")["results"] == [1]
+    assert {part: one["results"] for part, one in json.loads(file.read_text()).items()} == {
+        "removal": [1],
+        "ecmp": [2],
+    }
+    assert Results(file, is_resumed=False).known("removal") == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        ([0.2, 0.25, 0.21], "210 (200-250)"),
+        ([0.001, 0.0025], "1.8 (1.0-2.5)"),
+        ([0.2, None], "200 (200-200), 1 not in time"),
+        ([None], "never"),
+        ([], "-"),
+    ],
+)
+def test_a_median_hides_nothing(seconds: list[float | None], text: str) -> None:
+    assert bgp_report.milliseconds(seconds) == text
+
+
+def test_the_page_says_who_is_slower_and_when_it_is_chance() -> None:
+    """Of each row and router, swimlb beside each of the others."""
+
+    def removal(contender: str, *milliseconds: float) -> dict[str, object]:
+        seconds = [one / 1000 for one in milliseconds]
+        return {
+            "row": "SIGKILL",
+            "router": "BIRD",
+            "contender": contender,
+            "seconds": seconds,
+            "disturbed": 0,
+        }
+
+    cells = [removal("swimlb", 4, 5, 6), removal("FRR", 3, 5, 8), removal("BIRD", 1, 1.1, 0.9)]
+    part = {"load": {"before": 1.0, "after": 1.0, "niceness": 0}, "results": cells}
+
+    lines = list(bgp_report.removal_part(part))
+
+    assert "| SIGKILL | BIRD | 5.0 (4.0-6.0) | 5.0 (3.0-8.0) | 1.0 (0.9-1.1) | 3 | 0 |" in lines
+    assert "- SIGKILL, router BIRD: beside FRR, swimlb is as fast (+0.0 ms, noise 3.9 ms)." in lines
+    assert "- SIGKILL, router BIRD: beside BIRD, swimlb is slower (+4.0 ms, noise 1.5 ms)." in lines
