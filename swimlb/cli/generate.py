@@ -1,4 +1,4 @@
-"""`make generate`: writes what is made from the declarations of kinds: their definitions, and tables of their fields."""
+"""`make generate`: writes what is made from code: definitions of kinds and tables of their fields, and dashboards."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 from swimlb.config.crds import DEFINITIONS, crd
 from swimlb.config.manual import table
 from swimlb.config.selectors import SelectorSpec
+from swimlb.dashboards import BOARDS
+from swimlb.dashboards import document as dashboard
 from swimlb.sources.yaml_writer import write_documents
 
 CRDS = Path("charts/swimlb/files/crds")
+DASHBOARDS = Path("charts/swimlb/files/dashboards")
 MANUAL = Path("docs/reference/configuration.md")
 _HEAD = "# Made by `make generate` from the declarations in swimlb/config/kinds.\n"
 _SECTION = re.compile(r"(<!-- fields of (?P<what>[^>]*) -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -22,6 +25,8 @@ def generated(root: Path) -> Iterator[tuple[Path, str]]:
     """Each file and what is to be in it."""
     for definition in DEFINITIONS:
         yield root / CRDS / f"metallb.io_{definition.plural}.yaml", _HEAD + write_documents([crd(definition)])
+    for board in BOARDS:
+        yield root / DASHBOARDS / f"{board.name}.json", dashboard(board)
     yield root / MANUAL, _with_tables((root / MANUAL).read_text())
 
 

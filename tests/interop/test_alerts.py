@@ -1,4 +1,5 @@
-"""The alerts before Prometheus' own tool: each fires on what it is for, stays silent otherwise, and has its runbook."""
+"""Alerts and dashboards before Prometheus' own tool: every expression is well-formed, and each alert fires on what it is
+for, stays silent otherwise, and has its runbook."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from swimlb.dashboards import BOARDS, Board
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "charts/swimlb/files/alerts.yaml"
@@ -128,6 +131,20 @@ def judge(series: dict[str, str], firing: set[str], directory: Path) -> None:
 def test_the_rules_are_well_formed() -> None:
     """As Prometheus sees it."""
     promtool("check", "rules", RULES)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
+def test_every_panel_asks_in_promql(board: Board, tmp_path: Path) -> None:
+    """As rules, the expressions of a dashboard come before Prometheus' own parser."""
+    asked = [query.expression for panel in board.panels() for query in panel.queries]
+    path = tmp_path / "asked.yaml"
+    recorded = [
+        {"record": f"panel:{number}", "expr": expression.replace("$__rate_interval", "1m")}
+        for number, expression in enumerate(asked)
+    ]
+    path.write_text(yaml.safe_dump({"groups": [{"name": board.name, "rules": recorded}]}))
+
+    promtool("check", "rules", path)
 
 
 def test_nothing_fires_while_all_is_well(tmp_path: Path) -> None:

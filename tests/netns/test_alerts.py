@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import TypeAlias
 import pytest
 
 from announce.l2 import arp
+from swimlb.dashboards import BOARDS, Board
 from swimlb.lab import namespaces
 from swimlb.lab.http import get_from
 from swimlb.lab.lab import Lab
@@ -44,6 +46,13 @@ kind: IPAddressPool
 metadata: {name: broken, namespace: metallb-system}
 spec: {addresses: ["192.168.3.300-192.168.3.301"]}
 """
+_PROFILE = """
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: slow, namespace: metallb-system}
+spec: {}
+"""
 _SMALL_POOL = f"""
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
@@ -67,6 +76,11 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("manifests")
     for path in DEMO.glob("*.yaml"):
         (directory / path.name).write_text(path.read_text())
+    # The lab's router has no BFD: its session waits, and tells so.
+    peer = (directory / "bgp.yaml").read_text()
+    (directory / "bgp.yaml").write_text(
+        peer.replace("  myASN:", "  bfdProfile: slow\n  myASN:", 1) + _PROFILE
+    )
     return directory
 
 
@@ -135,6 +149,21 @@ def test_the_numbers_are_those_of_the_lab(lab: Lab, prometheus: Prometheus) -> N
     assert len({labels["node"] for labels, _ in by_bgp}) == 3
     assert [value for _, value in prometheus.query("metallb_bgp_session_up")] == [1.0] * 3
     assert [value for _, value in in_use] == [3.0]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
+def test_no_panel_is_without_data(prometheus: Prometheus, board: Board) -> None:
+    """Whatever is chosen at the top is what there is by default: all."""
+    empty = [
+        (panel.title, query.expression)
+        for panel in board.panels()
+        for query in panel.queries
+        if not prometheus.query(
+            re.sub(r"\$(?!__)\w+", ".*", query.expression).replace("$__rate_interval", "1m")
+        )
+    ]
+
+    assert empty == []
 
 
 # The faults. Each generator breaks something, and mends it afterwards.
