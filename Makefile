@@ -187,6 +187,10 @@ RUNS ?= 20
 bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; CUTS=N of ours, RUNS=N of the rest; QUICK=1: 3 min
 	@$(BIN)/python -m bench.layer2 --cuts $(CUTS) --runs $(RUNS) $(if $(QUICK),--quick)
 
+.PHONY: bench-metallb
+bench-metallb: setup-dev metallb kube-tools $(STAMPS)/bench ## Failover beside MetalLB's real speakers on a real API server: RUNS=N of each, 20 min
+	@$(BIN)/python -m bench.metallb --runs $(RUNS)
+
 .PHONY: bench-speaker
 bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's plan, to 10,000 Services: 1 min; QUICK=1: 10 s
 	@$(BIN)/python -m bench.speaker $(if $(QUICK),--quick)

@@ -54,6 +54,7 @@ class Contender:
     name: str
     product: str
     start: Callable[[Sandbox, Path], Cluster]
+    window: float = WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,9 @@ CONTENDERS = (
 class Bench:
     """A contender whose owner is taken away again and again, each time before the eyes of a new client and referee."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, window: float = WINDOW) -> None:
         self._cluster = cluster
+        self._window = window
 
     def cut(self) -> Event:
         return self._watched(self._cluster.cut, self._cluster.heal)
@@ -167,19 +169,19 @@ class Bench:
             owner = _settled_owner(probes)
             begun = clock.monotonic()
             take_away(owner)
-            pause(max(0.0, begun + WINDOW + SETTLED_AFTER - clock.monotonic()))
+            pause(max(0.0, begun + self._window + SETTLED_AFTER - clock.monotonic()))
         bring_back(owner)
         mac = self._cluster.mac(owner)
         claims = [
             claim.time
             for claim in referee.claims()
-            if claim.address == ADDRESS and claim.mac != mac and begun <= claim.time <= begun + WINDOW
+            if claim.address == ADDRESS and claim.mac != mac and begun <= claim.time <= begun + self._window
         ]
         return judge(
-            longest_outage(probes.recording().between(begun - BEFORE, begun + WINDOW).probes),
+            longest_outage(probes.recording().between(begun - BEFORE, begun + self._window).probes),
             claimed_at=min(claims, default=None),
             begun=begun,
-            lateness=probes.lateness(begun, begun + WINDOW),
+            lateness=probes.lateness(begun, begun + self._window),
         )
 
 
@@ -210,4 +212,4 @@ def running(contender: Contender, number: int, scratch: Path) -> Generator[Bench
     """The contender in a sandbox of its own, which is gone at the end."""
     with Sandbox.create(f"bench-{number}-{contender.name.replace(' ', '-')}") as sandbox:
         cluster = contender.start(sandbox, scratch)
-        yield Bench(cluster)
+        yield Bench(cluster, contender.window)
