@@ -18,6 +18,7 @@ from swimlb.settings import Settings
 
 if TYPE_CHECKING:
     from announce import l2
+    from swimlb.control.settings import ControlSettings
 
 _PYTHON = (sys.executable, "-P", "-m")
 """-P: modules come from the installation, never from the directory that root happens to stand in."""
@@ -191,6 +192,29 @@ def _warn_of_readable_credentials(settings: Settings) -> None:
         message="this kernel has no Landlock, so the process with the network capabilities could read the API token",
         hint="use Linux 5.13 or later with landlock among its security modules (lsm=)",
     )
+
+
+def run_controller(settings: ControlSettings) -> None:
+    """The controller, in this process, until it is told to stop. Raises StartRefused."""
+    import asyncio
+
+    from swimlb.kube.access import Access
+    from swimlb.observe.logs import configure
+
+    if settings.kubeconfig is not None:
+        access = Access.from_kubeconfig(settings.kubeconfig, settings.context)
+    else:
+        access = Access.in_cluster()
+    log = configure(settings.log_level, process="controller")
+
+    async def run() -> None:
+        from swimlb.control.process import Control
+        from swimlb.kube.client import Client
+
+        async with Client(access, user_agent="swimlb-controller") as client:
+            await Control(settings, client, log, random.Random()).run()
+
+    asyncio.run(run())
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from swimlb import __version__
 
 COMMANDS = {
     "speaker": ("swimlb.cli.speaker", "speaker", "Run this node's speaker."),
+    "controller": ("swimlb.cli.controller", "controller", "Give the Services of a cluster their addresses."),
     "check": ("swimlb.cli.check", "check", "Tell what is wrong with manifests, before they are in force."),
     "plan": (
         "swimlb.cli.plan",

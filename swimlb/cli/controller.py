@@ -1,0 +1,109 @@
+"""`swimlb controller`: give Services their addresses, as one of the cluster's replicas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from swimlb import app
+from swimlb.control.settings import ControlSettings
+from swimlb.observe.logs import LEVELS
+from swimlb.runtime.errors import StartRefused
+from swimlb.settings import InvalidSettings
+
+
+@click.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Reach the API server as this file says; without it as a Pod does.",
+)
+@click.option("--context", default=None, help="Of the kubeconfig; without it the current one.")
+@click.option(
+    "--namespace",
+    default="metallb-system",
+    show_default=True,
+    envvar="METALLB_NAMESPACE",
+    help="Where configuration objects and the Lease live.",
+)
+@click.option("--pod-name", default="", envvar="METALLB_POD_NAME", help="The Pod that this process runs in.")
+@click.option("--lb-class", default="", help="Serve only Services of this loadBalancerClass.")
+@click.option(
+    "--lease-name",
+    default="swimlb-controller",
+    show_default=True,
+    help="The Lease by which replicas elect who writes.",
+)
+@click.option(
+    "--lease-duration",
+    default=10,
+    show_default=True,
+    type=int,
+    metavar="SECONDS",
+    help="After a crash another replica takes over this long, and a fifth more, after the last renewal.",
+)
+@click.option(
+    "--quarantine",
+    default=60.0,
+    show_default=True,
+    type=float,
+    metavar="SECONDS",
+    help="Keep an address that was given back from other Services for so long; 0: not at all.",
+)
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of /metrics.")
+@click.option(
+    "--metrics-port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of /metrics, for Prometheus; 0: none.",
+)
+@click.option(
+    "--health-host", default="127.0.0.1", show_default=True, help="Address of /healthz and /readyz."
+)
+@click.option(
+    "--health-port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of /healthz and /readyz; 0: none.",
+)
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
+def controller(
+    *,
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str,
+    pod_name: str,
+    lb_class: str,
+    lease_name: str,
+    lease_duration: int,
+    quarantine: float,
+    metrics_host: str,
+    metrics_port: int,
+    health_host: str,
+    health_port: int,
+    log_level: str,
+) -> None:
+    """Give Services their addresses until SIGTERM, which lets another replica take over at once."""
+    try:
+        settings = ControlSettings(
+            kubeconfig=kubeconfig,
+            context=context,
+            namespace=namespace,
+            pod=pod_name,
+            lb_class=lb_class,
+            lease_name=lease_name,
+            lease_duration=float(lease_duration),
+            quarantine=quarantine,
+            metrics_host=metrics_host,
+            metrics_port=metrics_port,
+            health_host=health_host,
+            health_port=health_port,
+            log_level=log_level,
+        )
+        app.run_controller(settings)
+    except (InvalidSettings, StartRefused) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,78 @@
+"""The Lease object by which replicas elect a leader, as calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from swimlb.controller import lease as ls
+from swimlb.kube.client import Client
+from swimlb.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from swimlb.kube.resources import LEASES
+from swimlb.kube.times import now_text_micro
+
+Json = dict[str, Any]
+
+
+def lease_of(content: Json) -> ls.Lease:
+    """What matters of the object; a field that is missing counts as not told."""
+    spec = cast("Json", content.get("spec") or {})
+    metadata = cast("Json", content.get("metadata") or {})
+    return ls.Lease(
+        holder=str(spec.get("holderIdentity") or ""),
+        term=int(spec.get("leaseTransitions") or 0),
+        duration=float(spec.get("leaseDurationSeconds") or 1.0),
+        version=str(metadata.get("resourceVersion") or ""),
+    )
+
+
+@dataclass(slots=True)
+class LeaseCalls:
+    """Reads and writes one Lease; answers are events of the Elector."""
+
+    client: Client
+    namespace: str
+    name: str
+    _acquired: str = ""
+    _term: int = -1
+
+    async def read(self) -> ls.Event:
+        try:
+            content = await self.client.get(LEASES, self.name, namespace=self.namespace)
+        except NotFound as error:
+            # Without the kind there is no telling; it is tried again.
+            return ls.LeaseReadFailed() if error.is_kind_missing else ls.LeaseSeen(None)
+        except ApiError:
+            return ls.LeaseReadFailed()
+        return ls.LeaseSeen(lease_of(content))
+
+    async def write(self, lease: ls.Lease) -> ls.Event:
+        """Raises ApiError only for what the operator must mend (Forbidden, Invalid, ...); nothing was done then."""
+        body = self._body(lease)
+        try:
+            if lease.version:
+                content = await self.client.replace(LEASES, body)
+            else:
+                content = await self.client.create(LEASES, body)
+        except (Conflict, AlreadyExists, NotFound):
+            return ls.LeaseWriteRefused()
+        return ls.LeaseWritten(lease_of(content))
+
+    def _body(self, lease: ls.Lease) -> Json:
+        """Times are for people: nobody decides by them."""
+        now = now_text_micro()
+        if lease.term != self._term:
+            self._term, self._acquired = lease.term, now
+        metadata: Json = {"name": self.name, "namespace": self.namespace}
+        if lease.version:
+            metadata["resourceVersion"] = lease.version
+        return {
+            "metadata": metadata,
+            "spec": {
+                "holderIdentity": lease.holder,
+                "leaseDurationSeconds": int(lease.duration),
+                "leaseTransitions": lease.term,
+                "acquireTime": self._acquired,
+                "renewTime": now,
+            },
+        }
