@@ -6,9 +6,9 @@ manifests. What comes of an object is kept, and compared with what came before: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -27,7 +27,9 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PASSWORD = "password"  # noqa: S105 (the key of a Secret)
 
 INTERNED_MAX = 65_536
-"""Sets of nodes that are kept once, though many Services have them."""
+"""Values that are kept once, though many objects have them."""
+
+V = TypeVar("V", bound=Hashable)
 
 
 class ServiceObject(msgspec.Struct):
@@ -112,12 +114,34 @@ class NodeEntry:
     view: NodeView | None
 
 
+class Interned:
+    """Gives the same value for equal ones: labels, names of namespaces and sets of nodes recur in thousands of objects."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Hashable] = {}
+
+    def __call__(self, value: V) -> V:
+        if len(self._known) >= INTERNED_MAX:
+            self._known.clear()
+        return cast("V", self._known.setdefault(value, value))
+
+    def labels(self, labels: Labels) -> Labels:
+        return self(tuple((self(key), self(value)) for key, value in labels))
+
+
+def keep_all(service: Service) -> Service:
+    return service
+
+
 @dataclass(slots=True)
 class Services:
     """Reduces Services. `known` are those it has reduced before, by key: a bad version leaves the last good one in force."""
 
     options: Options
+    keep: Callable[[Service], Service] = keep_all
+    """Makes a Service without what nobody asks for: that is not kept, and a change of it is no news."""
     known: Mapping[str, ServiceView] = field(default_factory=dict[str, ServiceView])
+    _interned: Interned = field(default_factory=Interned)
 
     def __call__(self, content: ServiceObject) -> ServiceView | None:
         """None: it is none of our business."""
@@ -131,10 +155,23 @@ class Services:
         return ServiceView(self._in_force(judged), content.metadata.uid, judged.problems)
 
     def _in_force(self, judged: Judged) -> Service | None:
-        if judged.service is not None or judged.ref is None:
-            return judged.service
+        if judged.service is not None:
+            return self._slim(self.keep(judged.service))
+        if judged.ref is None:
+            return None
         before = self.known.get(f"{judged.ref.namespace}/{judged.ref.name}")
         return before.service if before is not None else None
+
+    def _slim(self, service: Service) -> Service:
+        interned = self._interned
+        return replace(
+            service,
+            namespace=interned(service.namespace),
+            labels=interned.labels(service.labels),
+            selector=interned.labels(service.selector),
+            ports=interned(service.ports),
+            families=interned(service.families),
+        )
 
 
 @dataclass(slots=True)
@@ -142,7 +179,7 @@ class Slices:
     """Reduces EndpointSlices."""
 
     options: Options
-    _sets: dict[frozenset[str], frozenset[str]] = field(default_factory=dict[frozenset[str], frozenset[str]])
+    _interned: Interned = field(default_factory=Interned)
 
     def __call__(self, content: SliceObject) -> EndpointSlice | None:
         """None: of no Service, or nonsense."""
@@ -151,11 +188,6 @@ class Slices:
         if not isinstance(found, EndpointSlice) or not found.service:
             return None
         return EndpointSlice(found.service, self._interned(found.nodes))
-
-    def _interned(self, nodes: frozenset[str]) -> frozenset[str]:
-        if len(self._sets) >= INTERNED_MAX:
-            self._sets.clear()
-        return self._sets.setdefault(nodes, nodes)
 
 
 @dataclass(frozen=True, slots=True)

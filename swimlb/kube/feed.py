@@ -28,6 +28,7 @@ from swimlb.kube.decode import (
     ServiceView,
     SliceObject,
     Slices,
+    keep_all,
     reduce_secret,
 )
 from swimlb.kube.joining import Joining
@@ -49,7 +50,7 @@ from swimlb.kube.resources import (
 )
 from swimlb.kube.standing import Standing
 from swimlb.kube.store import Changes
-from swimlb.model import Problem
+from swimlb.model import Problem, Service
 from swimlb.runtime import clock
 
 _DECLARATIONS = (
@@ -94,15 +95,20 @@ class ClusterFeed:
         *,
         kinds: frozenset[Resource] = SPEAKER_KINDS,
         node: str | None = None,
+        keep: Callable[[Service], Service] = keep_all,
         rng: random.Random | None = None,
     ) -> None:
-        """`node`: the Node that this process runs on, of which alone `NodeChanged` tells."""
+        """`node`: the Node that this process runs on, of which alone `NodeChanged` tells.
+
+        `keep` makes of a Service what of it is kept and told; a change of the rest is no news.
+        """
         self.is_synced = False
         self.resolved = Resolved()
         self.standing = Standing()
         self._client = client
         self._options = options
         self._tell = tell
+        self._keep = keep
         self._rng = rng or random.Random()
         self._joining = Joining()
         self._own: NodeView | None = None
@@ -144,7 +150,7 @@ class ClusterFeed:
 
     def _reflector(self, kind: Resource, node: str | None) -> Reflector[Any]:
         if kind is SERVICES:
-            services = Services(self._options)
+            services = Services(self._options, self._keep)
             reflector = self._made(
                 kind,
                 services,
