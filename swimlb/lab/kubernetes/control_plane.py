@@ -6,6 +6,7 @@ out: encryption between the API server and its etcd (they share a network namesp
 
 from __future__ import annotations
 
+import json
 import signal
 import ssl
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from swimlb.lab import http
 from swimlb.lab.daemon import Daemon
-from swimlb.lab.kubernetes import kubeconfig, tools
+from swimlb.lab.kubernetes import audit, kubeconfig, tools
 from swimlb.lab.kubernetes.certificates import Authority, signing_key
 from swimlb.lab.kubernetes.kubectl import Kubectl
 from swimlb.lab.kubernetes.plan import API_PORT, CONTROL, KUBERNETES_SERVICE, SERVICE_RANGES
@@ -30,6 +31,9 @@ STOP_TIMEOUT = 70.0
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 CREDENTIAL_LIFETIME = "24h"
+
+AUDITED = "metallb-system"
+"""The namespace of the ServiceAccounts whose requests are written down."""
 
 NODE_MONITOR_PERIOD = 1
 NODE_MONITOR_GRACE = 8
@@ -72,6 +76,15 @@ class ControlPlane:
         """The certificate by which the API server is known."""
         return self.home / "ca.crt"
 
+    @property
+    def audit_log(self) -> Path:
+        """What the ServiceAccounts of `AUDITED` have asked for, see `audit`."""
+        return self.home / "audit.jsonl"
+
+    @property
+    def _audit_policy(self) -> Path:
+        return self.home / "audit-policy.json"
+
     def kubeconfig(self, name: str) -> Path:
         """Where the kubeconfig of somebody is that `prepare` or `account` has made."""
         return self.home / f"{name}.kubeconfig"
@@ -105,6 +118,7 @@ class ControlPlane:
                 self.server, authority.certificate, authority.client(user, *groups)
             )
             kubeconfig.save(self.kubeconfig(name), config)
+        self._audit_policy.write_text(json.dumps(audit.policy(AUDITED)))
 
     def begin(self) -> None:
         """Start all three, and return at once."""
@@ -193,6 +207,7 @@ class ControlPlane:
                 *("--service-account-signing-key-file", str(self.home / "service-accounts.key")),
                 # There is no kube-proxy in the control plane's host: webhooks are reached at their endpoints.
                 "--enable-aggregator-routing",
+                *("--audit-policy-file", str(self._audit_policy), "--audit-log-path", str(self.audit_log)),
                 *("--profiling=false", "--cert-dir", str(self._api.home)),
             ]
         )

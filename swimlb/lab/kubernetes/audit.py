@@ -1,0 +1,81 @@
+"""What ServiceAccounts of ours ask the API server for, as its audit log tells: to be held beside what their roles allow.
+
+The log is the API server's own (audit.k8s.io/v1, one event a line): what was refused is in it, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ACCOUNT = "system:serviceaccount:"
+_FORBIDDEN = 403
+
+
+def policy(namespace: str) -> dict[str, Any]:
+    """Of everybody else, nothing is written: no log grows with the lab's own business."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [
+            {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{namespace}"]},
+            {"level": "None"},
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Asked:
+    """One kind of request: what RBAC decides by, but for names."""
+
+    account: str
+    """`namespace/name`."""
+    verb: str
+    group: str
+    resource: str
+    """With its subresource: `services/status`."""
+
+    def __str__(self) -> str:
+        name = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.account} {self.verb} {name}"
+
+
+def read(lines: Iterable[str]) -> Iterator[tuple[Asked, bool]]:
+    """Each request for a resource, and whether it was refused for lack of a permission."""
+    for line in lines:
+        if not line.endswith("\n"):
+            return  # It is being written.
+        event = json.loads(line)
+        user, where = event["user"]["username"], event.get("objectRef")
+        if not user.startswith(_ACCOUNT) or where is None or "resource" not in where:
+            continue
+        asked = Asked(
+            account=user.removeprefix(_ACCOUNT).replace(":", "/"),
+            verb=event["verb"],
+            group=where.get("apiGroup", ""),
+            resource="/".join(filter(None, (where["resource"], where.get("subresource")))),
+        )
+        yield asked, event.get("responseStatus", {}).get("code") == _FORBIDDEN
+
+
+def allowed(objects: Iterable[Mapping[str, Any]]) -> frozenset[Asked]:
+    """What the roles among these objects allow the ServiceAccounts that are bound to them."""
+    kept = list(objects)
+    roles = {
+        (one["kind"], one["metadata"]["name"]): one["rules"]
+        for one in kept
+        if one["kind"] in ("Role", "ClusterRole")
+    }
+    return frozenset(
+        Asked(f"{subject['namespace']}/{subject['name']}", verb, group, resource)
+        for binding in kept
+        if binding["kind"] in ("RoleBinding", "ClusterRoleBinding")
+        for subject in binding["subjects"]
+        for rule in roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    )

@@ -1,0 +1,52 @@
+"""Requests in an audit log, and permissions in roles, are of one form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from swimlb.lab.kubernetes.audit import Asked, allowed, read
+
+SPEAKER = "metallb-system/swimlb-speaker"
+
+
+def line(user: str, verb: str, code: int = 200, **where: str) -> str:
+    event = {"user": {"username": user}, "verb": verb, "responseStatus": {"code": code}, "objectRef": where}
+    return json.dumps(event) + "\n"
+
+
+def test_requests_of_accounts_are_read_with_what_was_refused() -> None:
+    """Others' requests, and those for no resource, are left out; so is a line that is being written."""
+    account = "system:serviceaccount:metallb-system:swimlb-speaker"
+    lines = [
+        line(account, "list", resource="services"),
+        line("admin", "list", resource="services"),
+        json.dumps({"user": {"username": account}, "verb": "get"}) + "\n",
+        line(account, "patch", 403, resource="services", subresource="status", apiGroup="apps"),
+        line(account, "watch", resource="pods")[:-1],
+    ]
+
+    assert list(read(lines)) == [
+        (Asked(SPEAKER, "list", "", "services"), False),
+        (Asked(SPEAKER, "patch", "apps", "services/status"), True),
+    ]
+
+
+def test_roles_allow_what_they_are_bound_for() -> None:
+    rule = {"apiGroups": ["metallb.io"], "resources": ["bgppeers", "communities"], "verbs": ["list", "watch"]}
+    subject = {"kind": "ServiceAccount", "name": "swimlb-speaker", "namespace": "metallb-system"}
+    objects: list[dict[str, Any]] = [
+        {"kind": "Role", "metadata": {"name": "reader"}, "rules": [rule]},
+        {"kind": "Role", "metadata": {"name": "unbound"}, "rules": [{**rule, "verbs": ["delete"]}]},
+        {
+            "kind": "RoleBinding",
+            "roleRef": {"kind": "Role", "name": "reader"},
+            "subjects": [subject],
+        },
+    ]
+
+    assert allowed(objects) == {
+        Asked(SPEAKER, verb, "metallb.io", resource)
+        for verb in ("list", "watch")
+        for resource in ("bgppeers", "communities")
+    }
