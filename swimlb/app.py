@@ -171,6 +171,9 @@ def run_watch(settings: Settings, link_fd: int) -> int:
     """The body of the *watch* process."""
     import asyncio
 
+    if settings.is_in_kubernetes:
+        return _run_cluster_watch(settings, link_fd)
+
     from swimlb.config import Options
     from swimlb.observe.logs import configure
     from swimlb.sources import Directory
@@ -181,6 +184,27 @@ def run_watch(settings: Settings, link_fd: int) -> int:
     options = Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or "")
     standalone = Standalone(Directory(Path(settings.manifests)), options)
     asyncio.run(Watch(settings, standalone, link_fd, log).run(os.getppid()))
+    return 0
+
+
+def _run_cluster_watch(settings: Settings, link_fd: int) -> int:
+    import asyncio
+
+    from swimlb.kube.access import Access
+    from swimlb.observe.logs import configure
+    from swimlb.watch.cluster_process import ClusterWatch
+
+    log = configure(settings.log_level, process="watch", node=settings.node)
+    access = (
+        Access.in_cluster()
+        if settings.kubeconfig is None
+        else Access.from_kubeconfig(Path(settings.kubeconfig), settings.kube_context)
+    )
+
+    async def watch() -> None:
+        await ClusterWatch(settings, access, link_fd, log).run(os.getppid())
+
+    asyncio.run(watch())
     return 0
 
 

@@ -40,7 +40,7 @@ class Settings:
     pod_name: str | None = None
     """This speaker's Pod, which owns what it writes; None: no Pod."""
     member_labels: str = ""
-    """Label selector of the Pods to gossip with, in the system namespace; empty: `join` says all."""
+    """Label selectors of the Pods to gossip with, in the system namespace, separated by `;`; empty: `join` says all."""
     drain_on: tuple[str, ...] = ()
     """Marks on this node's Node that make it give up its addresses (`swimlb.drain`)."""
     state_dir: str = ""
@@ -136,6 +136,10 @@ class Settings:
     @property
     def is_in_kubernetes(self) -> bool:
         return not self.manifests
+
+    def member_selectors(self) -> tuple[str, ...]:
+        """Label selectors of the Pods to gossip with; a Pod that one of them selects is one."""
+        return tuple(part.strip() for part in self.member_labels.split(";") if part.strip())
 
     def drain_marks(self) -> tuple[DrainMark, ...]:
         return tuple(map(DrainMark.parse, self.drain_on))

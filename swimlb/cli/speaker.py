@@ -1,4 +1,4 @@
-"""`swimlb speaker`: run this node's speaker on a directory of manifests."""
+"""`swimlb speaker`: run this node's speaker, on a directory of manifests or on a Kubernetes cluster."""
 
 from __future__ import annotations
 
@@ -11,22 +11,73 @@ from swimlb import app
 from swimlb.observe.logs import LEVELS
 from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 
+SECRET_DIRECTORY_VARIABLE = "METALLB_ML_SECRET_KEY_PATH"  # noqa: S105 (the name of a variable)
+"""Where MetalLB's `memberlist` Secret is mounted: a directory with the file `secretkey`."""
+
 
 @click.command()
 @click.option(
-    "--node-name", required=True, envvar="SWIMLB_NODE_NAME", help="Name of this node, unique in the ring."
+    "--node-name",
+    required=True,
+    envvar=["SWIMLB_NODE_NAME", "METALLB_NODE_NAME"],
+    help="Name of this node, unique in the ring; in Kubernetes that of its Node.",
 )
 @click.option(
     "--manifests",
-    required=True,
+    default=None,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory with the manifests; every node has the same.",
 )
 @click.option(
-    "--bind-address", required=True, help="Address of this node that the other speakers reach it at."
+    "--kubernetes", is_flag=True, help="Serve what stands in Kubernetes; without --kubeconfig as its Pod."
 )
 @click.option(
-    "--bind-port", default=7946, show_default=True, type=click.IntRange(1, 65535), help="Gossip, UDP and TCP."
+    "--kubeconfig",
+    default=None,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="How to reach the API server from outside of the cluster.",
+)
+@click.option("--context", default=None, help="Of the kubeconfig; the current one if not given.")
+@click.option(
+    "--pod-name",
+    default=None,
+    envvar="METALLB_POD_NAME",
+    help="This speaker's Pod, with which what it writes goes away.",
+)
+@click.option(
+    "--member-labels",
+    "--ml-labels",
+    default="",
+    envvar="METALLB_ML_LABELS",
+    metavar="SELECTOR[;SELECTOR...]",
+    help="Gossip with the running Pods that one of these label selectors selects.",
+)
+@click.option(
+    "--drain-on",
+    multiple=True,
+    metavar="MARK",
+    help="Give all addresses up while this Node has the mark: annotation:KEY, label:KEY=VALUE, taint:KEY.",
+)
+@click.option(
+    "--state-dir",
+    default="",
+    help="Where the last good state is kept, for a start while the API server is away; the run directory if not given.",
+)
+@click.option(
+    "--bind-address",
+    "--ml-bindaddr",
+    required=True,
+    envvar=["SWIMLB_BIND_ADDRESS", "METALLB_ML_BIND_ADDR"],
+    help="Address of this node that the other speakers reach it at.",
+)
+@click.option(
+    "--bind-port",
+    "--ml-bindport",
+    default=7946,
+    show_default=True,
+    envvar=["SWIMLB_BIND_PORT", "METALLB_ML_BIND_PORT"],
+    type=click.IntRange(1, 65535),
+    help="Gossip, UDP and TCP.",
 )
 @click.option(
     "--join",
@@ -63,7 +114,11 @@ from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 )
 @click.option("--lb-class", default=None, help="Serve only Services of this loadBalancerClass.")
 @click.option(
-    "--namespace", default="metallb-system", show_default=True, help="Where configuration objects live."
+    "--namespace",
+    default="metallb-system",
+    show_default=True,
+    envvar="METALLB_NAMESPACE",
+    help="Where configuration objects live.",
 )
 @click.option("--ignore-exclude-lb", is_flag=True, help="Announce from nodes labelled to be excluded, too.")
 @click.option(
@@ -75,8 +130,8 @@ from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 )
 @click.option(
     "--data-path",
-    default="local",
-    show_default=True,
+    default=None,
+    show_default="local with --manifests, forward with --kubernetes, where kube-proxy sees to it",
     type=click.Choice(DATA_PATHS),
     help="Put addresses on `lo`, for services of this host; or leave their traffic to the host's own routes and rules.",
 )
@@ -122,7 +177,14 @@ from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 def speaker(
     *,
     node_name: str,
-    manifests: Path,
+    manifests: Path | None,
+    kubernetes: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    pod_name: str | None,
+    member_labels: str,
+    drain_on: tuple[str, ...],
+    state_dir: str,
     bind_address: str,
     bind_port: int,
     join: str,
@@ -136,7 +198,7 @@ def speaker(
     namespace: str,
     ignore_exclude_lb: bool,
     subnet: str,
-    data_path: str,
+    data_path: str | None,
     probe: bool,
     hearing_check: bool,
     refresh_interval: float,
@@ -149,10 +211,22 @@ def speaker(
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
     if os.geteuid() != 0:
         raise click.ClickException("the speaker needs raw sockets and netlink; run it as root")
+    if (manifests is not None) == kubernetes:
+        raise click.UsageError(
+            "say where the Services are: in --manifests DIRECTORY, or in --kubernetes; not in both"
+        )
+    if kubernetes and not gossip_secret_files and (directory := os.environ.get(SECRET_DIRECTORY_VARIABLE)):
+        gossip_secret_files = (str(Path(directory) / "secretkey"),)
     try:
         settings = Settings(
             node=node_name,
-            manifests=str(manifests.resolve()),
+            manifests="" if manifests is None else str(manifests.resolve()),
+            kubeconfig=None if kubeconfig is None else str(kubeconfig.resolve()),
+            kube_context=context,
+            pod_name=pod_name if kubernetes else None,
+            member_labels=member_labels if kubernetes else "",
+            drain_on=drain_on,
+            state_dir=state_dir,
             bind_address=bind_address,
             bind_port=bind_port,
             join=tuple(part.strip() for part in join.split(",") if part.strip()),
@@ -166,7 +240,7 @@ def speaker(
             system_namespace=namespace,
             is_exclude_label_ignored=ignore_exclude_lb,
             subnet=subnet,
-            data_path=data_path,
+            data_path=data_path or ("forward" if kubernetes else "local"),
             is_probing=probe,
             is_hearing_checked=hearing_check,
             refresh_interval=refresh_interval,

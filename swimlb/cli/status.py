@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command()
@@ -59,6 +62,7 @@ def _print(answer: dict[str, Any]) -> None:
             console.print(table)
 
     console.print(f"node {answer['node']}: {answer['phase']}, profile {answer['profile']}")
+    _print_source(console, answer["source"])
     show(
         "Members",
         ["name", "address", "state"],
@@ -128,6 +132,25 @@ def _print(answer: dict[str, Any]) -> None:
             for problem in answer["problems"]
         ],
     )
+
+
+def _print_source(console: Console, source: dict[str, Any] | None) -> None:
+    """Where what is in force comes from, and how old it is, if it is not as of now."""
+    if source is None:
+        return
+    age = "" if source["age"] is None else f", {_duration(source['age'])} old"
+    console.print(f"source {source['from']}: {source['state']}{age}")
+    if source.get("drained_by"):
+        console.print(f"drained by {source['drained_by']}")
+    for trouble in source["troubles"]:
+        console.print(f"trouble {trouble['kind']}: {trouble['message']} {trouble['hint']}".rstrip())
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _part(whole: dict[str, Any] | None, name: str) -> object:

@@ -6,26 +6,20 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterator
-from pathlib import Path
-
-from prometheus_client.core import Metric
+from collections.abc import Iterable
 
 from swimlb.health.checks import HealthChecks
-from swimlb.model import Readiness, Severity
-from swimlb.observe.endpoint import serve_health, serve_metrics
+from swimlb.model import Problem, Readiness, Severity
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
 from swimlb.runtime.replica import Publisher, Subscriber
 from swimlb.settings import Settings
 from swimlb.speaker.inventory import key_of
-from swimlb.speaker.links import SubnetRule
-from swimlb.speaker.rules import RuleOptions
-from swimlb.watch import api
-from swimlb.watch.metrics import ReadingCounts, families
+from swimlb.watch.answers import Answers
+from swimlb.watch.metrics import ReadingCounts
 from swimlb.watch.standalone import Standalone
-from swimlb.watch.status import Facts, status
+from swimlb.watch.status import Facts
 
 POLL_INTERVAL = 0.5
 """How soon an edit is noticed. Looking costs one stat per file."""
@@ -53,20 +47,18 @@ class Watch:
         loop.add_signal_handler(signal.SIGTERM, lambda: (stop.set(), wake.set()))
         loop.add_signal_handler(signal.SIGHUP, wake.set)
         loop.add_signal_handler(signal.SIGINT, lambda: None)
-        pids = {"supervisor": supervisor_pid, "watch": os.getpid()}
-        socket = Path(self._settings.run_dir) / api.SOCKET_NAME
+        answers = Answers(
+            settings=self._settings,
+            source=self._standalone,
+            facts=self._facts,
+            readings=self._readings,
+            pids={"supervisor": supervisor_pid, "watch": os.getpid()},
+            has_published=lambda: self._has_published,
+            log=self._log,
+        )
         self._link.start()
         try:
-            async with (
-                self._checks,
-                api.serve(socket, lambda: self._status(pids)),
-                serve_health(
-                    self._settings.health_host, self._settings.health_port, self._unready, self._log
-                ),
-                serve_metrics(
-                    self._settings.metrics_host, self._settings.metrics_port, self._metrics, self._log
-                ),
-            ):
+            async with self._checks, answers.serve():
                 deadline = loop.time() + FIRST_VERDICTS_MAX
                 while not stop.is_set():
                     self._follow()
@@ -80,17 +72,7 @@ class Watch:
         if not self._standalone.poll():
             return
         self._readings.note(self._standalone.problems)
-        for problem in self._standalone.problems:
-            log = self._log.error if problem.severity is Severity.ERROR else self._log.warning
-            log(
-                "configuration_problem",
-                object=problem.object,
-                field=problem.field,
-                message=problem.message,
-                hint=problem.hint,
-                file=problem.file,
-                line=problem.line,
-            )
+        log_problems(self._log, self._standalone.problems)
         world = self._standalone.world
         for pending in world.pending:
             self._log.warning("service_pending", service=pending.service.key, reason=pending.reason)
@@ -113,34 +95,19 @@ class Watch:
         self._published.replace(table)
         self._link.flush()
 
-    def _unready(self) -> str | None:
-        """Nothing else than that *wire* serves: what is wrong with single objects is no reason to call a node unfit."""
-        phase = self._facts.speaker.get("phase", "starting")
-        return None if phase in ("running", "joining") else f"the speaker is {phase}"
 
-    def _metrics(self) -> Iterator[Metric]:
-        return families(
-            self._settings.node,
-            self._facts,
-            self._standalone.world,
-            self._standalone.problems,
-            self._readings,
-            is_config_loaded=self._has_published,
-        )
-
-    def _status(self, pids: dict[str, int]) -> dict[str, object]:
-        standalone = self._standalone
-        return status(
-            self._settings.node,
-            self._settings.profile,
-            pids,
-            standalone.world,
-            standalone.problems,
-            self._facts,
-            RuleOptions(
-                is_exclude_label_ignored=self._settings.is_exclude_label_ignored,
-                subnet_rule=SubnetRule(self._settings.subnet),
-            ),
+def log_problems(log: EventLog, problems: Iterable[Problem]) -> None:
+    """Each of them, with the way out."""
+    for problem in problems:
+        tell = log.error if problem.severity is Severity.ERROR else log.warning
+        tell(
+            "configuration_problem",
+            object=problem.object,
+            field=problem.field,
+            message=problem.message,
+            hint=problem.hint,
+            file=problem.file,
+            line=problem.line,
         )
 
 

@@ -6,6 +6,8 @@ asking each other. An edit takes effect at the next poll; a broken edit is repor
 
 from __future__ import annotations
 
+from typing import Any
+
 from swimlb.allocator import allocate
 from swimlb.config import Options, resolve
 from swimlb.model import Problem, Severity
@@ -27,6 +29,17 @@ class Standalone:
         """All that is wrong at the moment."""
         own = () if self._directory_problem is None else (self._directory_problem,)
         return own + self.world.resolved.problems
+
+    def describe(self) -> dict[str, Any]:
+        """Where it comes from, for people."""
+        is_stale = self._directory_problem is not None
+        return {
+            "kind": "directory",
+            "from": str(self._directory.path),
+            "state": "stale" if is_stale else "current",
+            "age": None,
+            "troubles": [],
+        }
 
     def poll(self) -> bool:
         """Read what has changed; False when nothing has."""

@@ -57,12 +57,14 @@ def status(
     problems: tuple[Problem, ...],
     facts: Facts,
     options: RuleOptions,
+    source: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """`GET /v1/status`; described in `docs/reference/status-api.md`."""
     return {
         "node": node,
         "profile": profile,
         "phase": facts.speaker.get("phase", "starting"),
+        "source": source,
         "processes": {**pids, "wire": facts.speaker.get("pid")},
         "gossip": facts.gossip,
         "lan": facts.lan,

@@ -1,0 +1,91 @@
+"""What *watch* answers to people and their tools, whatever the source of its knowledge is: status API, metrics, health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from prometheus_client.core import Metric
+
+from swimlb.model import Problem
+from swimlb.observe.endpoint import serve_health, serve_metrics
+from swimlb.observe.logs import EventLog
+from swimlb.settings import Settings
+from swimlb.speaker.links import SubnetRule
+from swimlb.speaker.rules import RuleOptions
+from swimlb.watch import api
+from swimlb.watch.metrics import ReadingCounts, families
+from swimlb.watch.status import Facts, status
+from swimlb.watch.world import World
+
+
+class Source(Protocol):
+    """Where *watch* has from what is to be served."""
+
+    @property
+    def world(self) -> World: ...
+
+    @property
+    def problems(self) -> tuple[Problem, ...]: ...
+
+    def describe(self) -> dict[str, Any]:
+        """For people: what it is, and how old."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    settings: Settings
+    source: Source
+    facts: Facts
+    readings: ReadingCounts
+    pids: dict[str, int]
+    has_published: Callable[[], bool]
+    """Whether *wire* has been told what to serve."""
+    log: EventLog
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncGenerator[None, None]:
+        """While the context lasts."""
+        settings = self.settings
+        socket = Path(settings.run_dir) / api.SOCKET_NAME
+        async with (
+            api.serve(socket, self._status),
+            serve_health(settings.health_host, settings.health_port, self._unready, self.log),
+            serve_metrics(settings.metrics_host, settings.metrics_port, self._metrics, self.log),
+        ):
+            yield
+
+    def _unready(self) -> str | None:
+        """Nothing else than that *wire* serves: what is wrong with single objects is no reason to call a node unfit."""
+        phase = self.facts.speaker.get("phase", "starting")
+        return None if phase in ("running", "joining") else f"the speaker is {phase}"
+
+    def _metrics(self) -> Iterator[Metric]:
+        return families(
+            self.settings.node,
+            self.facts,
+            self.source.world,
+            self.source.problems,
+            self.readings,
+            is_config_loaded=self.has_published(),
+        )
+
+    def _status(self) -> dict[str, Any]:
+        settings = self.settings
+        return status(
+            settings.node,
+            settings.profile,
+            self.pids,
+            self.source.world,
+            self.source.problems,
+            self.facts,
+            RuleOptions(
+                is_exclude_label_ignored=settings.is_exclude_label_ignored,
+                subnet_rule=SubnetRule(settings.subnet),
+            ),
+            self.source.describe(),
+        )

@@ -1,0 +1,165 @@
+"""The life of *watch* on a cluster: follow the API server, tell it what this node does, answer people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from ipaddress import ip_address
+from pathlib import Path
+
+from swimlb.config import Options
+from swimlb.kube.access import Access
+from swimlb.kube.announcements import Owner
+from swimlb.kube.client import Client
+from swimlb.kube.errors import ApiError
+from swimlb.kube.feed import ClusterFeed
+from swimlb.kube.pods import PodObject, read_running
+from swimlb.kube.reflector import Reflector
+from swimlb.kube.resources import PODS
+from swimlb.kube.store import Changes
+from swimlb.observe.logs import EventLog
+from swimlb.runtime import records
+from swimlb.runtime.link import Link
+from swimlb.runtime.replica import Batch, Publisher, Subscriber
+from swimlb.settings import Settings
+from swimlb.watch.answers import Answers
+from swimlb.watch.cluster_source import ClusterSource
+from swimlb.watch.judging import Judging
+from swimlb.watch.last_good import FILE_NAME
+from swimlb.watch.reports import Complaints, Reports
+from swimlb.watch.status import Facts
+
+OWN_POD_RETRY = 5.0
+"""Seconds between two attempts to read this speaker's Pod, without which nothing is written that would not go with it."""
+
+
+class ClusterWatch:
+    def __init__(self, settings: Settings, access: Access, link_fd: int, log: EventLog) -> None:
+        self._settings = settings
+        self._log = log
+        self._facts = Facts()
+        self._published = Publisher(records.SCHEMA)
+        self._link = Link(link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._learn)
+        self._client = Client(access, user_agent="swimlb-speaker")
+        self._source = ClusterSource(
+            settings.node,
+            access.server,
+            settings.drain_marks(),
+            Path(settings.state_dir or settings.run_dir) / FILE_NAME,
+            self._published,
+            self._link.flush,
+            log,
+            awaits_seeds=bool(settings.member_selectors()),
+        )
+        self._feed = ClusterFeed(
+            self._client,
+            Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or ""),
+            self._source.tell,
+            node=settings.node,
+        )
+        self._complaints = Complaints(log)
+        self._reports = Reports(
+            settings.node, settings.system_namespace, self._client, self._source.uids, log
+        )
+        self._seeds: dict[str, dict[str, str]] = {}
+        """By selector, the addresses of running Pods."""
+
+    async def run(self, supervisor_pid: int) -> None:
+        """Until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        main = asyncio.current_task()
+        assert main is not None
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: None)
+        answers = Answers(
+            settings=self._settings,
+            source=self._source,
+            facts=self._facts,
+            readings=self._source.readings,
+            pids={"supervisor": supervisor_pid, "watch": os.getpid()},
+            has_published=lambda: self._source.has_published,
+            log=self._log,
+        )
+        self._link.start()
+        try:
+            async with self._client, answers.serve(), asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(self._feed.run()),
+                    tasks.create_task(self._source.run(lambda: self._feed.standing.unreachable_since)),
+                    tasks.create_task(self._report()),
+                    *(tasks.create_task(one.run()) for one in self._seed_reflectors()),
+                ]
+                await stop.wait()
+                for task in running:
+                    task.cancel()
+        finally:
+            self._link.close()
+
+    def _learn(self, batch: Batch) -> None:
+        self._facts.learn(batch)
+        self._reports.learn(batch)
+
+    async def _report(self) -> None:
+        """Statuses, events and the verdict on the configuration: none of which anything else waits for."""
+        owner = await self._own_pod()
+        judging = Judging(
+            self._settings.node,
+            self._settings.system_namespace,
+            self._client,
+            owner,
+            self._source,
+            self._complaints,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reports.run(owner, self._source.note_condition))
+            tasks.create_task(judging.run())
+
+    async def _own_pod(self) -> Owner | None:
+        name = self._settings.pod_name
+        if name is None:
+            return None
+        while True:
+            try:
+                pod = await self._client.get(
+                    PODS, name, namespace=self._settings.system_namespace, into=PodObject
+                )
+            except ApiError as error:
+                self._complaints.refused(f"pods/{name}", error)
+                await asyncio.sleep(OWN_POD_RETRY * random.Random().uniform(0.5, 1.0))
+            else:
+                self._complaints.done(f"pods/{name}")
+                return Owner(name=name, uid=pod.metadata.uid)
+
+    # Seeds
+
+    def _seed_reflectors(self) -> list[Reflector[str]]:
+        return [self._seed_reflector(selector) for selector in self._settings.member_selectors()]
+
+    def _seed_reflector(self, selector: str) -> Reflector[str]:
+        def sink(changes: Changes[str]) -> None:
+            known = self._seeds.setdefault(selector, {})
+            known.update(changes.put)
+            for key in changes.gone:
+                known.pop(key, None)
+            if changes.is_synced:
+                self._find_seeds()
+
+        return Reflector(
+            self._client,
+            PODS,
+            read_running,
+            sink,
+            into=PodObject,
+            namespace=self._settings.system_namespace,
+            label_selector=selector,
+            on_condition=self._source.note_condition,
+        )
+
+    def _find_seeds(self) -> None:
+        if self._seeds.keys() == set(self._settings.member_selectors()):
+            found = {address for pods in self._seeds.values() for address in pods.values()}
+            self._source.find_seeds(map(ip_address, found))

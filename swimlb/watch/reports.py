@@ -1,0 +1,260 @@
+"""What this node tells the cluster of itself: the shell around `swimlb.reporting`, between *wire*'s facts and the API server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import msgpack
+
+from swimlb.kube.announcements import AnnouncementObject, AnnouncementWriter, Owner, read_announcement
+from swimlb.kube.client import Client
+from swimlb.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests
+from swimlb.kube.events import EventWriter, Happening, Subject
+from swimlb.kube.reflector import Condition, Reflector
+from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES, SERVICES, Resource
+from swimlb.kube.store import Changes
+from swimlb.observe.logs import EventLog
+from swimlb.reporting.statuses import (
+    Announced,
+    Content,
+    Create,
+    Delete,
+    Effect,
+    Event,
+    ObjectsSeen,
+    Refused,
+    SetContent,
+    Statuses,
+    StatusObject,
+    TellAssigned,
+    Written,
+)
+from swimlb.runtime.driver import Driver
+from swimlb.runtime.recorder import Recorder
+from swimlb.runtime.replica import Batch
+
+FORBIDDEN_PAUSE = 30.0
+"""Seconds after which a write is tried again that a role or a missing definition does not allow: for all of its kind."""
+
+_PREFIX = "announced/"
+
+
+def announced_changes(batch: Batch, by: str) -> dict[str, Content | None]:
+    """What a batch of facts says of Services that this node announces by `by`, "l2" or "bgp"."""
+    end = f"/{by}"
+    changes: dict[str, Content | None] = {
+        key[len(_PREFIX) : -len(end)]: None
+        for key in batch.removed
+        if key.startswith(_PREFIX) and key.endswith(end)
+    }
+    for key, value in batch.put.items():
+        if key.startswith(_PREFIX) and key.endswith(end):
+            fact = cast("dict[str, Any]", msgpack.unpackb(value))
+            changes[fact["service"]] = tuple(fact["peers" if by == "bgp" else "interfaces"] or ())
+    return changes
+
+
+class Complaints:
+    """Refused writes, told once for each kind of object until one succeeds."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._told: dict[str, str] = {}
+
+    def refused(self, what: str, error: ApiError) -> None:
+        kind = type(error).__name__
+        if self._told.get(what) != kind:
+            self._told[what] = kind
+            self._log.warning(
+                "write_refused",
+                resource=what,
+                reason=str(error),
+                hint=f"let the speaker's role write {what}; it is tried again"
+                if isinstance(error, Forbidden)
+                else "it is tried again",
+            )
+
+    def done(self, what: str) -> None:
+        if self._told.pop(what, None) is not None:
+            self._log.info("write_accepted", resource=what)
+
+
+class StatusKeeper:
+    """Keeps the objects of one kind: `ServiceL2Status` or `ServiceBGPStatus`."""
+
+    def __init__(
+        self,
+        writer: AnnouncementWriter,
+        by: str,
+        on_assigned: Callable[[str], None],
+        on_condition: Callable[[Condition], None],
+        complaints: Complaints,
+        tasks: asyncio.TaskGroup,
+        rng: random.Random,
+    ) -> None:
+        self._writer = writer
+        self._by = by
+        self._on_assigned = on_assigned
+        self._complaints = complaints
+        self._tasks = tasks
+        is_exclusive = writer.resource is SERVICE_L2_STATUSES
+        owner = "" if writer.owner is None else writer.owner.uid
+        self._statuses = Statuses(writer.node, owner, rng, is_exclusive=is_exclusive)
+        self._driver: Driver[Event, Effect] = Driver(
+            f"{by} statuses", self._statuses, self._perform, Recorder()
+        )
+        self._reflector: Reflector[StatusObject] = Reflector(
+            writer.client,
+            writer.resource,
+            read_announcement,
+            self._on_objects,
+            into=AnnouncementObject,
+            namespace=writer.namespace,
+            # Of what many nodes write, each only looks at its own.
+            label_selector=None if is_exclusive else f"metallb.io/node={writer.node}",
+            on_condition=on_condition,
+            rng=random.Random(rng.getrandbits(64)),
+        )
+        self._unsynced: dict[str, StatusObject] = {}
+        self._is_synced = False
+
+    async def run(self) -> None:
+        try:
+            await self._reflector.run()
+        finally:
+            self._driver.close()
+
+    def learn(self, batch: Batch) -> None:
+        """What *wire* says."""
+        self._driver.feed(Announced(announced_changes(batch, self._by)))
+
+    def _on_objects(self, changes: Changes[StatusObject]) -> None:
+        if not self._is_synced:
+            self._unsynced |= changes.put
+            for key in changes.gone:
+                self._unsynced.pop(key, None)
+            if not changes.is_synced:
+                return
+            self._is_synced = True
+            self._driver.feed(ObjectsSeen(tuple(self._unsynced.values())))
+            self._unsynced = {}
+            return
+        gone = tuple(key.rpartition("/")[2] for key in changes.gone)
+        self._driver.feed(ObjectsSeen(tuple(changes.put.values()), gone))
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case TellAssigned(service):
+                self._on_assigned(service)
+            case Create() | SetContent() | Delete():
+                self._tasks.create_task(self._write(effect))
+
+    async def _write(self, order: Create | SetContent | Delete) -> None:
+        name = self._writer.resource.name
+        try:
+            made = await self._writer.perform(order)
+        except NotFound as error:
+            if error.is_kind_missing or not isinstance(order, SetContent):
+                self._complaints.refused(name, error)
+                self._driver.feed(Refused(order.service, FORBIDDEN_PAUSE))
+                return
+            self._driver.feed(ObjectsSeen(gone=(order.name,)))
+            self._driver.feed(Written(order.service))
+        except ApiError as error:
+            self._complaints.refused(name, error)
+            self._driver.feed(Refused(order.service, _pause_of(error)))
+        else:
+            self._complaints.done(name)
+            self._driver.feed(Written(order.service, made))
+
+
+def _pause_of(error: ApiError) -> float | None:
+    match error:
+        case TooManyRequests():
+            return error.retry_after
+        case Forbidden() | NotFound():
+            return FORBIDDEN_PAUSE
+        case _:
+            return None
+
+
+class Reports:
+    """All of it. `learn` is for facts of *wire*, which may come before `run`."""
+
+    def __init__(
+        self, node: str, namespace: str, client: Client, uids: Mapping[str, str], log: EventLog
+    ) -> None:
+        self._node = node
+        self._namespace = namespace
+        self._client = client
+        self._uids = uids
+        self._log = log
+        self._keepers: list[StatusKeeper] = []
+        self._early: Batch | None = None
+        """Facts that came before there was anybody to tell of them, as one batch."""
+        self._complaints = Complaints(log)
+
+    def learn(self, batch: Batch) -> None:
+        if self._keepers:
+            for keeper in self._keepers:
+                keeper.learn(batch)
+            return
+        known = {} if self._early is None else self._early.put
+        put = {key: value for key, value in (known | batch.put).items() if key not in batch.removed}
+        self._early = Batch(
+            {key: value for key, value in put.items() if key.startswith(_PREFIX)}, frozenset()
+        )
+
+    async def run(self, owner: Owner | None, on_condition: Callable[[Condition], None]) -> None:
+        """Until cancelled."""
+        instance = self._node if owner is None else owner.name
+        events = EventWriter(self._client, "metallb-speaker", instance)
+        async with asyncio.TaskGroup() as tasks:
+            for resource, by, protocol in _KINDS:
+                writer = AnnouncementWriter(
+                    client=self._client,
+                    resource=resource,
+                    namespace=self._namespace,
+                    node=self._node,
+                    owner=owner,
+                )
+
+                def tell(service: str, protocol: str = protocol) -> None:
+                    tasks.create_task(self._tell_assigned(events, service, protocol))
+
+                keeper = StatusKeeper(
+                    writer, by, tell, on_condition, self._complaints, tasks, random.Random()
+                )
+                self._keepers.append(keeper)
+                if self._early is not None:
+                    keeper.learn(self._early)
+                tasks.create_task(keeper.run())
+            self._early = None
+
+    async def _tell_assigned(self, events: EventWriter, service: str, protocol: str) -> None:
+        """Best effort, as Events are: who wants to be sure reads the status objects."""
+        namespace, name = service.split("/", 1)
+        uid = self._uids.get(service)
+        if uid is None:
+            return
+        happening = Happening(
+            subject=Subject(SERVICES, namespace, name, uid),
+            type="Normal",
+            reason="nodeAssigned",
+            message=f'announcing from node "{self._node}" with protocol "{protocol}"',
+        )
+        try:
+            await events.publish(happening)
+        except ApiError as error:
+            self._complaints.refused("events", error)
+        else:
+            self._complaints.done("events")
+
+
+_KINDS: Iterable[tuple[Resource, str, str]] = (
+    (SERVICE_L2_STATUSES, "l2", "layer2"),
+    (SERVICE_BGP_STATUSES, "bgp", "bgp"),
+)
