@@ -124,10 +124,11 @@ class AnnouncementWriter:
 
     async def _set_content(self, service: str, name: str, content: Content) -> None:
         namespace, service_name = service.split("/", 1)
+        # In a merge patch null stands for nothing there: advertisements that name no interfaces mean all of them.
         of_kind: dict[str, Any] = (
-            {"interfaces": [{"name": one} for one in content]}
+            {"interfaces": [{"name": one} for one in content] or None}
             if self.resource is SERVICE_L2_STATUSES
-            else {"peers": list(content)}
+            else {"peers": list(content) or None}
         )
         status = {"node": self.node, "serviceName": service_name, "serviceNamespace": namespace, **of_kind}
         await self.client.patch(
