@@ -163,8 +163,8 @@ format: setup-dev ## Bring the code into its form
 	@$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: check go-peers crd-check ## Everything: check, simulation, real daemons, network namespaces
-	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns
+test: check go-peers crd-check kube-tools ## Everything: check, simulation, real daemons, network namespaces
+	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns tests/kube
 
 .PHONY: sim
 sim: setup-dev ## Play 200 lives of a ring in virtual time, with faults, and check what must hold: under a minute

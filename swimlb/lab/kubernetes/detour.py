@@ -36,6 +36,9 @@ class Detour:
         )
         self._daemon.wait_until_ready(self._answers)
 
+    def stop(self) -> None:
+        self._daemon.stop()
+
     def suffer(self, faults: Faults) -> None:
         """From now on, until told otherwise: `Faults()` ends everything."""
         self._ask("PUT", "/faults", msgspec.json.encode(faults))

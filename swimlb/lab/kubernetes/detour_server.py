@@ -63,7 +63,7 @@ class DetourServer:
             request.method,
             self._server + request.raw_path,
             headers=_passed(request.headers),
-            data=await request.read(),
+            data=await request.read() or None,
             allow_redirects=False,
         ) as answer:
             response = web.StreamResponse(status=answer.status, headers=_passed(answer.headers))
@@ -160,7 +160,11 @@ async def _serve(options: Any) -> None:
     connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=upstream)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=CHUNK_OCTETS
+        connector=connector,
+        timeout=timeout,
+        auto_decompress=False,
+        read_bufsize=CHUNK_OCTETS,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
     ) as session:
         detour = DetourServer(options.server, session, random.Random(options.seed))
         application = web.Application(client_max_size=BODY_OCTETS_MAX)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from swimlb.lab import topology
+from swimlb.lab import processes, speakers, topology
 from swimlb.lab.errors import LabError
 from swimlb.lab.kubernetes import tools
 from swimlb.lab.kubernetes.cluster import Cluster
@@ -60,9 +60,7 @@ class KubernetesLab(Lab):
         """The cluster, with our roles and kinds installed, and everything of ours started."""
         self.build_cluster()
         self.installation.apply()
-        self.start_controller()
-        for node in self.network.nodes:
-            self.start(node.name)
+        self.start_ours()
         self.cluster.wait_until_ready()
 
     def build_cluster(self) -> None:
@@ -81,6 +79,18 @@ class KubernetesLab(Lab):
         self.cluster.begin()
         self.router.start()
         self.cluster.wait_for_api()
+
+    def start_ours(self) -> None:
+        """Our controller, and a speaker on each node."""
+        self.start_controller()
+        for node in self.network.nodes:
+            self.start(node.name)
+
+    def end_ours(self) -> None:
+        """Whatever of it runs ends at once, and says nothing any more."""
+        for label, process in self.sandbox.ledger.processes.items():
+            if label.startswith((CONTROLLER, speakers.label(""))):
+                processes.kill([process, *processes.descendants(process)])
 
     # The nodes' daemons and the controller.
 

@@ -85,6 +85,8 @@ def node_status(name: str, addresses: Addresses, now: datetime, since: datetime)
     }
     return {
         "addresses": [
+            # A strategic merge would match addresses by their type, of which two are equal.
+            {"$patch": "replace"},
             *({"type": "InternalIP", "address": address} for address in addresses),
             {"type": "Hostname", "address": name},
         ],
