@@ -84,6 +84,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a speaker has from what it is to serve."""
+
+    kind: str
+    state: str
+    age: float | None = None
+    drained_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakerStatus:
     node: str
     processes: Processes
@@ -94,6 +104,7 @@ class SpeakerStatus:
     withheld: tuple[Withheld, ...] = ()
     problems: tuple[Problem, ...] = ()
     phase: str = "running"
+    source: Source | None = None
 
     def alive_members(self) -> frozenset[str]:
         return frozenset(member.name for member in self.members if member.is_alive)

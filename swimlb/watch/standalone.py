@@ -38,6 +38,7 @@ class Standalone:
             "from": str(self._directory.path),
             "state": "stale" if is_stale else "current",
             "age": None,
+            "drained_by": None,
             "troubles": [],
         }
 

@@ -36,6 +36,7 @@ class Installation:
         self._control_plane = control_plane
         self.server: str | None = None
         """Another way to the API server than the straight one, for those that ask for access from then on."""
+        self._given: dict[str, Path] = {}
 
     def apply(self) -> None:
         """Returns when the kinds are there to be used."""
@@ -47,7 +48,13 @@ class Installation:
 
     def speaker_access(self) -> Path:
         """A kubeconfig with a fresh token of the speakers' ServiceAccount."""
-        return self._control_plane.account(NAMESPACE, SPEAKER, server=self.server)
+        return self._access(SPEAKER)
 
     def controller_access(self) -> Path:
-        return self._control_plane.account(NAMESPACE, CONTROLLER, server=self.server)
+        return self._access(CONTROLLER)
+
+    def _access(self, account: str) -> Path:
+        """While the API server is down, what it gave last: a Pod keeps its token, too."""
+        if account not in self._given or self._control_plane.is_api_running:
+            self._given[account] = self._control_plane.account(NAMESPACE, account, server=self.server)
+        return self._given[account]
