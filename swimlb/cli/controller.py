@@ -70,6 +70,31 @@ from swimlb.settings import InvalidSettings
     type=click.IntRange(0, 65535),
     help="Port of /healthz and /readyz; 0: none.",
 )
+@click.option(
+    "--webhook-host",
+    default="0.0.0.0",  # noqa: S104 (see ControlSettings)
+    show_default=True,
+    help="Address that the API server asks for admission and conversion at.",
+)
+@click.option(
+    "--webhook-port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of admission and conversion, 9443 in the chart; 0: neither.",
+)
+@click.option(
+    "--webhook-service",
+    default="metallb-webhook-service",
+    show_default=True,
+    help="The Service by which the API server asks: its name is in the certificate.",
+)
+@click.option(
+    "--webhook-secret",
+    default="metallb-webhook-cert",
+    show_default=True,
+    help="The Secret that keeps the certificate of the webhooks.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def controller(
     *,
@@ -85,6 +110,10 @@ def controller(
     metrics_port: int,
     health_host: str,
     health_port: int,
+    webhook_host: str,
+    webhook_port: int,
+    webhook_service: str,
+    webhook_secret: str,
     log_level: str,
 ) -> None:
     """Give Services their addresses until SIGTERM, which lets another replica take over at once."""
@@ -102,6 +131,10 @@ def controller(
             metrics_port=metrics_port,
             health_host=health_host,
             health_port=health_port,
+            webhook_host=webhook_host,
+            webhook_port=webhook_port,
+            webhook_service=webhook_service,
+            webhook_secret=webhook_secret,
             log_level=log_level,
         )
         app.run_controller(settings)

@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 
 from swimlb.config import Options, Resolved
 from swimlb.control.settings import ControlSettings
+from swimlb.control.webhooks import Webhooks
 from swimlb.control.writing import ServiceCalls
 from swimlb.controller import effects as fx
 from swimlb.controller import events as ev
@@ -95,6 +96,7 @@ class Control:
         self._is_electing = False
         self._is_lease_refused = False
         self._feed = ClusterFeed(client, options, self._on_news, kinds=CONTROLLER_KINDS, rng=rng)
+        self._webhooks = Webhooks(settings, client, lambda: self._feed.documents, log)
         self._services = self._reflector(
             SERVICES, self._reduce_service, self._on_services, into=ServiceObject
         )
@@ -125,6 +127,8 @@ class Control:
                 async with asyncio.TaskGroup() as tasks:
                     self._tasks = tasks
                     running = [tasks.create_task(one.run()) for one in (self._feed, *self._followed)]
+                    if settings.webhook_port:
+                        running.append(tasks.create_task(self._webhooks.run()))
                     await self._stopped.wait()
                     for driver in (self._control, self._election, self._upkeep, self._telling):
                         driver.close()

@@ -32,6 +32,11 @@ class ControlSettings:
     health_port: int = 0
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    webhook_host: str = "0.0.0.0"  # noqa: S104 (the API server comes from other hosts, and is shown a certificate)
+    webhook_port: int = 0
+    """0: neither admission nor conversion."""
+    webhook_service: str = "metallb-webhook-service"
+    webhook_secret: str = "metallb-webhook-cert"  # noqa: S105 (its name)
     log_level: str = "info"
 
     def __post_init__(self) -> None:
