@@ -13,6 +13,7 @@ from typing import Self
 from swimlb.lab.errors import LabError
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
+from swimlb.runtime.priority import lend_precedence
 
 STOP_TIMEOUT = 5.0
 BEGIN_TIMEOUT = 5.0
@@ -97,6 +98,7 @@ class RouteMonitor:
             text=True,
             start_new_session=True,
         )
+        lend_precedence(self._process.pid)
         self._thread = threading.Thread(target=self._run, name="route-monitor", daemon=True)
         self._thread.start()
         wait_until(self._is_listening, timeout=BEGIN_TIMEOUT, what="`ip monitor` to listen")

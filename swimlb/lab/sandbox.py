@@ -28,6 +28,7 @@ from swimlb.lab.endings import undisturbed
 from swimlb.lab.errors import LabError
 from swimlb.lab.ledger import Ledger
 from swimlb.lab.processes import ProcessId, await_exit, identify, kill, myself
+from swimlb.runtime.priority import lend_precedence
 
 BASE = Path("/run/swimlb-lab")
 """Where sandboxes keep their records; on tmpfs, so a reboot, which ends all labs, also ends the records."""
@@ -127,6 +128,8 @@ class Sandbox:
                 start_new_session=True,
             )
         self._children[child.pid] = child
+        with suppress(FileNotFoundError):  # It has ended already.
+            lend_precedence(child.pid)
         identity = identify(child.pid)
         if identity is None:
             raise LabError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +13,48 @@ ASK = "import os\nfrom swimlb.runtime.priority import take_precedence\n"
 TELL = "print(take_precedence(), os.getpriority(os.PRIO_PROCESS, 0))"
 
 
-def answer(before: str) -> str:
-    return subprocess.check_output([sys.executable, "-c", ASK + before + TELL], text=True).strip()
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
+def answer(before: str, after: str = "") -> str:
+    return subprocess.check_output([sys.executable, "-c", ASK + before + TELL + after], text=True).strip()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
 def test_root_goes_before_others() -> None:
     """The niceness of the process is the lowest there is."""
     assert answer("") == "None -20"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not group processes by session")
+def test_its_session_goes_before_other_sessions() -> None:
+    """One of its own: the others of the speaker do not need to."""
+    tell = f"\nprint(open('{AUTOGROUP}').read().split()[-1], os.getsid(0) == os.getpid())"
+
+    assert answer("", tell) == "None -20\n-20 True"
+    assert AUTOGROUP.read_text().split()[-1] != "-20"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not group processes by session")
+def test_precedence_is_lent_to_a_session_that_was_begun_for_another() -> None:
+    """From there on its members have it among sessions, as they inherit it among processes."""
+    lend = """
+import subprocess, sys
+from swimlb.runtime.priority import lend_precedence
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+lend_precedence(child.pid)
+print(open(f"/proc/{child.pid}/autogroup").read().split()[-1])
+child.communicate(b"\\n")
+"""
+    told = [
+        subprocess.check_output([sys.executable, "-c", f"import os\nNICENESS = {niceness}{lend}"], text=True)
+        for niceness in (-7, 7)
+    ]
+
+    assert told == ["-7\n", "0\n"]
 
 
 def test_who_may_not_is_told_why() -> None:
