@@ -2,7 +2,8 @@
 
 A full collection looks at every object that there is, which takes 50 ms and more with 100,000 routes, and Python begins
 one whenever enough objects have been made: in the middle of a change, when others wait most. Here it runs at times of
-our own, and what has outlived one is not looked at again: only what has been made since costs time. What is frozen is
+our own, and what has outlived one is not looked at again: only what has been made since costs time. After a burst even that
+is too much: what is left of it is passed over, and not looked at either. What is frozen is
 freed as usual when its last reference goes; only a cycle of objects that is dropped after that stays, such as the
 machine and the driver of a peer that was removed, which is some kilobytes for each.
 """
@@ -12,34 +13,41 @@ from __future__ import annotations
 import asyncio
 import gc
 
-FIRST_AFTER = 10.0
-"""A process has what it starts with by then."""
-
 INTERVAL = 60.0
 
 _NEVER = 1_000_000_000
 _YOUNG, _MIDDLE = 700, 10
 """Python's own thresholds of the young generations, whose collections take less than a millisecond."""
 
+_MIDDLE_COLLECTIONS_MAX = 3
+"""Each leaves 7,700 objects at most to the next full one, which takes some 10 ms then."""
+
 
 class GarbageKeeper:
     """Full collections at intervals, each followed by a freeze of what is left."""
 
-    def __init__(self, first_after: float = FIRST_AFTER, interval: float = INTERVAL) -> None:
-        self._first_after = first_after
+    def __init__(self, interval: float = INTERVAL) -> None:
         self._interval = interval
         self._timer: asyncio.TimerHandle | None = None
+        self._middle_collections = 0
+        """Since the last full one, as it was at the last freeze."""
 
     def start(self) -> None:
-        """Needs a running loop."""
+        """Needs a running loop. Looks at all that there is by now, while nobody waits yet."""
         gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
-        self._timer = asyncio.get_running_loop().call_later(self._first_after, self._collect)
+        gc.collect()
+        self._freeze()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _collect(self) -> None:
-        gc.collect()
+    def _look(self) -> None:
+        if gc.get_count()[2] - self._middle_collections <= _MIDDLE_COLLECTIONS_MAX:
+            gc.collect()
+        self._freeze()
+
+    def _freeze(self) -> None:
         gc.freeze()
-        self._timer = asyncio.get_running_loop().call_later(self._interval, self._collect)
+        self._middle_collections = gc.get_count()[2]
+        self._timer = asyncio.get_running_loop().call_later(self._interval, self._look)

@@ -26,7 +26,7 @@ class Knot:
 
 def keep(seconds: float) -> None:
     async def main() -> None:
-        keeper = GarbageKeeper(first_after=0.0, interval=0.01)
+        keeper = GarbageKeeper(interval=0.01)
         keeper.start()
         await asyncio.sleep(seconds)
         keeper.close()
@@ -48,6 +48,43 @@ def test_garbage_goes_and_what_is_in_use_is_not_looked_at_again() -> None:
     assert garbage() is None
     assert used.itself is used
     assert gc.get_freeze_count() > 0
+
+
+def test_garbage_goes_that_was_made_later() -> None:
+    made: list[weakref.ref[Knot]] = []
+
+    async def main() -> None:
+        keeper = GarbageKeeper(interval=0.01)
+        keeper.start()
+        made.append(weakref.ref(Knot()))
+        await asyncio.sleep(0.05)
+        keeper.close()
+
+    asyncio.run(main())
+
+    assert made[0]() is None
+
+
+def test_what_a_burst_has_left_is_passed_over() -> None:
+    """A look at it would take longer than others can wait. What is made after it is looked at again."""
+    passed_over: list[weakref.ref[Knot]] = []
+    later: list[weakref.ref[Knot]] = []
+
+    async def main() -> None:
+        keeper = GarbageKeeper(interval=0.05)
+        keeper.start()
+        burst = [[number] for number in range(100_000)]
+        passed_over.append(weakref.ref(Knot()))
+        await asyncio.sleep(0.07)
+        del burst
+        later.append(weakref.ref(Knot()))
+        await asyncio.sleep(0.2)
+        keeper.close()
+
+    asyncio.run(main())
+
+    assert passed_over[0]() is not None
+    assert later[0]() is None
 
 
 def test_what_is_frozen_is_freed_with_its_last_reference() -> None:
