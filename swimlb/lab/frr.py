@@ -17,6 +17,7 @@ from typing import Any
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
 from swimlb.lab.frr_dialect import read_detection_time, read_neighbour, read_table
+from swimlb.lab.frr_vty import Vty
 from swimlb.lab.router import NeighbourState
 from swimlb.lab.router import Path as BgpPath
 from swimlb.lab.sandbox import Sandbox
@@ -120,6 +121,10 @@ class Frr:
         identity = self._sandbox.process(self._label("bgpd"))
         if identity is None or not identity.send(signum):
             raise LabError(f"{self._label('bgpd')} is not running")
+
+    def vty(self, daemon: str = "bgpd") -> Vty:
+        """A connection to one of its daemons; the caller closes it."""
+        return Vty(STATE / self._path_space / f"{daemon}.vty")
 
     def vtysh(self, *commands: str) -> str:
         """What FRR's shell answers to the commands, in one session."""
