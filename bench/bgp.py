@@ -6,7 +6,8 @@
 `transfer`: N prefixes to FRR, beside GoBGP and ExaBGP; and what one change costs. `removal`: from the cut of a node's cable, or
 SIGKILL, to the route in the kernel of FRR and BIRD, with swimlb, FRR or BIRD on the node. `ecmp`: connections to other nodes
 that break as one dies. Every result is written to bgp.json as it comes, and --resume goes on from there;
-docs/reference/benchmarks-bgp.md is made of it unless --quick. Needs root, frr, bird2, gobgpd, exabgp and requirements/bench.txt.
+docs/reference/benchmarks-bgp.md is made of it unless --quick. On a machine that has other work, run it at a niceness below 0: all
+that it starts will have it. Needs root, frr, bird2, gobgpd, exabgp and requirements/bench.txt.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from threading import Lock
 from typing import Any
 
 from bench import bgp_ecmp, bgp_removal, bgp_report, bgp_transfer
-from bench.bgp_ecmp import Death, Disruption
+from bench.bgp_ecmp import Broken, Death, Disruption, Return
 from bench.bgp_removal import Removal
 from bench.contenders import ROOT
 from bench.membership import ending_in_order, machine, say
 from bench.ring import Interrupted
+from swimlb.runtime.priority import lend_precedence
 
 _DOCUMENTS = ROOT / "docs" / "reference"
 PARTS = ("transfer", "removal", "ecmp")
@@ -105,15 +107,20 @@ def remove_all(plan: Plan, results: Results, rows: list[str]) -> None:
 
 
 def disrupt_all(plan: Plan, results: Results) -> None:
-    known = {(one["router"], one["ecmp"]): one["deaths"] for one in results.known("ecmp").get("results", [])}
+    known = {(one["router"], one["ecmp"]): one for one in results.known("ecmp").get("results", [])}
     found = [
-        Disruption(kind.router, kind.ecmp, [Death(**one) for one in known.get((kind.router, kind.ecmp), [])])
+        _disruption(known.get((kind.router, kind.ecmp), {"deaths": [], "disturbed": 0}), kind)
         for kind in bgp_ecmp.KINDS
     ]
     keep = _keeper(results, "ecmp", found)
     for kind in bgp_ecmp.KINDS:
         with tempfile.TemporaryDirectory() as scratch:
             bgp_ecmp.measure_kind(kind, plan.deaths, found, Path(scratch), keep)
+
+
+def _disruption(known: dict[str, Any], kind: bgp_ecmp.Kind) -> Disruption:
+    deaths = [Death(one["node"], Broken(**one["others"]), Return(**one["back"])) for one in known["deaths"]]
+    return Disruption(kind.router, kind.ecmp, deaths, known["disturbed"])
 
 
 def _keeper(results: Results, part: str, found: list[Removal] | list[Disruption]) -> Callable[[], None]:
@@ -145,6 +152,7 @@ def main() -> None:
     plan = QUICK if options.quick else Plan(FULL.counts, options.runs, FULL.deaths)
     options.output.mkdir(parents=True, exist_ok=True)
     results = Results(options.output / "bgp.json", is_resumed=options.resume)
+    lend_precedence(os.getpid())
     with ending_in_order():
         if options.only in (None, "transfer"):
             transfer_all(plan, results)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from bench.bgp_lan import Detection, SwimlbNode, bird_router, frr_router, manifests
@@ -18,7 +19,7 @@ from bench.ring import pause
 from swimlb.lab import faults, topology
 from swimlb.lab.measure import Connection
 from swimlb.lab.observers import LoadRun
-from swimlb.lab.route_monitor import RouteMonitor
+from swimlb.lab.route_monitor import RouteChange, RouteMonitor
 from swimlb.lab.router import BfdTimers
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import OUTSIDE, ROUTER, SWITCH, Host, walkthrough
@@ -35,7 +36,8 @@ RATE = 100.0
 """New connections per second."""
 IDLE_TIMER = 5
 TABLE = 100
-DETECTION = Detection(bfd=BfdTimers(interval_ms=50))
+DETECTION = Detection(bfd=BfdTimers(interval_ms=300))
+"""Slow, so that nothing else happens to the route on a busy machine: what breaks does not depend on how soon it is known."""
 OPENING = 6.0
 """After it, all streams are open."""
 WATCHED = 4.0
@@ -45,22 +47,32 @@ FRESH = 3.0
 """New connections of the last seconds tell what share the node has that came back."""
 CHANGE_WITHIN = 10.0
 READY_WITHIN = 60.0
+DISTURBED_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Connections, and how many of them broke."""
+
+    count: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Broken):
+    fresh: int
+    """New connections some time after the return."""
+    fresh_on_returned: int
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """One node, by its place among the next hops, died and came back. Counts of connections."""
+    """One node died, and came back."""
 
     node: str
-    others: int
-    """On nodes that lived, as it died."""
-    others_broken: int
-    back: int
-    """Of all, as it came back: none of these is on it."""
-    back_broken: int
-    fresh: int
-    """New ones some time after it came back."""
-    fresh_on_returned: int
+    others: Broken
+    """Connections to nodes that lived."""
+    back: Return
 
 
 @dataclass(slots=True)
@@ -68,6 +80,8 @@ class Disruption:
     router: str
     ecmp: str
     deaths: list[Death] = field(default_factory=list[Death])
+    disturbed: int = 0
+    """Deaths that were not counted, because the route changed more often than it had a reason to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,10 @@ KINDS = (
     Kind("BIRD", "resilient, 128 buckets", 128),
     Kind("BIRD", "resilient, 16,384 buckets", 16_384),
 )
+
+
+class Disturbed(Exception):
+    """The route did not change in time, or once more, as by a false alarm on a machine that is too busy."""
 
 
 class Scene:
@@ -123,14 +141,45 @@ class Scene:
         )
 
     def die_and_return(self, node: Host) -> Death:
+        """Each of the two before the eyes of new connections: those that survived a death would survive the return, too."""
         everyone = frozenset(one.address for one in self.nodes)
+        others = everyone - {node.address}
         wait_until(
             lambda: self._next_hops() == everyone,
             timeout=READY_WITHIN,
             what="the router to have all nodes",
             seen=self._next_hops,
         )
-        with LoadRun(
+        try:
+            with self._load() as load:
+                pause(OPENING)
+                died = clock.monotonic()
+                self._set_link(node, is_up=False)
+                self._await_change(others, died)
+                pause(WATCHED)
+                load.stop()
+                at_death = load.connections()
+            self._forget_connections()
+            with self._load() as load:
+                pause(OPENING)
+                healed = clock.monotonic()
+                self._set_link(node, is_up=True)
+                back = self._await_change(everyone, healed)
+                pause(RETURN_WATCHED)
+                load.stop()
+                at_return = load.connections()
+        finally:
+            self._set_link(node, is_up=True)
+            self._forget_connections()
+        seen = [next_hops for next_hops, _ in groupby(one.route.next_hops for one in self._changes(died))]
+        if seen != [others, everyone]:
+            raise Disturbed
+        return Death(
+            node.name, judge_death(at_death, node.name, died), judge_return(at_return, node.name, back)
+        )
+
+    def _load(self) -> LoadRun:
+        return LoadRun(
             self._sandbox,
             [ADDRESS],
             PORT,
@@ -138,32 +187,23 @@ class Scene:
             rate=RATE,
             interval=INTERVAL,
             client=OUTSIDE,
-        ) as load:
-            pause(OPENING)
-            died = clock.monotonic()
-            self._set_link(node, is_up=False)
-            self._await_change(lambda hops: hops == everyone - {node.address}, died)
-            pause(WATCHED)
-            healed = clock.monotonic()
-            self._set_link(node, is_up=True)
-            back = self._await_change(lambda hops: hops == everyone, healed)
-            pause(RETURN_WATCHED)
-            load.stop()
-            connections = load.connections()
-        self._forget_connections()
-        return judge(connections, node=node.name, died=died, healed=healed, back=back)
+        )
 
     def _set_link(self, node: Host, *, is_up: bool) -> None:
         faults.set_link(self._sandbox.namespace(SWITCH), node.name, is_up=is_up)
 
-    def _await_change(self, condition: Callable[[frozenset[str]], bool], since: float) -> float:
-        changed = self._monitor.wait_for(PREFIX, condition, since, CHANGE_WITHIN)
-        assert changed is not None, "the router's kernel has not changed its route in time"
+    def _await_change(self, wanted: frozenset[str], since: float) -> float:
+        changed = self._monitor.wait_for(PREFIX, lambda hops: hops == wanted, since, CHANGE_WITHIN)
+        if changed is None:
+            raise Disturbed
         return changed
 
-    def _next_hops(self) -> frozenset[str]:
+    def _changes(self, since: float = 0.0) -> tuple[RouteChange, ...]:
         """Of the route that forwards; the daemon's may be in a table that nobody looks into."""
-        changes = self._monitor.changes(PREFIX)
+        return self._monitor.changes(PREFIX, since)
+
+    def _next_hops(self) -> frozenset[str]:
+        changes = self._changes()
         return changes[-1].route.next_hops if changes else frozenset()
 
     def _forget_connections(self) -> None:
@@ -172,27 +212,36 @@ class Scene:
             self._sandbox.run(node.name, "ss", "-K", "-H", "-t", f"sport = :{PORT}")
 
 
-def judge(connections: Iterable[Connection], *, node: str, died: float, healed: float, back: float) -> Death:
-    """What a client's connections tell; the last of them ended as the watch did."""
-    known = [one for one in connections if one.connected is not None and one.by is not None]
-    streams = [one for one in known if one.is_stream]
-    ended = max(one.ended for one in known)
-    others = [one for one in _open_at(streams, died) if one.by != node]
-    at_return = _open_at(streams, back)
-    fresh = [one for one in known if not one.is_stream and one.error is None and one.begun > ended - FRESH]
-    return Death(
-        node=node,
-        others=len(others),
-        others_broken=sum(one.error is not None and one.ended < healed for one in others),
-        back=len(at_return),
-        back_broken=sum(one.error is not None for one in at_return),
+def judge_death(connections: Iterable[Connection], node: str, died: float) -> Broken:
+    """Of those to other nodes that were open as one died."""
+    others = [one for one in _open_at(connections, died) if one.by != node]
+    return Broken(len(others), sum(one.error is not None for one in others))
+
+
+def judge_return(connections: Sequence[Connection], node: str, back: float) -> Return:
+    """Of all that were open as one came back, none of which is on it; the last of them ended as the watch did."""
+    there = _open_at(connections, back)
+    ended = max(one.ended for one in connections)
+    fresh = [
+        one
+        for one in connections
+        if not one.is_stream and one.by is not None and one.error is None and one.begun > ended - FRESH
+    ]
+    return Return(
+        count=len(there),
+        broken=sum(one.error is not None for one in there),
         fresh=len(fresh),
         fresh_on_returned=sum(one.by == node for one in fresh),
     )
 
 
-def _open_at(streams: Iterable[Connection], moment: float) -> list[Connection]:
-    return [one for one in streams if one.connected is not None and one.connected <= moment < one.ended]
+def _open_at(connections: Iterable[Connection], moment: float) -> list[Connection]:
+    return [
+        one
+        for one in connections
+        if one.is_stream and one.by is not None and one.connected is not None
+        if one.connected <= moment < one.ended
+    ]
 
 
 @contextmanager
@@ -216,6 +265,13 @@ def measure_kind(
     with scene(kind, scratch) as made:
         while len(disruption.deaths) < deaths:
             node = made.nodes[len(disruption.deaths) % NODES]
-            disruption.deaths.append(made.die_and_return(node))
+            try:
+                disruption.deaths.append(made.die_and_return(node))
+            except Disturbed:
+                disruption.disturbed += 1
+                if disruption.disturbed > DISTURBED_MAX:
+                    raise
+                say(f"{kind.router}, {kind.ecmp}: disturbed")
+                continue
             say(f"{kind.router}, {kind.ecmp}: {disruption.deaths[-1]}")
             on_event()

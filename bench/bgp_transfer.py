@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from swimlb.lab import namespaces
 from swimlb.lab.exabgp import ExaBgp, exabgp_text
 from swimlb.lab.frr import Frr
 from swimlb.lab.frr_dialect import frr_text
+from swimlb.lab.frr_vty import Vty
 from swimlb.lab.gobgp import GoBgp, gobgp_text
 from swimlb.lab.processes import ProcessId, identify
 from swimlb.lab.router import Neighbour, RouterConfig
@@ -33,6 +35,8 @@ from swimlb.runtime import clock
 NODE, ROUTER = "192.0.2.10", "192.0.2.1"
 EXTRA = "198.51.100.1/32"
 PATIENCE = 150.0
+_POLL_INTERVAL = 0.001
+"""Questions take bgpd some time, too."""
 MRT_PADDING = 4096
 """`gobgp mrt inject` ends before the daemon has taken its last records: these may be lost."""
 
@@ -95,23 +99,31 @@ def transfer(name: str, count: int) -> tuple[Transfer, Change | None]:
         router = frr(sandbox)
         before = cpu(process)
         router.start()
+        with router.vty() as bgpd:
+            wait_until(
+                lambda: received(bgpd) is not None,
+                timeout=60,
+                what=f"the session of {name}",
+                interval=_POLL_INTERVAL,
+            )
+            begun = clock.monotonic()
+            seconds = _time_until(lambda: received(bgpd) == count, begun, PATIENCE)
+            result = Transfer(name, count, seconds, cpu(process) - before, rss_mib(process))
+            return result, None if talk is None or seconds is None else _one_more(bgpd, count, talk)
 
-        def received() -> int | None:
-            session = router.sessions().get(NODE)
-            return session.prefixes_received if session is not None and session.is_established else None
 
-        wait_until(lambda: received() is not None, timeout=60, what=f"the session of {name}", interval=0.005)
-        begun = clock.monotonic()
-        seconds = _time_until(lambda: received() == count, begun, PATIENCE)
-        result = Transfer(name, count, seconds, cpu(process) - before, rss_mib(process))
-        return result, None if talk is None or seconds is None else _one_more(router, count, talk)
+def received(bgpd: Vty) -> int | None:
+    """Prefixes of the node in FRR's table; None: there is no session."""
+    peers = json.loads(bgpd.ask("show bgp ipv4 unicast summary json")).get("peers", {})
+    peer = peers.get(NODE, {})
+    return peer.get("pfxRcd", 0) if peer.get("state") == "Established" else None
 
 
-def _one_more(router: Frr, count: int, talk: Callable[[str], dict[str, int] | None]) -> Change:
+def _one_more(bgpd: Vty, count: int, talk: Callable[[str], dict[str, int] | None]) -> Change:
     before = talk("count")
     begun = clock.monotonic()
     talk(f"add {EXTRA}")
-    seconds = _time_until(lambda: EXTRA in router.vtysh(f"show bgp ipv4 unicast {EXTRA}"), begun, 10.0)
+    seconds = _time_until(lambda: EXTRA in bgpd.ask(f"show bgp ipv4 unicast {EXTRA} json"), begun, 10.0)
     after = talk("count")
     assert before is not None
     assert after is not None
@@ -123,6 +135,7 @@ def _time_until(condition: Callable[[], bool], begun: float, patience: float) ->
     while not condition():
         if clock.monotonic() - begun > patience:
             return None
+        time.sleep(_POLL_INTERVAL)
     return clock.monotonic() - begun
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from bench import bgp_report
 from bench.bgp import Results
-from bench.bgp_ecmp import Death, judge
+from bench.bgp_ecmp import Broken, Return, judge_death, judge_return
 from bench.bgp_removal import ROWS
 from swimlb.lab.measure import Connection
 
-DIED, HEALED, BACK, END = 100.0, 105.0, 107.0, 120.0
+MOMENT, END = 100.0, 110.0
 
 
 def stream(by: str | None, begun: float, ended: float = END, error: str | None = None) -> Connection:
@@ -24,51 +24,46 @@ def fresh(by: str, begun: float, error: str | None = None) -> Connection:
     return Connection("192.0.2.1", False, begun, begun + 0.01, begun + 0.02, by, error)
 
 
-def death(*connections: Connection) -> Death:
-    return judge([*connections, stream("node-b", 90.0)], node="node-a", died=DIED, healed=HEALED, back=BACK)
+NEVER = Connection("192.0.2.1", True, 95.0, None, 97.0, None, "TimeoutError")
 
 
-def test_those_of_the_dead_node_do_not_count() -> None:
-    found = death(stream("node-a", 95.0, 101.0, "ConnectionResetError"), stream("node-b", 95.0))
-
-    assert (found.others, found.others_broken) == (2, 0)
-
-
-def test_those_of_others_that_broke_count() -> None:
-    broken = stream("node-b", 95.0, 101.0, "ConnectionResetError")
-
-    found = death(broken, stream("node-c", 101.3))
-
-    assert (found.others, found.others_broken) == (2, 1)
-    assert (found.back, found.back_broken) == (2, 0)
-
-
-def test_a_return_has_victims_of_its_own() -> None:
-    """A connection that was opened anew in between and broke then, and one that broke before."""
-    found = death(
-        stream("node-b", 101.5, 108.0, "ConnectionResetError"),
-        stream("node-b", 95.0, 101.0, "ConnectionResetError"),
+def test_connections_to_others_that_broke_count() -> None:
+    """Not those of the dead node, nor those that had ended before or were opened after."""
+    found = judge_death(
+        [
+            stream("node-a", 95.0, 101.0, "ConnectionResetError"),
+            stream("node-b", 95.0, 101.0, "ConnectionResetError"),
+            stream("node-b", 95.0),
+            stream("node-b", 95.0, 99.0, "ConnectionResetError"),
+            stream("node-c", 101.3),
+            fresh("node-b", 99.99),
+            NEVER,
+        ],
+        "node-a",
+        MOMENT,
     )
 
-    assert (found.others, found.others_broken) == (2, 1)
-    assert (found.back, found.back_broken) == (2, 1)
+    assert found == Broken(count=2, broken=1)
 
 
-def test_the_share_of_who_came_back_is_of_late_and_whole_connections() -> None:
-    found = death(
-        fresh("node-a", 119.0),
-        fresh("node-b", 118.0),
-        fresh("node-a", 110.0),
-        fresh("node-a", 119.0, "TimeoutError"),
+def test_a_return_breaks_any_and_gives_a_share_of_what_is_new_then() -> None:
+    """Of new connections those of the last seconds count, if they were answered."""
+    found = judge_return(
+        [
+            stream("node-b", 95.0, 101.0, "ConnectionResetError"),
+            stream("node-c", 95.0),
+            stream("node-a", 101.5),
+            fresh("node-a", 109.0),
+            fresh("node-b", 108.0),
+            fresh("node-a", 105.0),
+            fresh("node-a", 109.0, "TimeoutError"),
+            NEVER,
+        ],
+        "node-a",
+        MOMENT,
     )
 
-    assert (found.fresh, found.fresh_on_returned) == (2, 1)
-
-
-def test_what_never_connected_tells_nothing() -> None:
-    never = Connection("192.0.2.1", True, 95.0, None, 97.0, None, "TimeoutError")
-
-    assert death(never) == death()
+    assert found == Return(count=2, broken=1, fresh=2, fresh_on_returned=1)
 
 
 @pytest.mark.parametrize(
