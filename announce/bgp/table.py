@@ -38,6 +38,8 @@ class Table:
         """Prefixes of which the peer may believe something else than is wanted, in the order to tell them."""
         self._stale: set[bytes] = set()
         """Told, but wanted once more."""
+        self._repeating: list[bytes] = []
+        """Told, and to be told once more after what is news. A hundred thousand are not made stale at once."""
         self._uncarried: set[bytes] = set()
         """Wanted, but the session has no next hop for them."""
         self._is_refresh_beginning = False
@@ -47,7 +49,7 @@ class Table:
     @property
     def is_settled(self) -> bool:
         """The peer has been told everything."""
-        return not (self._withdrawing or self._announcing or self._is_refreshing)
+        return not (self._withdrawing or self._announcing or self._repeating or self._is_refreshing)
 
     @property
     def waiting_count(self) -> int:
@@ -92,6 +94,7 @@ class Table:
         if self.wanted.pop(key, None) is None or self._outbound is None:
             return
         self._announcing.pop(key, None)
+        self._stale.discard(key)
         self._uncarried.discard(key)
         if key in self.told:
             self._withdrawing[key] = None
@@ -101,6 +104,7 @@ class Table:
         """Nothing is wanted any more."""
         self.wanted.clear()
         self._announcing.clear()
+        self._repeating.clear()
         self._uncarried.clear()
         self._withdrawing = dict.fromkeys(self.told)
         self._pending = iter(())
@@ -119,6 +123,7 @@ class Table:
         self.told.clear()
         self._withdrawing.clear()
         self._announcing.clear()
+        self._repeating.clear()
         self._stale.clear()
         self._uncarried.clear()
         self._is_refresh_beginning = self._is_refreshing = False
@@ -137,8 +142,7 @@ class Table:
             self._repeat()
 
     def _repeat(self) -> None:
-        self._stale = set(self.told)
-        self._announcing.update(dict.fromkeys(self.told))
+        self._repeating = list(self.told)
         self._pending = iter(())
 
     # What the peer is told.
@@ -168,16 +172,31 @@ class Table:
         if self._is_refresh_beginning:
             self._is_refresh_beginning = False
             return encode(RouteRefresh(self._family, BEGIN_OF_REFRESH))
-        while (update := next(self._pending, None)) is None and self._announcing:
-            self._pending = self._updates(outbound, sorted(islice(self._announcing, PREFIXES_AT_ONCE)))
+        while (update := next(self._pending, None)) is None and (self._announcing or self._repeating):
+            keys, is_last = self._next_keys()
+            self._pending = self._updates(outbound, keys, is_last=is_last)
         if update is None and self._is_refreshing and not self._withdrawing:
             self._is_refreshing = False
             return encode(RouteRefresh(self._family, END_OF_REFRESH))
         return update
 
-    def _updates(self, outbound: Outbound, keys: list[bytes]) -> Iterator[bytes]:
+    def _next_keys(self) -> tuple[list[bytes], bool]:
+        """The prefixes to look at together, and whether they are the last: what follows may fill up messages of others.
+
+        What is only told once more never holds up what is news.
+        """
+        has_news = len(self._announcing) > len(self._stale)
+        while not has_news and self._repeating and len(self._announcing) < PREFIXES_AT_ONCE:
+            again = [key for key in self._repeating[-PREFIXES_AT_ONCE:] if key in self.told]
+            del self._repeating[-PREFIXES_AT_ONCE:]
+            self._stale.update(again)
+            self._announcing.update(dict.fromkeys(again))
+        keys = sorted(islice(self._announcing, PREFIXES_AT_ONCE))
+        is_last = len(keys) == len(self._announcing) and (has_news or not self._repeating)
+        return keys, is_last
+
+    def _updates(self, outbound: Outbound, keys: list[bytes], *, is_last: bool) -> Iterator[bytes]:
         """Those of the prefixes that are not as they should be."""
-        is_last = len(keys) == len(self._announcing)
         has_full = False
         for attributes, routes in self._alike(keys).items():
             next_hop = outbound.next_hop(self._family, attributes)

@@ -8,6 +8,7 @@ from time import process_time
 import pytest
 
 from announce.bgp import (
+    BytesReceived,
     BytesSent,
     ConnectionClosed,
     Effect,
@@ -20,9 +21,10 @@ from announce.bgp import (
     Send,
     State,
 )
-from announce.bgp.messages import MESSAGE_OCTETS_MAX, RouteRefresh, Update
+from announce.bgp.messages import MESSAGE_OCTETS_MAX, RouteRefresh, Update, encode
 from announce.bgp.nlri import IPV4_UNICAST
 from announce.bgp.peer import OCTETS_AT_ONCE, ROUTES_AT_ONCE
+from announce.bgp.table import PREFIXES_AT_ONCE
 from tests.unit.announce.bgp.playbook import Playbook, established, routes, sent
 
 SHARED = RouteAttributes(communities=((64496, 1),))
@@ -176,6 +178,24 @@ def test_a_refresh_of_many_is_answered_in_portions_too() -> None:
 
     assert octets(first) <= OCTETS_AT_ONCE + MESSAGE_OCTETS_MAX
     assert sum(announced for announced, _ in counts([*first, *rest])) == 5000
+
+
+def test_news_overtakes_what_is_only_told_once_more() -> None:
+    """And what went meanwhile is not told again."""
+    play = unlimited()
+    play.at(1.0, RoutesChanged(many(20_000)))
+    play.until(2.0)
+    first = play.peer.step(BytesReceived(1, encode(RouteRefresh(IPV4_UNICAST))), 3.0)
+
+    changed = RoutesUpdated(added=routes("198.51.100.1/32"), removed=many(10, first=19_000))
+    later = play.peer.step(changed, 3.0) + play.until(4.0)
+
+    of_each = [
+        [str(prefix) for prefix in message.nlri] for message in sent(later) if isinstance(message, Update)
+    ]
+    before = [prefix for prefixes in of_each for prefix in prefixes]
+    assert before.index("198.51.100.1/32") < 2 * PREFIXES_AT_ONCE
+    assert sum(announced for announced, _ in counts([*first, *later])) == 20_000 - 10 + 1
 
 
 def test_other_settings_count_without_a_new_session() -> None:
