@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from swimlb.sources.files import manifest_files, read_files
+from swimlb.sources.files import manifest_files, read_directory
 from swimlb.sources.manifests import Manifests
+from swimlb.sources.secret_files import secret_files
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
@@ -34,7 +35,7 @@ class Directory:
         signature = _signature(self._path)
         if signature == self._signature:
             return None
-        manifests = read_files(manifest_files(self._path))
+        manifests = read_directory(self._path)
         self._signature = signature
         return manifests
 
@@ -42,11 +43,11 @@ class Directory:
 def _signature(directory: Path) -> Signature:
     """Name, time of change, size and inode of each file, links followed."""
     found: list[tuple[str, int, int, int]] = []
-    for file in manifest_files(directory):
+    for file in (*manifest_files(directory), *secret_files(directory)):
         try:
             status = file.stat()
         except OSError:
             # It went away since it was listed: the next poll will see that.
             continue
-        found.append((file.name, status.st_mtime_ns, status.st_size, status.st_ino))
+        found.append((str(file), status.st_mtime_ns, status.st_size, status.st_ino))
     return tuple(found)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swimlb.model import Problem, Severity
 from swimlb.sources.manifests import Manifests, read_text
+from swimlb.sources.secret_files import read_secret, secret_files
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FILE_OCTETS_MAX = 8 * 2**20
@@ -32,12 +33,16 @@ def read_paths(paths: Iterable[Path]) -> Manifests:
     result = Manifests()
     for path in paths:
         try:
-            files = manifest_files(path) if path.is_dir() else [path]
+            result += read_directory(path) if path.is_dir() else read_files([path])
         except OSError as error:
             result += Manifests(problems=(_problem(path, f"cannot be listed: {error.strerror}"),))
-            continue
-        result += read_files(files)
     return result
+
+
+def read_directory(directory: Path) -> Manifests:
+    """Its manifests, and the Secrets beside them. OSError when it cannot be listed."""
+    manifests = read_files(manifest_files(directory))
+    return sum(map(read_secret, secret_files(directory)), manifests)
 
 
 def read_files(files: Iterable[Path]) -> Manifests:

@@ -1,0 +1,106 @@
+"""Passwords in files of their own, beside the manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swimlb.config import resolve
+from swimlb.model import Severity
+from swimlb.sources import Directory, Manifests, read_paths
+
+PEER = """
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: router, namespace: metallb-system}
+spec: {myASN: 64496, peerASN: 64497, peerAddress: 192.0.2.1, passwordSecret: {name: router}}
+"""
+
+
+def write_secret(directory: Path, password: bytes, *, mode: int = 0o600) -> Path:
+    file = directory / "secrets" / "metallb-system" / "router" / "password"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(password)
+    file.chmod(mode)
+    return file
+
+
+def password_of(manifests: Manifests | None) -> str | None:
+    assert manifests is not None
+    resolved = resolve(manifests.documents, source_problems=manifests.problems)
+    (peer,) = resolved.configuration.bgp_peers
+    return peer.password
+
+
+@pytest.mark.parametrize(
+    ("octets", "password"),
+    [
+        (b"hunter2", "hunter2"),
+        (b"hunter2\n", "hunter2"),
+        (b" two words \r\n", " two words "),
+        (b"a\n\n", "a\n"),
+    ],
+)
+def test_a_file_is_the_secret_that_a_peer_names(tmp_path: Path, octets: bytes, password: str) -> None:
+    """Byte for byte, but for the newline that editors put at the end."""
+    (tmp_path / "peer.yaml").write_text(PEER)
+    write_secret(tmp_path, octets)
+
+    assert password_of(read_paths([tmp_path])) == password
+
+
+def test_a_changed_password_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "peer.yaml").write_text(PEER)
+    file = write_secret(tmp_path, b"hunter2")
+    directory = Directory(tmp_path)
+
+    first, unchanged = directory.poll(), directory.poll()
+    file.write_bytes(b"hunter3-longer")
+
+    assert (password_of(first), unchanged) == ("hunter2", None)
+    assert password_of(directory.poll()) == "hunter3-longer"
+
+
+def test_other_files_are_nobodys_secrets(tmp_path: Path) -> None:
+    """Nor hidden directories, such as those that a kubelet exchanges for each other."""
+    write_secret(tmp_path, b"hunter2")
+    for other in (
+        "secrets/password",
+        "secrets/a/password",
+        "secrets/a/..data/password",
+        "secrets/a/b/username",
+    ):
+        (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / other).write_text("other")
+
+    (document,) = read_paths([tmp_path]).documents
+
+    assert document.file == str(tmp_path / "secrets/metallb-system/router/password")
+
+
+@pytest.mark.parametrize(
+    ("octets", "message"),
+    [(b"\xff", "is not UTF-8 text"), (b"a" * 5000, "is longer than 4096 octets")],
+)
+def test_tells_what_is_wrong_with_a_file_and_nothing_of_what_is_in_it(
+    tmp_path: Path, octets: bytes, message: str
+) -> None:
+    file = write_secret(tmp_path, octets)
+
+    manifests = read_paths([tmp_path])
+
+    assert manifests.documents == ()
+    assert [(one.object, one.message) for one in manifests.problems] == [(str(file), message)]
+
+
+def test_warns_of_a_password_that_everybody_may_read(tmp_path: Path) -> None:
+    (tmp_path / "peer.yaml").write_text(PEER)
+    write_secret(tmp_path, b"hunter2", mode=0o644)
+
+    manifests = read_paths([tmp_path])
+
+    assert [(one.severity, one.message) for one in manifests.problems] == [
+        (Severity.WARNING, "every user of this host may read it")
+    ]
+    assert password_of(manifests) == "hunter2"
