@@ -257,6 +257,22 @@ class Opening(StrEnum):
         return self is not Opening.ACTIVE
 
 
+class AoAlgorithm(StrEnum):
+    """RFC 5926, in the words of the registry."""
+
+    HMAC_SHA_1 = "hmac-sha-1-96"
+    AES_128_CMAC = "aes-128-cmac-96"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAo:
+    """How both sides name the key of a session, and what they use it with (RFC 5925)."""
+
+    send_id: int
+    receive_id: int
+    algorithm: AoAlgorithm = AoAlgorithm.HMAC_SHA_1
+
+
 class OnStop(StrEnum):
     """What the stop of a speaker means to a router."""
 
@@ -307,7 +323,9 @@ class BgpPeer:
     router_id: IPv4Address | None = None
     node_selectors: tuple[LabelSelector, ...] = ()
     password: str | None = field(default=None, repr=False)
-    """TCP MD5 (RFC 2385)."""
+    """TCP MD5 (RFC 2385), or the key of TCP-AO."""
+    ao: TcpAo | None = None
+    """The password is for TCP-AO; None: for TCP MD5."""
     ebgp_multihop: bool = False
     bfd: BfdProfile | None = None
     """None: the session lives and dies by its hold time."""
@@ -320,8 +338,12 @@ class BgpPeer:
     hops_max: int | None = None
     """The router is at most so many hops away, and packets from further off are dropped (RFC 5082); None: any."""
     role: Role | None = None
+    is_role_strict: bool = False
+    """A router that names no role of its own is refused."""
     prefixes_max: int | None = None
     """More routes than this from the router end the session."""
+    keeps_received: bool = False
+    """What the router sends is remembered, for people to look at. It has no other use."""
     shutdown_wait: float | None = None
     """From GRACEFUL_SHUTDOWN (RFC 8326) to the withdrawal, on a planned stop; None: the speaker's default."""
     on_stop: OnStop = OnStop.DRAIN
@@ -336,7 +358,9 @@ class BgpPeer:
 
         What is left out here comes into force within the session, or with the next one.
         """
-        return any(getattr(self, name) != getattr(other, name) for name in _IDENTITY)
+        # A key of TCP-AO is not replaced on a connection, as one of MD5 is: both sides would need both for a while.
+        is_rekeyed = self.ao is not None and self.password != other.password
+        return is_rekeyed or any(getattr(self, name) != getattr(other, name) for name in _IDENTITY)
 
 
 _IDENTITY = (
@@ -354,6 +378,7 @@ _IDENTITY = (
     "has_graceful_restart",
     "is_dual_stack",
     "role",
+    "ao",
 )
 
 

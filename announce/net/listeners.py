@@ -57,6 +57,8 @@ class Listeners:
         self._port = port
         self._admitted: dict[str, Admission] = {}
         self._sockets: dict[tuple[int, str], socket.socket] = {}
+        self._keyless: set[str] = set()
+        """Admitted, but without the key that they are to show."""
         self._failures: dict[tuple[int, str], str] = {}
         self._retry: asyncio.TimerHandle | None = None
         self.strangers = 0
@@ -69,11 +71,12 @@ class Listeners:
             self._remove_key(previous)
         self._admitted[name] = admission
         if (listening := self._sockets.get(admission.place)) is not None:
-            self._set_key(listening, admission)
+            self._set_key(name, listening)
         self._keep()
 
     def dismiss(self, name: str) -> None:
         admission = self._admitted.pop(name, None)
+        self._keyless.discard(name)
         if admission is not None:
             self._remove_key(admission)
             self._keep()
@@ -126,24 +129,37 @@ class Listeners:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Wherever the peer knows us: what else comes is closed unread.
             listening.bind(("", self._port))
-            for admission in self._admitted.values():
+            for name, admission in self._admitted.items():
                 if admission.place == (version, vrf):
-                    self._set_key(listening, admission)
+                    self._set_key(name, listening)
             listening.listen(_BACKLOG)
         except BaseException:
             listening.close()
             raise
         return listening
 
-    def _set_key(self, listening: socket.socket, admission: Admission) -> None:
-        if admission.password is not None:
+    def _set_key(self, name: str, listening: socket.socket) -> None:
+        """A peer whose key the kernel does not take stays out: it would get in unasked. The others come in."""
+        admission = self._admitted[name]
+        self._keyless.discard(name)
+        if admission.password is None:
+            return
+        try:
             set_key(listening, admission.peer, admission.password, admission.ao)
+        except OSError as error:
+            self._keyless.add(name)
+            self._on_failure(f"{admission.peer} is not let in, as there is no key for it: {words(error)}")
 
     def _remove_key(self, admission: Admission) -> None:
-        """A key of TCP-AO stays until the socket goes; nobody is admitted by it."""
+        """Unless another peer at that address, whose key is the same one, is still admitted."""
         listening = self._sockets.get(admission.place)
-        if listening is not None and admission.password is not None and admission.ao is None:
-            set_key(listening, admission.peer, None)
+        if listening is None or admission.password is None:
+            return
+        if not any(
+            (other.place, other.peer, other.password) == (admission.place, admission.peer, admission.password)
+            for other in self._admitted.values()
+        ):
+            set_key(listening, admission.peer, None, admission.ao)
 
     def _close(self, place: tuple[int, str]) -> None:
         listening = self._sockets.pop(place)
@@ -182,6 +198,9 @@ class Listeners:
         fitting = {
             admission.local: name
             for name, admission in self._admitted.items()
-            if admission.place == place and admission.peer == remote and admission.local in (None, local)
+            if admission.place == place
+            and admission.peer == remote
+            and admission.local in (None, local)
+            and name not in self._keyless
         }
         return fitting.get(local, fitting.get(None))

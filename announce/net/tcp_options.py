@@ -18,7 +18,7 @@ from typing import TypeAlias
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
 _TCP_MD5SIG = 14
-_TCP_AO_ADD_KEY = 38
+_TCP_AO_ADD_KEY, _TCP_AO_DEL_KEY = 38, 39
 _IP_MINTTL, _IPV6_MINHOPCOUNT = 21, 73
 _DSCP_CS6 = 0xC0
 """Routing protocols go before other traffic in congested networks (RFC 4594)."""
@@ -115,13 +115,15 @@ def set_key(
     """Set, replace or (None) remove the key for a peer, also on a connection that is up. Raises OSError."""
     key = b"" if password is None else password.encode()
     try:
-        if ao is not None:
+        if ao is not None and password is None:
+            connection.setsockopt(socket.IPPROTO_TCP, _TCP_AO_DEL_KEY, tcp_ao_del(peer, ao))
+        elif ao is not None:
             connection.setsockopt(socket.IPPROTO_TCP, _TCP_AO_ADD_KEY, tcp_ao_add(peer, key, ao))
         else:
             connection.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, tcp_md5sig(peer, key))
     except OSError as error:
-        if password is None and error.errno == errno.ENOENT:
-            return  # There was none.
+        if password is None and error.errno in (errno.ENOENT, errno.ENOPROTOOPT):
+            return  # There was none, or there never can be one.
         if ao is not None and error.errno in (errno.ENOPROTOOPT, errno.EOPNOTSUPP):
             raise OSError("this kernel has no TCP-AO (Linux 6.7 with CONFIG_TCP_AO has)") from error
         raise
@@ -133,15 +135,18 @@ def tcp_md5sig(peer: IpAddress, key: bytes) -> bytes:
 
 
 def tcp_ao_add(peer: IpAddress, key: bytes, ids: AoKeyIds) -> bytes:
-    """`struct tcp_ao_add` of linux/tcp.h; the key is made the current one at once."""
+    """`struct tcp_ao_add` of linux/tcp.h.
+
+    Nothing is said of which key is the current one: the only one is, and the kernel takes no such word of a socket that
+    listens.
+    """
     assert len(key) <= _KEY_OCTETS_MAX
-    set_current, set_next = 1, 2
     return struct.pack(
         "=128s64siIHBBBBBB80s",
         _sockaddr(peer),
         ids.algorithm.encode(),
         0,
-        set_current | set_next,
+        0,
         0,
         peer.max_prefixlen,
         ids.send_id,
@@ -150,6 +155,23 @@ def tcp_ao_add(peer: IpAddress, key: bytes, ids: AoKeyIds) -> bytes:
         0,
         len(key),
         key,
+    )
+
+
+def tcp_ao_del(peer: IpAddress, ids: AoKeyIds) -> bytes:
+    """`struct tcp_ao_del` of linux/tcp.h."""
+    return struct.pack(
+        "=128siIH6B",
+        _sockaddr(peer),
+        0,
+        0,
+        0,
+        peer.max_prefixlen,
+        ids.send_id,
+        ids.receive_id,
+        0,
+        0,
+        0,
     )
 
 

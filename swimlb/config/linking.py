@@ -233,6 +233,10 @@ class Peers:
             peer = replace(peer, bfd=self._find_profile(declared.bfd_profile, peer, spec.at("bfdProfile")))
         if declared.password_secret is not None:
             peer = replace(peer, password=self._password(declared.password_secret, spec.at("passwordSecret")))
+        if peer.ao is not None and peer.password is None and not place.report.has_errors:
+            place.at("metadata", "annotations", "swimlb.io/tcp-ao").error(
+                "there is no key", "Give it as password or passwordSecret in the spec."
+            )
         same_router = self._linked.setdefault(_session_of(peer), [])
         twin = next((other for other in same_router if self._share_a_node(peer, other)), None)
         if twin is not None:
@@ -242,9 +246,29 @@ class Peers:
                 "Remove one of the two, or give them nodeSelectors that select different nodes, "
                 "or different values of sourceAddress.",
             )
+        named = "password" if declared.password_secret is None else "passwordSecret"
+        self._check_listening(peer, spec.at(named))
         if not place.report.has_errors:
             same_router.append(peer)
         return peer
+
+    def _check_listening(self, peer: BgpPeer, password: Place) -> None:
+        """The kernel finds the key of whoever calls by its address alone."""
+        at_one_address = [
+            other
+            for peers in self._linked.values()
+            for other in peers
+            if (other.vrf, other.peer_address) == (peer.vrf, peer.peer_address) and other.peer_address
+        ]
+        for other in at_one_address:
+            both_listen = other.opening.is_listening and peer.opening.is_listening
+            is_alike = (other.password, other.ao) == (peer.password, peer.ao)
+            if both_listen and not is_alike and self._share_a_node(peer, other):
+                password.error(
+                    f"differs from that of BGPPeer {other.name}, and both are called from {peer.peer_address}",
+                    "Give both the same one, or let one of the two call only (swimlb.io/connection: active).",
+                )
+                return
 
     def _find_profile(self, name: str, peer: BgpPeer, place: Place) -> BfdProfile | None:
         profile = self.profiles.get(name)

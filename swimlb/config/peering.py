@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from swimlb.config.report import Mistake, Place
 from swimlb.config.types import U32_MAX, parse_duration
-from swimlb.model import BgpPeer, Labels, OnStop, Opening, Role
+from swimlb.model import AoAlgorithm, BgpPeer, Labels, OnStop, Opening, Role, TcpAo
 
 PREFIX = "swimlb.io/"
 PASSWORD_OCTETS_MAX = 80
@@ -23,6 +23,8 @@ RESTART_TIME_MAX = 4095
 """The Restart Time field of RFC 4724 has 12 bits."""
 SHUTDOWN_WAIT_MAX = 20.0
 """Whoever stops a speaker waits for it, and not for ever: a kubelet for 30 s, our supervisor for 28."""
+
+_RESTART_HINT = "Set enableGracefulRestart in the spec."
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -47,14 +49,15 @@ def annotate_peer(peer: BgpPeer, annotations: Labels, place: Place) -> BgpPeer:
 
 def check_annotations(peer: BgpPeer, place: Place) -> None:
     """Warn of what has no effect on the peer as it is in the end."""
-    if peer.has_graceful_restart:
-        return
-    in_vain = {"graceful-restart-time": peer.restart_time, "on-stop": peer.on_stop is OnStop.RESTART}
-    for name, is_given in in_vain.items():
-        if is_given:
+    restarts = peer.has_graceful_restart
+    for name, is_in_vain, lacking, way_out in (
+        ("graceful-restart-time", peer.restart_time and not restarts, "graceful restart", _RESTART_HINT),
+        ("on-stop", peer.on_stop is OnStop.RESTART and not restarts, "graceful restart", _RESTART_HINT),
+        ("role-strict", peer.is_role_strict and peer.role is None, "a role", f"Add {PREFIX}role."),
+    ):
+        if is_in_vain:
             place.at(f"{PREFIX}{name}").warning(
-                "has no effect without graceful restart",
-                "Set enableGracefulRestart in the spec, or remove it.",
+                f"has no effect without {lacking}", f"{way_out} Or remove it."
             )
 
 
@@ -62,6 +65,26 @@ def _warn_of_unknown(name: str, place: Place) -> None:
     close = difflib.get_close_matches(name, _SETTINGS, n=1)
     hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"Known are {', '.join(sorted(_SETTINGS))}."
     place.warning("unknown annotation, ignored", hint)
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise Mistake(f"{text[:60]!r} is neither true nor false", 'Write "true", or remove it.')
+    return text == "true"
+
+
+def _ao(text: str) -> TcpAo:
+    """`SEND/RECEIVE`, and an algorithm behind it where it is not the first one."""
+    ids, _, algorithm = text.partition(" ")
+    send, _, receive = ids.partition("/")
+    parse = _number(0, 255)
+    try:
+        return TcpAo(parse(send), parse(receive), _one_of(AoAlgorithm)(algorithm or AoAlgorithm.HMAC_SHA_1))
+    except Mistake as mistake:
+        raise Mistake(
+            mistake.message,
+            'Write SendID/RecvID of the key, from 0 to 255, and perhaps the algorithm: "1/1 aes-128-cmac-96".',
+        ) from mistake
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
@@ -103,7 +126,10 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], object]]] = {
     "connection": ("opening", _one_of(Opening)),
     "ttl-security-hops": ("hops_max", _number(1, 254)),
     "role": ("role", _one_of(Role)),
+    "role-strict": ("is_role_strict", _flag),
+    "tcp-ao": ("ao", _ao),
     "max-prefixes": ("prefixes_max", _number(1, U32_MAX)),
+    "keep-received": ("keeps_received", _flag),
     "graceful-shutdown-wait": ("shutdown_wait", _wait),
     "graceful-restart-time": ("restart_time", _restart_time),
     "on-stop": ("on_stop", _one_of(OnStop)),

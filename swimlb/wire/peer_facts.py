@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from announce import bfd, bgp
+from announce.bgp.received import AdjRibIn
 from swimlb.model import IpAddress
 from swimlb.wire.bfd import BfdView
 from swimlb.wire.peers import PeerView
@@ -25,6 +28,7 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
         "last_error": view.obstacle or None,
         "routes": [],
         "route_count": 0,
+        "received": None,
         "session": None,
         "counters": None,
         "bfd": None if view.watch is None else _watch(view.watch),
@@ -39,9 +43,25 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
         "last_error": None if status.last_end is None else str(status.last_end),
         "routes": sorted(str(route.prefix) for route in advertised[:ROUTES_TOLD_MAX]),
         "route_count": len(advertised),
+        "received": None if view.received is None else _received(view.received),
         "session": None if status.session is None else _session(status.session),
         "counters": _counters(status),
     }
+
+
+def _received(routes: AdjRibIn) -> list[dict[str, Any]]:
+    return sorted(
+        (
+            {
+                "prefix": str(prefix),
+                "as_path": [asn for segment in attributes.as_path or () for asn in segment.asns],
+                "med": attributes.med,
+                "communities": [f"{high}:{low}" for high, low in attributes.communities],
+            }
+            for prefix, attributes in islice(routes.routes(), ROUTES_TOLD_MAX)
+        ),
+        key=itemgetter("prefix"),
+    )
 
 
 def _session(session: bgp.SessionEstablished) -> dict[str, Any]:

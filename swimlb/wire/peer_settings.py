@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from announce import bfd, bgp
 from announce.net.listeners import Admission
-from announce.net.tcp_options import SocketOptions
-from swimlb.model import BgpPeer, IpAddress, Opening, Role
+from announce.net.tcp_options import AoKeyIds, SocketOptions
+from swimlb.model import AoAlgorithm, BgpPeer, IpAddress, Opening, Role
 
 DEFAULT_HOLD_TIME = 90
 """Seconds, where the BGPPeer names none."""
@@ -16,6 +16,8 @@ DEFAULT_RESTART_TIME = 120
 DEFAULT_SHUTDOWN_WAIT = 0.5
 """Seconds, where the BGPPeer names none: routers need a part of it to find another way and to use it."""
 
+_AO_ALGORITHMS = {AoAlgorithm.HMAC_SHA_1: "hmac(sha1)", AoAlgorithm.AES_128_CMAC: "cmac(aes128)"}
+"""The kernel's names."""
 _ROLES = {
     Role.PROVIDER: bgp.Role.PROVIDER,
     Role.CUSTOMER: bgp.Role.CUSTOMER,
@@ -42,11 +44,13 @@ def session_config(
         is_active=peer.opening is not Opening.PASSIVE,
         is_listening=peer.opening.is_listening,
         role=None if peer.role is None else _ROLES[peer.role],
+        is_role_strict=peer.is_role_strict,
         restart_time=_restart_time(peer),
         is_restarting=is_restarting and peer.has_graceful_restart,
         hold_time=DEFAULT_HOLD_TIME if peer.hold_time is None else peer.hold_time,
         keepalive_time=peer.keepalive_time or None,
         received_prefixes_max=peer.prefixes_max,
+        keeps_received=peer.keeps_received,
         shutdown_wait=DEFAULT_SHUTDOWN_WAIT if peer.shutdown_wait is None else peer.shutdown_wait,
     )
     if peer.connect_time is None:
@@ -75,14 +79,30 @@ def _families(peer: BgpPeer, address: IpAddress) -> tuple[bgp.Family, ...]:
 
 
 def socket_options(peer: BgpPeer) -> SocketOptions:
-    return SocketOptions(hops_max=peer.hops_max, device=peer.interface or peer.vrf)
+    return SocketOptions(hops_max=peer.hops_max, device=peer.interface or peer.vrf, ao=_ao_key_ids(peer))
+
+
+def _ao_key_ids(peer: BgpPeer) -> AoKeyIds | None:
+    if peer.ao is None:
+        return None
+    return AoKeyIds(
+        send_id=peer.ao.send_id,
+        receive_id=peer.ao.receive_id,
+        algorithm=_AO_ALGORITHMS[peer.ao.algorithm],
+    )
 
 
 def admission(peer: BgpPeer, address: IpAddress) -> Admission | None:
     """None: this peer is not to connect to us."""
     if not peer.opening.is_listening:
         return None
-    return Admission(peer=address, local=peer.source_address, password=peer.password, vrf=peer.vrf)
+    return Admission(
+        peer=address,
+        local=peer.source_address,
+        password=peer.password,
+        ao=_ao_key_ids(peer),
+        vrf=peer.vrf,
+    )
 
 
 def bfd_config(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from announce import bfd, bgp
+from announce.bgp.received import AdjRibIn
 from announce.bgp.routes import Route
 from announce.net.listeners import Listeners
 from announce.net.tcp import PeerConnections
@@ -47,6 +48,8 @@ class PeerView:
     """Why there is none."""
     watch: BfdView | None = None
     """None: BFD does not watch it."""
+    received: AdjRibIn | None = None
+    """What the router has sent; None: it is not remembered."""
 
 
 class Peers:
@@ -117,7 +120,8 @@ class Peers:
         session = self._sessions.get(name)
         if session is not None:
             watch = self._bfd.views().get(name)
-            return PeerView(peer, session.address, session.peer.status(), watch=watch)
+            received = session.peer.received if peer.keeps_received else None
+            return PeerView(peer, session.address, session.peer.status(), watch=watch, received=received)
         obstacle = self._obstacles.get(name)
         return PeerView(peer, peer.peer_address, None, obstacle or self._searches.progress(name))
 
@@ -273,5 +277,7 @@ class Peers:
                 self._log.debug(
                     "bgp_routes_ignored", peer=name, announced=announced, withdrawn=withdrawn, fault=fault
                 )
+                if self._sessions[name].peer.config.keeps_received:
+                    self._on_change()
             case bgp.Stopped():
                 self._ended(name)

@@ -13,7 +13,7 @@ import pytest
 
 from announce.net import listeners
 from announce.net.listeners import Admission, Listeners
-from announce.net.tcp_options import Endpoints, IpAddress, SocketOptions, prepared_socket
+from announce.net.tcp_options import AoKeyIds, Endpoints, IpAddress, SocketOptions, prepared_socket
 
 PATIENCE = 5.0
 A, B = IPv4Address("127.0.0.11"), IPv4Address("127.0.0.12")
@@ -134,6 +134,43 @@ def test_a_new_password_is_in_force_at_once() -> None:
             bare = asyncio.create_task(one.call(A))
             assert await one.came() == ("a", str(A))
             await bare
+
+    run(case())
+
+
+def test_a_key_that_two_share_stays_while_one_of_them_does() -> None:
+    async def case() -> None:
+        async with door() as one:
+            for name, local in (("first", "127.0.0.1"), ("second", "127.0.0.2")):
+                one.listeners.admit(name, Admission(peer=A, local=IPv4Address(local), password="secret"))
+            one.listeners.dismiss("second")
+
+            assert await one.call(A) == "no answer"
+            right = asyncio.create_task(one.call(A, password="secret"))
+            assert await one.came() == ("first", str(A))
+            await right
+
+    run(case())
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["when it begins to listen", "while it listens"])
+def test_who_has_no_key_stays_out_and_nobody_else(is_first: bool) -> None:
+    """A key that no kernel takes, of an algorithm that there is not: refused with TCP-AO and without."""
+    nonsense = Admission(
+        peer=A, password="secret", ao=AoKeyIds(send_id=1, receive_id=1, algorithm="hmac(nonsense)")
+    )
+
+    async def case() -> None:
+        async with door() as one:
+            for name in ("a", "b") if is_first else ("b", "a"):
+                one.listeners.admit(name, nonsense if name == "a" else Admission(peer=B))
+            other = asyncio.create_task(one.call(B))
+            assert await one.came() == ("b", str(B))
+            await other
+
+            assert await one.call(A) == "closed"
+            (failure,) = one.failures
+            assert failure.startswith(f"{A} is not let in, as there is no key for it: ")
 
     run(case())
 

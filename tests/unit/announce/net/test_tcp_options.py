@@ -19,6 +19,7 @@ from announce.net.tcp_options import (
     prepared_socket,
     set_key,
     tcp_ao_add,
+    tcp_ao_del,
     tcp_md5sig,
 )
 
@@ -75,14 +76,23 @@ def test_the_structure_of_tcp_md5() -> None:
 
 
 def test_the_structure_of_tcp_ao() -> None:
-    """`struct tcp_ao_add` has 288 octets; the key is to be used at once, in both directions."""
+    """`struct tcp_ao_add` has 288 octets. The only key is the current one without a word, which listeners would refuse."""
     packed = tcp_ao_add(IPv6Address("2001:db8::1"), b"secret", AO)
 
     assert len(packed) == 288
     assert packed[:24] == struct.pack("=HHI", socket.AF_INET6, 0, 0) + IPv6Address("2001:db8::1").packed
     assert packed[128:192].rstrip(b"\0") == b"hmac(sha1)"
-    assert packed[192:208] == struct.pack("=iIH", 0, 0b11, 0) + bytes([128, 100, 101, 12, 0, 6])
+    assert packed[192:208] == struct.pack("=iIH", 0, 0, 0) + bytes([128, 100, 101, 12, 0, 6])
     assert packed[208:].rstrip(b"\0") == b"secret"
+
+
+def test_the_structure_that_removes_a_key_of_tcp_ao() -> None:
+    """`struct tcp_ao_del` has 144 octets."""
+    packed = tcp_ao_del(V4, AO)
+
+    assert len(packed) == 144
+    assert packed[:8] == struct.pack("=HH", socket.AF_INET, 0) + V4.packed
+    assert packed[128:] == struct.pack("=iIH", 0, 0, 0) + bytes([32, 100, 101, 0, 0, 0])
 
 
 def test_a_kernel_without_tcp_ao_is_told_of() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from swimlb.model import (
     AddressRange,
+    AoAlgorithm,
     BfdProfile,
     BgpPeer,
     Community,
@@ -32,6 +33,7 @@ from swimlb.model import (
     Service,
     ServiceAllocation,
     ServicePort,
+    TcpAo,
     TrafficPolicy,
 )
 from tests.unit.swimlb.config.objects import ours, peer, pool, resolved, service, told
@@ -339,7 +341,7 @@ def test_tells_that_disabling_multiprotocol_is_in_vain() -> None:
     assert len(result.configuration.bgp_peers) == 1
 
 
-RESTARTABLE: dict[str, object] = {"enableGracefulRestart": True}
+RESTARTABLE: dict[str, object] = {"enableGracefulRestart": True, "password": "secret"}
 
 
 def annotated_peer(more: dict[str, object] = RESTARTABLE, /, **annotations: str) -> dict[str, object]:
@@ -358,13 +360,17 @@ def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
             graceful_shutdown_wait="1500ms",
             graceful_restart_time="1m",
             on_stop="restart",
+            role_strict="true",
+            keep_received="true",
+            tcp_ao="1/2 aes-128-cmac-96",
         ),
         ours("BGPAdvertisement", "all", {}),
     )
 
     assert result.problems == ()
     (found,) = result.configuration.bgp_peers
-    assert found.on_stop is OnStop.RESTART
+    assert (found.on_stop, found.is_role_strict, found.keeps_received) == (OnStop.RESTART, True, True)
+    assert found.ao == TcpAo(1, 2, AoAlgorithm.AES_128_CMAC)
     assert (found.opening, found.hops_max, found.role) == (Opening.BOTH, 1, Role.CUSTOMER)
     assert (found.prefixes_max, found.shutdown_wait, found.restart_time) == (1000, 1.5, 60)
 
@@ -380,6 +386,11 @@ def test_annotations_say_what_the_spec_of_a_peer_cannot() -> None:
         ("graceful-shutdown-wait", "2m", "2m is longer than 20s"),
         ("graceful-shutdown-wait", "2", "'2' is not a duration"),
         ("graceful-restart-time", "2h", "2h is not from 1s to 4095s"),
+        ("role-strict", "yes", "'yes' is neither true nor false"),
+        ("keep-received", "1", "'1' is neither true nor false"),
+        ("tcp-ao", "1", "'' is not a number from 0 to 255"),
+        ("tcp-ao", "1/256", "'256' is not a number from 0 to 255"),
+        ("tcp-ao", "1/1 md5", "'md5' is not one of hmac-sha-1-96, aes-128-cmac-96"),
         ("on-stop", "reload", "'reload' is not one of drain, restart"),
     ],
 )
@@ -390,13 +401,20 @@ def test_refuses_a_bad_annotation_of_a_peer(name: str, text: str, message: str) 
     assert told(result.problems) == [("error", "BGPPeer/metallb-system/router", field, message)]
 
 
-@pytest.mark.parametrize(("name", "text"), [("on-stop", "restart"), ("graceful-restart-time", "60s")])
-def test_tells_of_annotations_about_a_restart_that_the_peer_is_not_to_survive(name: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "lacking"),
+    [
+        ("on-stop", "restart", "graceful restart"),
+        ("graceful-restart-time", "60s", "graceful restart"),
+        ("role-strict", "true", "a role"),
+    ],
+)
+def test_tells_of_annotations_that_have_no_effect_alone(name: str, text: str, lacking: str) -> None:
     result = resolved(annotated_peer({}, **{name: text}), ours("BGPAdvertisement", "all", {}))
 
     (problem,) = result.problems
     assert (problem.severity.value, problem.field) == ("warning", f"metadata.annotations.swimlb.io/{name}")
-    assert problem.message == "has no effect without graceful restart"
+    assert problem.message == f"has no effect without {lacking}"
 
 
 def test_tells_of_an_annotation_of_ours_that_is_not_known() -> None:
@@ -405,6 +423,60 @@ def test_tells_of_an_annotation_of_ours_that_is_not_known() -> None:
     (problem,) = result.problems
     assert (problem.severity.value, problem.message) == ("warning", "unknown annotation, ignored")
     assert problem.hint == "Did you mean swimlb.io/ttl-security-hops?"
+
+
+def test_refuses_a_key_of_tcp_ao_that_is_none() -> None:
+    result = resolved(annotated_peer({}, tcp_ao="1/1"))
+
+    field = "metadata.annotations.swimlb.io/tcp-ao"
+    assert told(result.problems) == [
+        ("error", "BGPPeer/metallb-system/router", field, "there is no key"),
+    ]
+
+
+def called_from_one_address(name: str, connection: str, password: str) -> dict[str, object]:
+    spec = {
+        "myASN": 64496,
+        "peerASN": 64497,
+        "peerAddress": "192.0.2.254",
+        "sourceAddress": f"192.0.2.{len(name)}",
+        "password": password,
+    }
+    annotations = {"swimlb.io/connection": connection}
+    return ours("BGPPeer", name, spec, version="v1beta2", annotations=annotations)
+
+
+@pytest.mark.parametrize(
+    ("connection", "password", "is_refused"),
+    [
+        ("passive", "other", True),
+        ("both", "", True),
+        ("active", "other", False),
+        ("passive", "secret", False),
+    ],
+)
+def test_two_that_call_from_one_address_have_one_password(
+    connection: str, password: str, is_refused: bool
+) -> None:
+    """The kernel looks for the key by the caller's address, before anybody knows whom it calls."""
+    result = resolved(
+        called_from_one_address("first", "both", "secret"),
+        called_from_one_address("second", connection, password),
+        ours("BGPAdvertisement", "all", {}),
+    )
+
+    problems = [problem for problem in told(result.problems) if problem[0] == "error"]
+    message = "differs from that of BGPPeer first, and both are called from 192.0.2.254"
+    expected = [("error", "BGPPeer/metallb-system/second", "spec.password", message)]
+    assert problems == (expected if is_refused else [])
+
+
+def test_a_new_key_of_tcp_ao_is_a_new_session() -> None:
+    before = BgpPeer(name="router", my_asn=64496, peer_asn=64497, password="old", ao=TcpAo(1, 1))
+
+    assert before.needs_new_session(replace(before, password="new"))
+    assert before.needs_new_session(replace(before, ao=TcpAo(1, 2)))
+    assert not before.needs_new_session(before)
 
 
 @pytest.mark.parametrize(

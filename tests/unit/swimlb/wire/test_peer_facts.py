@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from announce import bfd, bgp
+from announce.bgp.attributes import PathAttributes, Segment, SegmentType
+from announce.bgp.messages import Update
+from announce.bgp.nlri import Prefixes
+from announce.bgp.received import AdjRibIn
 from swimlb.model import BgpPeer
 from swimlb.wire.bfd import BfdView
 from swimlb.wire.peer_facts import endpoint, peer_entry
@@ -51,6 +56,25 @@ def test_a_peer_under_the_watch_of_bfd_says_how_that_is() -> None:
     assert without["bfd"] is None
     assert (watched["bfd"]["state"], watched["bfd"]["transmit_interval"]) == ("down", 1.0)
     assert (watched["bfd"]["packets_sent"], watched["bfd"]["downs"]) == (1, 0)
+
+
+def test_what_the_router_sent_is_told_where_it_is_kept() -> None:
+    kept = AdjRibIn(replace(CONFIG, keeps_received=True))
+    path = (Segment(SegmentType.AS_SEQUENCE, (64497, 64499)),)
+    attributes = PathAttributes(as_path=path, med=5, communities=((64497, 1),))
+    kept.take(
+        Update(
+            attributes=attributes, nlri=Prefixes.of(map(IPv4Network, ("203.0.113.0/24", "198.51.100.0/24")))
+        )
+    )
+    status = bgp.Peer(CONFIG, random.Random(1)).status()
+
+    without = peer_entry("tor", PeerView(PEER, PEER.peer_address, status))
+    told = peer_entry("tor", PeerView(PEER, PEER.peer_address, status, received=kept))["received"]
+
+    shared = {"as_path": [64497, 64499], "med": 5, "communities": ["64497:1"]}
+    assert without["received"] is None
+    assert told == [{"prefix": "198.51.100.0/24", **shared}, {"prefix": "203.0.113.0/24", **shared}]
 
 
 def test_an_address_of_ipv6_stands_in_brackets() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from announce import bfd, bgp
-from swimlb.model import BfdProfile, BgpPeer, DynamicAsn, Opening, Role
+from announce.net.tcp_options import AoKeyIds
+from swimlb.model import AoAlgorithm, BfdProfile, BgpPeer, DynamicAsn, Opening, Role, TcpAo
 from swimlb.wire.peer_settings import admission, bfd_config, session_config, socket_options
 
 ROUTER = IPv4Address("192.0.2.1")
@@ -54,6 +55,28 @@ def test_timers_and_limits() -> None:
     assert config(hold_time=0, keepalive_time=0).keepalive_time is None
     assert (config().restart_time, config(has_graceful_restart=True).restart_time) == (0, 120)
     assert config(has_graceful_restart=True, restart_time=60).restart_time == 60
+
+
+def test_what_is_asked_of_the_router_and_kept_of_it() -> None:
+    assert not config().is_role_strict
+    assert not config().keeps_received
+    assert config(role=Role.PEER, is_role_strict=True).is_role_strict
+    assert config(keeps_received=True).keeps_received
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kernels"),
+    [(AoAlgorithm.HMAC_SHA_1, "hmac(sha1)"), (AoAlgorithm.AES_128_CMAC, "cmac(aes128)")],
+)
+def test_a_key_of_tcp_ao_is_the_same_whoever_calls(algorithm: AoAlgorithm, kernels: str) -> None:
+    peer = replace(PEER, password="secret", ao=TcpAo(1, 2, algorithm), opening=Opening.BOTH)
+    expected = AoKeyIds(send_id=1, receive_id=2, algorithm=kernels)
+
+    admitted = admission(peer, ROUTER)
+
+    assert admitted is not None
+    assert (socket_options(peer).ao, admitted.ao) == (expected, expected)
+    assert socket_options(PEER).ao is None
 
 
 def test_only_a_first_session_with_graceful_restart_may_follow_another_process() -> None:
