@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,6 +34,8 @@ LABEL = "example.com/load-balancer"
 """On a Node: whose speaker it has. Without it: MetalLB's."""
 PORT = 7
 ADDRESSES = tuple(f"192.168.3.{170 + number}" for number in range(6))
+SPARE = "192.168.3.176"
+"""In the pool, and nobody's."""
 SETTLE_TIMEOUT = 40.0
 STEADY = 0.5
 STARTED_WITHIN = 60.0
@@ -85,6 +87,31 @@ class Fleet:
             [_for_labelled(one) for one in yaml.safe_load_all(delivered()) if one["kind"] != "Deployment"],
             *("--server-side", "--force-conflicts"),
         )
+
+    def hand_over_controller(self, to: Product) -> None:
+        """One ends, then the other begins: two that give addresses would be one too many."""
+        if to == "swimlb":
+            self.theirs.stop_controller()
+            self.lab.start_controller()
+        else:
+            self.lab.stop_controller()
+            self.theirs.start_controller()
+
+    @contextmanager
+    def another_service(self) -> Generator[list[str]]:
+        """A Service that asks for nothing: the addresses that it gets. It is gone afterwards."""
+        kubectl = self.lab.kubectl
+        kubectl.apply_objects([{**services()[0], "metadata": {"name": "another", "namespace": "default"}}])
+        try:
+            service = kubectl.wait_for(
+                *("service", "another"),
+                until=lambda answer: answer["status"]["loadBalancer"].get("ingress"),
+                timeout=SETTLE_TIMEOUT,
+                description="another Service to get an address",
+            )
+            yield [one["ip"] for one in service["status"]["loadBalancer"]["ingress"]]
+        finally:
+            kubectl("delete", "service", "another")
 
     def hand_over(self, node: str, to: Product) -> None:
         """Replace the node's speaker: its Pod is deleted and ends, then the other's is made and starts."""
@@ -160,6 +187,10 @@ class Traffic:
             interval=0.1,
         )
 
+    def outages(self, begun: float = 0.0) -> dict[str, float]:
+        """The longest time without an answer of each address since then; 0: nothing was lost."""
+        return {address: self._outage(address, begun) for address in ADDRESSES}
+
     def moved(self, node: str, to: Product) -> Move:
         """Replace the node's speaker, wait until everything is as it was, and tell what clients saw of it."""
         begun, expected = clock.monotonic(), self._fleet.expected()
@@ -169,7 +200,7 @@ class Traffic:
         return Move(
             node,
             to,
-            {address: self._outage(address, begun) for address in ADDRESSES},
+            self.outages(begun),
             frozenset(address for address, owner in expected.items() if owner == node),
         )
 
@@ -219,7 +250,7 @@ def workload() -> list[dict[str, Any]]:
 def configuration() -> list[dict[str, Any]]:
     head = {"apiVersion": "metallb.io/v1beta1", "metadata": {"name": "lan", "namespace": NAMESPACE}}
     return [
-        {**head, "kind": "IPAddressPool", "spec": {"addresses": [f"{ADDRESSES[0]}-{ADDRESSES[-1]}"]}},
+        {**head, "kind": "IPAddressPool", "spec": {"addresses": [f"{ADDRESSES[0]}-{SPARE}"]}},
         {**head, "kind": "L2Advertisement", "spec": {"ipAddressPools": ["lan"]}},
     ]
 
