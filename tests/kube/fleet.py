@@ -23,6 +23,7 @@ from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.kubernetes.metallb import NAMESPACE, MetalLB
 from swimlb.lab.measure import longest_outage
 from swimlb.lab.observers import ProbeRun, Referee
+from swimlb.lab.topology import INSIDE
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
 from swimlb.speaker.election import succession
@@ -129,9 +130,11 @@ class Fleet:
         after.start(node, *(self._options(node) if to == "swimlb" else ()))
 
     def _options(self, node: str) -> tuple[str, ...]:
+        """What a container has by its file system."""
         run_dir = self.lab.sandbox.home / node
         run_dir.mkdir(exist_ok=True)
-        return ("--run-dir", str(run_dir))
+        account = self.lab.control_plane.account(NAMESPACE, self.ours.name)
+        return ("--run-dir", str(run_dir), "--kubeconfig", str(account))
 
     def expected(self) -> dict[str, str]:
         """The node that both must choose for each address while all nodes have a speaker."""
@@ -197,12 +200,25 @@ class Traffic:
         self._fleet.hand_over(node, to)
         self.wait_for_speaker(node, to)
         self.wait_for(expected)
+        self._ask_anew(expected)
         return Move(
             node,
             to,
             self.outages(begun),
             frozenset(address for address, owner in expected.items() if owner == node),
         )
+
+    def _ask_anew(self, expected: Mapping[str, str]) -> None:
+        """A client that has forgotten everything asks for all addresses: nobody but the expected owners says a word."""
+        lab, begun = self._fleet.lab, clock.monotonic()
+        lab.sandbox.run(INSIDE.name, "ip", "neigh", "flush", "all")
+        wanted = {address: (lab.mac(node),) for address, node in expected.items()}
+        wait_until(
+            lambda: all(self.referee.claimants(address, begun) for address in ADDRESSES),
+            timeout=SETTLE_TIMEOUT,
+            what="an answer for each address",
+        )
+        assert {address: self.referee.claimants(address, begun) for address in ADDRESSES} == wanted
 
     def wait_for_speaker(self, node: str, to: Product) -> None:
         """Until it announces: from its own words, since the others' answers may still be what they were."""

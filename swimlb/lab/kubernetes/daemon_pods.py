@@ -41,7 +41,7 @@ class DaemonPods:
         self._control_plane = control_plane
         self._kubectl = control_plane.kubectl
         self._namespace = namespace
-        self._name = name
+        self.name = name
         self._program = tuple(program)
         self._environment = dict(environment or {})
         self._graces: dict[str, float] = {}
@@ -85,11 +85,11 @@ class DaemonPods:
         return self._sandbox.process(self.label(node)) is not None
 
     def label(self, node: str) -> str:
-        return f"{self._name}/{node}"
+        return f"{self.name}/{node}"
 
     def log(self, node: str) -> Path:
         """All that the processes of this DaemonSet have said on this node."""
-        return self._sandbox.home / "pods" / f"{self._name}-{node}.log"
+        return self._sandbox.home / "pods" / f"{self.name}-{node}.log"
 
     def names(self) -> dict[str, str]:
         """The Pods that are not being deleted, by node."""
@@ -103,7 +103,7 @@ class DaemonPods:
             return None
 
         return wait_until(
-            found, timeout=POD_TIMEOUT, what=f"a Pod of {self._name} on {node}", interval=_POLL_INTERVAL
+            found, timeout=POD_TIMEOUT, what=f"a Pod of {self.name} on {node}", interval=_POLL_INTERVAL
         )
 
     def _pods(self) -> list[Any]:
@@ -113,7 +113,7 @@ class DaemonPods:
             if pod["spec"].get("nodeName")
             and "deletionTimestamp" not in pod["metadata"]
             and any(
-                owner["kind"] == "DaemonSet" and owner["name"] == self._name
+                owner["kind"] == "DaemonSet" and owner["name"] == self.name
                 for owner in pod["metadata"].get("ownerReferences", ())
             )
         ]
