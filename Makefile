@@ -163,7 +163,7 @@ format: setup-dev ## Bring the code into its form
 	@$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: check go-peers crd-check kube-tools ## Everything: check, simulation, real daemons, network namespaces
+test: check go-peers crd-check helm kube-tools metallb ## Everything: check, simulation, real daemons, network namespaces
 	@$(BIN)/pytest -q --durations=10 tests/simulation tests/interop tests/netns tests/kube
 
 .PHONY: sim

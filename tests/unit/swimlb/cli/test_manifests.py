@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import click
 import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from swimlb.cli.controller import controller
 from swimlb.cli.manifests import manifests
+from swimlb.cli.speaker import SECRET_DIRECTORY_VARIABLE, speaker
 from swimlb.runtime.privileges import Capability
 
 RELEASES = ("1.34", "1.35", "1.37")
@@ -147,3 +150,28 @@ def test_containers_have_no_more_than_they_need() -> None:
             added[container["name"]] = {*context["capabilities"].get("add", ())}
 
     assert added == {"controller": set(), "speaker": {one.name for one in Capability}}
+
+
+@pytest.mark.parametrize("command", [speaker, controller], ids=["speaker", "controller"])
+def test_the_command_line_takes_what_the_container_is_started_with(command: click.Command) -> None:
+    """Every option is known and takes its value; every variable is read, or goes into an option."""
+    (container,) = (
+        one for workload in workloads() for one in pod(workload)["containers"] if one["name"] == command.name
+    )
+    options = {name: parameter for parameter in command.params for name in parameter.opts}
+    name, *arguments = container["args"]
+    variables = {one["name"] for one in container["env"]}
+
+    assert name == command.name
+    for argument in arguments:
+        option, _, value = argument.partition("=")
+        assert option in options, option
+        if value and not value.startswith("$("):
+            options[option].type.convert(value, options[option], None)
+    read = {one for parameter in command.params for one in _names(parameter.envvar)}
+    used = {variable for variable in variables if f"$({variable})" in "".join(arguments)}
+    assert variables <= read | used | {SECRET_DIRECTORY_VARIABLE}
+
+
+def _names(envvar: str | Sequence[str] | None) -> Sequence[str]:
+    return () if envvar is None else (envvar,) if isinstance(envvar, str) else envvar

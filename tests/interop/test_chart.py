@@ -1,0 +1,201 @@
+"""The chart before real Helm: what it renders, what it refuses, and that its values are described.
+
+`python -m tests.interop.test_chart` writes the golden files anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+HELM = ROOT / ".setup/helm/helm"
+CHART = ROOT / "charts/swimlb"
+GOLDEN = ROOT / "tests/golden/chart"
+CASES = sorted(path.name.removesuffix(".values.yaml") for path in GOLDEN.glob("*.values.yaml"))
+RELEASES = ("1.34", "1.35", "1.37")
+OTHERS = ("monitoring.coreos.com/",)
+"""Groups that Kubernetes itself does not have."""
+
+SECRET_KEY = re.compile(r"(?m)^(  secretkey: ).*$")
+
+pytestmark = pytest.mark.interop
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def render(*arguments: str) -> str:
+    done = helm("template", "swimlb", str(CHART), "--namespace", "metallb-system", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    return (one for one in yaml.safe_load_all(text) if one)
+
+
+def golden(case: str) -> str:
+    """What Helm renders of a case, without what has a file of its own, and without chance."""
+    text = render("--values", str(GOLDEN / f"{case}.values.yaml"))
+    kept = [
+        one
+        for one in re.split(r"(?m)^---\n", text)
+        if "kind: CustomResourceDefinition\n" not in one and one.strip()
+    ]
+    return SECRET_KEY.sub(r"\1(generated)", "".join(f"---\n{one}" for one in kept))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_renders_what_it_rendered_before(case: str) -> None:
+    """A change that is meant is written by `python -m tests.interop.test_chart`, and read in the diff."""
+    assert golden(case) == (GOLDEN / f"{case}.yaml").read_text()
+
+
+def test_lint_finds_nothing() -> None:
+    done = helm(
+        "lint",
+        "--strict",
+        str(CHART),
+        *(
+            part
+            for case in CASES
+            for part in ("--values", str(GOLDEN / f"{case}.values.yaml"))
+            if case == CASES[0]
+        ),
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "[WARNING]" not in done.stdout
+    assert "[ERROR]" not in done.stdout
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("case", CASES)
+def test_kubernetes_knows_every_field(case: str, release: str) -> None:
+    for one in objects((GOLDEN / f"{case}.yaml").read_text()):
+        if not one["apiVersion"].startswith(OTHERS):
+            kubernetes_validate.validate(one, release, strict=True)
+
+
+def test_the_delivered_manifests_are_what_the_chart_renders() -> None:
+    """`make manifests` writes them anew."""
+    text = render("--values", str(ROOT / "deploy/values.yaml"))
+    plain = subprocess.run(
+        ["sed", "-f", ROOT / "deploy/plain.sed"], input=text, capture_output=True, text=True, check=True
+    ).stdout
+
+    head, _, body = (ROOT / "deploy/swimlb.yaml").read_text().partition("\n")
+    assert head.startswith("# Made by `make manifests`")
+    assert body == plain
+
+
+def test_definitions_outlive_the_release() -> None:
+    """Helm deletes what it has installed, and with a definition every object of its kind would go."""
+    rendered = [one for one in objects(render()) if one["kind"] == "CustomResourceDefinition"]
+
+    assert len(rendered) == len(list((CHART / "files/crds").iterdir()))
+    for one in rendered:
+        assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
+    """Sixteen octets in base64 without padding, another one each time."""
+    keys: list[str] = []
+    for _ in range(2):
+        (secret,) = (one for one in objects(render()) if one["kind"] == "Secret")
+        keys.append(base64.b64decode(secret["data"]["secretkey"]).decode())
+
+    assert keys[0] != keys[1]
+    assert [len(base64.b64decode(key + "==")) for key in keys] == [16, 16]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            "speaker.resources.limits.cpu=1",
+            "speaker.resources.limits.cpu: a throttled speaker is taken for dead",
+        ),
+        ("frrk8s.enabled=false", "frrk8s: the speaker holds BGP sessions itself, without FRR; remove it"),
+        ("configInline.peers=1", "`swimlb convert` writes them from it"),
+        ("tls.minVersion=x", "tls: metrics are served without TLS"),
+        ("networkpolicies.defaultDeny=true", "has no meaning while networkpolicies.enabled is false"),
+        ("speaker.createSecret=false", "name the Secret with the ring's key"),
+        (
+            "prometheus.podMonitor.enabled=true,prometheus.serviceMonitor.enabled=true",
+            "the Pods would be scraped twice",
+        ),
+        ("speaker.profile=slow", "/speaker/profile"),
+        ("speaker.frr.enabled=true", "'frr' not allowed"),
+        ("controller.replicas=0", "/controller/replicas"),
+    ],
+)
+def test_refuses_what_would_not_do_what_it_says(values: str, words: str) -> None:
+    done = helm("template", "swimlb", str(CHART), "--set", values)
+
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_tells_all_that_is_wrong_at_once() -> None:
+    done = helm(
+        "template", "swimlb", str(CHART), "--set", "frrk8s.enabled=false,networkpolicies.defaultDeny=true"
+    )
+
+    assert "frrk8s:" in done.stderr
+    assert "networkpolicies.defaultDeny:" in done.stderr
+
+
+def test_every_value_is_described_and_every_description_has_a_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    described = dict(_described(schema, schema, ()))
+    assert [".".join(path) for path, text in described.items() if not text] == []
+    assert {path for path in _paths(values, ()) if path not in described} == set()
+
+
+def _described(schema: Mapping[str, Any], node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Any]:
+    """Every value's path with its description."""
+    if "$ref" in node:
+        node = {**schema["definitions"][node["$ref"].rpartition("/")[2]], **node}
+    if path:
+        yield path, node.get("description", "")
+    for name, inner in node.get("properties", {}).items():
+        if inner is not True:  # What is only there to be refused with a text of ours.
+            yield from _described(schema, inner, (*path, name))
+
+
+def _paths(values: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Those of the chart's own values, down to what its user is free to fill."""
+    if path:
+        yield path
+    if isinstance(values, dict) and path[-1:] not in {
+        ("strategy",),
+        ("updateStrategy",),
+        ("securityContext",),
+        ("requests",),
+        ("labels",),
+    }:
+        for name, inner in values.items():
+            yield from _paths(inner, (*path, name))
+
+
+def main() -> None:
+    for case in CASES:
+        (GOLDEN / f"{case}.yaml").write_text(golden(case))
+
+
+if __name__ == "__main__":
+    main()
