@@ -1,4 +1,8 @@
-"""What the API server asks a webhook, and what it is answered: AdmissionReview and ConversionReview."""
+"""What the API server asks a webhook, and what it is answered: AdmissionReview and ConversionReview.
+
+The answer is of the version of the question. MetalLB's definition of BGPPeers names v1beta1 for its reviews, where it
+means its own versions, so that is what the API server asks in; the fields are those of v1.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def answer_admission(review: Json, judge: Callable[[str, Json], Verdict]) -> Jso
         response["status"] = {"code": 403, "reason": "Forbidden", "message": verdict.refusal}
     if verdict.warnings:
         response["warnings"] = list(verdict.warnings)
-    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+    return _answer(review, "admission.k8s.io", response)
 
 
 def answer_conversion(review: Json) -> Json:
@@ -45,7 +49,14 @@ def answer_conversion(review: Json) -> Json:
     except NotConvertible as error:
         response["convertedObjects"] = []
         response["result"] = {"status": "Failure", "message": str(error)}
-    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "response": response}
+    return _answer(review, "apiextensions.k8s.io", response)
+
+
+def _answer(review: Json, group: str, response: Json) -> Json:
+    version, kind = str(review.get("apiVersion")), review.get("kind")
+    if version.partition("/")[0] != group:
+        raise NoReview(f"apiVersion {version} is not of {group}")
+    return {"apiVersion": version, "kind": kind, "response": response}
 
 
 def _section(content: Json, name: str) -> Json:

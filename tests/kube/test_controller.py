@@ -35,6 +35,8 @@ def lab(cluster: KubernetesLab) -> Iterator[KubernetesLab]:
             cluster.kill_controller(label)
         for log in cluster.sandbox.home.glob("controller-*.log"):
             log.unlink()
+        # Three hundred are not waited for one by one.
+        cluster.kubectl("delete", "services", "--field-selector", "metadata.name!=kubernetes", "--wait=false")
         cluster.kubectl("-n", NAMESPACE, "delete", "lease", "swimlb-controller", "--ignore-not-found")
         clear(cluster)
 

@@ -95,12 +95,16 @@ def test_a_bfd_profile_in_use_stays() -> None:
     assert admit_deletion(POOL, there(PEER)) == Verdict()
 
 
+def question(**request: Any) -> Any:
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
 def test_the_answer_is_a_review_with_the_same_uid() -> None:
     def judge(operation: str, content: Any) -> Verdict:
         return Verdict("no" if operation == "DELETE" else "", ("mind",))
 
-    created = answer_admission({"request": {"uid": "1", "operation": "CREATE", "object": POOL}}, judge)
-    deleted = answer_admission({"request": {"uid": "2", "operation": "DELETE", "oldObject": POOL}}, judge)
+    created = answer_admission(question(uid="1", operation="CREATE", object=POOL), judge)
+    deleted = answer_admission(question(uid="2", operation="DELETE", oldObject=POOL), judge)
 
     assert created["response"] == {"uid": "1", "allowed": True, "warnings": ["mind"]}
     assert deleted["response"] == {
@@ -110,4 +114,4 @@ def test_the_answer_is_a_review_with_the_same_uid() -> None:
         "warnings": ["mind"],
     }
     with pytest.raises(NoReview):
-        answer_admission({"request": {"uid": "1", "operation": "CREATE"}}, judge)
+        answer_admission(question(uid="1", operation="CREATE"), judge)

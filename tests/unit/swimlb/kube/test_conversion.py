@@ -17,6 +17,11 @@ def peer(version: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+def question(version: str, objects: list[Any], review: str = "apiextensions.k8s.io/v1") -> dict[str, Any]:
+    request = {"uid": "7", "desiredAPIVersion": version, "objects": objects}
+    return {"apiVersion": review, "kind": "ConversionReview", "request": request}
+
+
 def test_a_former_peer_without_timers_means_no_timers() -> None:
     """MetalLB's v1beta1 cannot leave them out; port 0 is left to the default of v1beta2."""
     former = peer(OLD, myASN=64512, peerASN=64513, peerAddress="192.0.2.1", peerPort=0, ebgpMultiHop=True)
@@ -68,9 +73,7 @@ def test_the_same_version_stays_as_it_is() -> None:
 @pytest.mark.parametrize(("kind", "version"), [("Secret", NEW), ("BGPPeer", "metallb.io/v9")])
 def test_what_cannot_be_converted_is_refused_as_a_whole(kind: str, version: str) -> None:
     objects = [peer(OLD, myASN=1), {**peer(OLD, myASN=1), "kind": kind}]
-    review = {"request": {"uid": "7", "desiredAPIVersion": version, "objects": objects}}
-
-    response = answer_conversion(review)["response"]
+    response = answer_conversion(question(version, objects))["response"]
 
     assert response["uid"] == "7"
     assert response["convertedObjects"] == []
@@ -79,8 +82,18 @@ def test_what_cannot_be_converted_is_refused_as_a_whole(kind: str, version: str)
         convert(objects[1], version)
 
 
+def test_the_answer_is_of_the_version_of_the_question() -> None:
+    """An API server asks in v1beta1 where the definition names that first, and takes no other answer."""
+    answer = answer_conversion(question(NEW, [peer(OLD, myASN=1)], "apiextensions.k8s.io/v1beta1"))
+
+    assert (answer["apiVersion"], answer["kind"]) == ("apiextensions.k8s.io/v1beta1", "ConversionReview")
+    assert answer["response"]["convertedObjects"] == [peer(NEW, myASN=1, holdTime="0s", keepaliveTime="0s")]
+
+
 def test_what_is_no_review_is_refused() -> None:
     with pytest.raises(NoReview):
         answer_conversion({"request": {"uid": "7"}})
     with pytest.raises(NoReview):
         answer_conversion({})
+    with pytest.raises(NoReview):
+        answer_conversion(question(NEW, [], "admission.k8s.io/v1"))
