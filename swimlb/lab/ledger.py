@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from typing import Any, Self
 
 from swimlb.lab.errors import LabError
@@ -21,7 +22,7 @@ VERSION = 1
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """What one lab has made. Every `note_…` is on the disk when it returns."""
+    """What one lab has made. Every `note_…` is on the disk when it returns, whichever thread calls it."""
 
     path: Path
     name: str
@@ -35,6 +36,7 @@ class Ledger:
     """By label, such as `speaker/node-a`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """For whoever attaches later: what this lab is."""
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
 
     @property
     def is_stale(self) -> bool:
@@ -44,32 +46,38 @@ class Ledger:
         return not any(Path("/run/netns", name).exists() for name in self.namespaces)
 
     def note_namespaces(self, *names: str) -> None:
-        self.namespaces += names
-        self.save()
+        with self._lock:
+            self.namespaces += names
+            self.save()
 
     def note_directory(self, path: Path) -> None:
-        self.directories.append(str(path))
-        self.save()
+        with self._lock:
+            self.directories.append(str(path))
+            self.save()
 
     def note_process(self, label: str, process: ProcessId) -> None:
-        self.processes[label] = process
-        self.save()
+        with self._lock:
+            self.processes[label] = process
+            self.save()
 
     def note_settings(self, **settings: Any) -> None:
-        self.settings |= settings
-        self.save()
+        with self._lock:
+            self.settings |= settings
+            self.save()
 
     def hand_over(self) -> None:
         """From here on the lab belongs to nobody and stays until it is taken down."""
-        self.owner = None
-        self.save()
+        with self._lock:
+            self.owner = None
+            self.save()
 
     def save(self) -> None:
         """Replace the file in one step: a reader sees the old record or the new one, never half of it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(self._as_json(), indent=1))
-        draft.replace(self.path)
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(f".{os.getpid()}")
+            draft.write_text(json.dumps(self._as_json(), indent=1))
+            draft.replace(self.path)
 
     def _as_json(self) -> dict[str, Any]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,15 @@ def test_a_record_that_cannot_be_understood_is_an_error_of_one_line(tmp_path: Pa
     with pytest.raises(LabError, match="cannot read") as caught:
         Ledger.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_threads_may_note_at_the_same_time(tmp_path: Path) -> None:
+    """A lab that is played by several threads loses no process of any of them."""
+    ledger = Ledger(path=tmp_path / "lab" / "state.json", name="lab", prefix="swl", owner=None)
+    labels = [f"{thread}/{number}" for thread in range(8) for number in range(25)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(ledger.note_process, label, ProcessId(1, 1)) for label in labels]:
+            done.result()
+
+    assert set(Ledger.load(ledger.path).processes) == set(labels)
