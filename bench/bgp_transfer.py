@@ -31,11 +31,12 @@ from swimlb.lab.router import Neighbour, RouterConfig
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
+from swimlb.runtime.priority import lend_precedence
 
 NODE, ROUTER = "192.0.2.10", "192.0.2.1"
 EXTRA = "198.51.100.1/32"
 PATIENCE = 150.0
-_POLL_INTERVAL = 0.001
+_POLL_INTERVAL = 0.002
 """Questions take bgpd some time, too."""
 MRT_PADDING = 4096
 """`gobgp mrt inject` ends before the daemon has taken its last records: these may be lost."""
@@ -155,6 +156,7 @@ def _swimlb(sandbox: Sandbox, count: int) -> Running:
         cwd=ROOT,
         start_new_session=True,
     )
+    lend_precedence(child.pid)
     stdin, stdout = child.stdin, child.stdout
     assert stdin is not None
     assert stdout is not None

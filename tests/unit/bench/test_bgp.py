@@ -113,6 +113,7 @@ def test_the_page_says_who_is_slower_and_when_it_is_chance() -> None:
             "contender": contender,
             "seconds": seconds,
             "disturbed": 0,
+            "false_alarms": 0,
         }
 
     cells = [removal("swimlb", 4, 5, 6), removal("FRR", 3, 5, 8), removal("BIRD", 1, 1.1, 0.9)]
@@ -120,6 +121,6 @@ def test_the_page_says_who_is_slower_and_when_it_is_chance() -> None:
 
     lines = list(bgp_report.removal_part(part))
 
-    assert "| SIGKILL | BIRD | 5.0 (4.0-6.0) | 5.0 (3.0-8.0) | 1.0 (0.9-1.1) | 3 | 0 |" in lines
+    assert "| SIGKILL | BIRD | 5.0 (4.0-6.0) | 5.0 (3.0-8.0) | 1.0 (0.9-1.1) | 3 | 0 | 0 |" in lines
     assert "- SIGKILL, router BIRD: beside FRR, swimlb is as fast (+0.0 ms, noise 3.9 ms)." in lines
     assert "- SIGKILL, router BIRD: beside BIRD, swimlb is slower (+4.0 ms, noise 1.5 ms)." in lines
