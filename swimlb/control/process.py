@@ -46,8 +46,8 @@ from swimlb.kube.states import (
 )
 from swimlb.kube.store import Changes
 from swimlb.model import Severity
+from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import serve_health, serve_metrics
-from swimlb.observe.families import gauge
 from swimlb.observe.logs import EventLog
 from swimlb.observe.pool_metrics import pool_families
 from swimlb.runtime import outbox as ob
@@ -158,27 +158,14 @@ class Control:
 
     def _families(self) -> Iterator[Metric]:
         resolved = self._feed.resolved
-        is_stale = bool(resolved.stale) or has_lost_pool(resolved)
-        return iter(
-            [
-                *pool_families(self._machine.counts()),
-                gauge(
-                    "metallb_k8s_client_config_loaded_bool",
-                    "Some configuration is in force.",
-                    self._feed.is_synced,
-                ),
-                gauge("metallb_k8s_client_config_stale_bool", "Some of the newest is not.", is_stale),
-                gauge("swimlb_controller_is_leading", "This replica writes.", self._elector.is_leading),
-                gauge(
-                    "swimlb_controller_writes_in_flight",
-                    "Writes to Services under way.",
-                    self._machine.in_flight,
-                ),
-                gauge(
-                    "swimlb_controller_writes_waiting", "Services still to be written.", self._machine.waiting
-                ),
-            ]
+        standing = Standing(
+            is_configured=self._feed.is_synced,
+            is_stale=bool(resolved.stale) or has_lost_pool(resolved),
+            is_leading=self._elector.is_leading,
+            writes_in_flight=self._machine.in_flight,
+            writes_waiting=self._machine.waiting,
         )
+        return iter([*pool_families(self._machine.counts()), *controller_families(standing)])
 
     # What is followed
 

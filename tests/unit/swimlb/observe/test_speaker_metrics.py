@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from swimlb.allocator import PoolCounts
+from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import exposition
 from swimlb.observe.pool_metrics import pool_families
 from swimlb.observe.speaker_metrics import Snapshot, speaker_families
@@ -88,7 +89,10 @@ EVERYTHING: dict[str, Any] = {
 def test_the_reference_lists_every_metric() -> None:
     """By the name that Prometheus stores, and no other."""
     snapshot = Snapshot(node="node-a", version="1", facts=EVERYTHING, services={})
-    told = [*speaker_families(snapshot), *pool_families([])]
+    standing = Standing(
+        is_configured=True, is_stale=False, is_leading=True, writes_in_flight=0, writes_waiting=0
+    )
+    told = [*speaker_families(snapshot), *pool_families([]), *controller_families(standing)]
     reference = (ROOT / "docs/reference/metrics.md").read_text()
 
     documented = set(re.findall(r"^\| `((?:metallb|swimlb)_\w+)`", reference, re.MULTILINE))
