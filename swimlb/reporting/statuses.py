@@ -123,6 +123,9 @@ class Config:
     """Seconds for which a change waits for the next one: in a failover of many, or a flap, the last one counts."""
     patience: float = 2.0
     """Seconds before another's object is deleted: in a handover the next owner may be the first to know that it is."""
+    patience_at_start: float = 5.0
+    """Seconds before own objects are deleted when both sides are known for the first time: a node that has just started asks
+    on the LAN for its addresses before it announces them."""
     contest_min: float = 1.0
     contest_max: float = 60.0
     """How long to wait before an object is made again that somebody else has deleted, the first time and at most."""
@@ -252,8 +255,14 @@ class Statuses:
         if known not in self._awaited:
             return []
         self._awaited.remove(known)
-        services = dict.fromkeys([*self._wanted, *self._known.by_service])
-        return [effect for service in services for effect in self._look_at(service, now, now)]
+        if self._awaited:
+            return []
+        effects: list[Effect] = []
+        for service in dict.fromkeys([*self._wanted, *self._known.by_service]):
+            is_wanted = service in self._wanted
+            due = now if is_wanted else now + self._config.patience_at_start
+            effects += self._look_at(service, due, now)
+        return effects
 
     def _written(self, service: str, made: StatusObject | None, now: float) -> list[Effect]:
         done = self._under_way.pop(service, None)

@@ -148,7 +148,7 @@ class ClusterSource:
                     self.cluster.configure(resolved)
                     self._problems_changed(resolved.problems)
                 case ConditionChanged(condition):
-                    self.note_condition(condition)
+                    self._condition_changed(condition)
                 case Synced():
                     self._is_synced = True
                 case _:
@@ -248,6 +248,12 @@ class ClusterSource:
         self._problems = problems
 
     def note_condition(self, condition: Condition) -> None:
+        """From those who follow a kind beside the feed: of the API server as a whole, that tells by itself."""
+        is_known = condition.resource.name in self._conditions
+        if is_known or (condition.trouble is not None and condition.trouble.is_lasting):
+            self._condition_changed(condition)
+
+    def _condition_changed(self, condition: Condition) -> None:
         name, trouble = condition.resource.name, condition.trouble
         if trouble is None:
             self._conditions.pop(name, None)

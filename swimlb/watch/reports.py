@@ -57,6 +57,12 @@ def announced_changes(batch: Batch, by: str) -> dict[str, Content | None]:
     return changes
 
 
+def _phase_of(batch: Batch) -> str | None:
+    """What a batch of facts says of the phase that *wire* is in, if anything."""
+    fact = batch.put.get("speaker")
+    return None if fact is None else cast("dict[str, Any]", msgpack.unpackb(fact)).get("phase")
+
+
 class Complaints:
     """Refused writes, told once for each kind of object until one succeeds."""
 
@@ -193,12 +199,17 @@ class Reports:
         self._uids = uids
         self._log = log
         self._keepers: list[StatusKeeper] = []
+        self._phase: str | None = None
+        """Of *wire*."""
+        self._is_telling = False
         self._early: Batch | None = None
         """Facts that came before there was anybody to tell of them, as one batch."""
         self._complaints = Complaints(log)
 
     def learn(self, batch: Batch) -> None:
-        if self._keepers:
+        """Nothing is told on before *wire* runs: one that starts announces nothing yet, which is no news."""
+        self._phase = _phase_of(batch) or self._phase
+        if self._is_telling:
             for keeper in self._keepers:
                 keeper.learn(batch)
             return
@@ -207,6 +218,14 @@ class Reports:
         self._early = Batch(
             {key: value for key, value in put.items() if key.startswith(_PREFIX)}, frozenset()
         )
+        self._tell_early()
+
+    def _tell_early(self) -> None:
+        if self._early is None or not self._keepers or self._phase in (None, "starting", "joining"):
+            return
+        for keeper in self._keepers:
+            keeper.learn(self._early)
+        self._early, self._is_telling = None, True
 
     async def run(self, owner: Owner | None, on_condition: Callable[[Condition], None]) -> None:
         """Until cancelled."""
@@ -229,10 +248,8 @@ class Reports:
                     writer, by, tell, on_condition, self._complaints, tasks, random.Random()
                 )
                 self._keepers.append(keeper)
-                if self._early is not None:
-                    keeper.learn(self._early)
                 tasks.create_task(keeper.run())
-            self._early = None
+            self._tell_early()
 
     async def _tell_assigned(self, events: EventWriter, service: str, protocol: str) -> None:
         """Best effort, as Events are: who wants to be sure reads the status objects."""

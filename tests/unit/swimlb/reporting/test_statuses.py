@@ -142,7 +142,19 @@ def test_nothing_is_deleted_before_it_is_known_what_is_announced() -> None:
     known = statuses()
 
     assert known.step(ObjectsSeen((status("l2-own"), status("l2-old", "node-b"))), 0.0) == []
-    assert known.step(Announced({}), 1.0) == [Delete(WEB, "l2-own")]
+    assert known.step(Announced({}), 1.0) == []
+    assert known.advance(1.0 + CONFIG.patience_at_start) == [Delete(WEB, "l2-own")]
+
+
+def test_a_node_that_starts_again_has_time_to_announce_what_it_did() -> None:
+    """It asks on the LAN first: its object is neither deleted nor made anew."""
+    known = statuses()
+    known.step(ObjectsSeen((status("l2-own"),)), 0.0)
+    known.step(Announced({}), 1.0)
+
+    assert known.step(Announced({WEB: ()}), 3.0) == []
+    assert known.advance(100.0) == []
+    assert known.is_settled
 
 
 def test_nothing_is_written_before_it_is_known_what_is_there() -> None:

@@ -1,0 +1,276 @@
+"""A speaker on a real API server, without our controller: what it takes from there, what it writes there, and what it does
+while the API server is away. The tests write Services' statuses themselves, as the controller would.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swimlb.lab.kubernetes.installation import NAMESPACE
+from swimlb.lab.kubernetes.lab import KubernetesLab
+from swimlb.lab.waiting import wait_until
+from swimlb.runtime.privileges import Capability
+from tests.kube.conftest import WALKTHROUGH, clear
+
+ADDRESS, PORT, SERVICE = "192.168.3.170", 8080, "nginx-svc"
+OPTIONS = ("--drain-on", "label:maintenance", "--drain-on", "annotation:swimlb.io/drain=yes")
+
+
+@pytest.fixture(scope="module")
+def speakers(cluster: KubernetesLab) -> Iterator[KubernetesLab]:
+    """A speaker on each node, which may be drained, and no controller."""
+    before, cluster.options = cluster.options, OPTIONS
+    try:
+        for node in cluster.network.nodes:
+            cluster.start(node.name)
+        cluster.wait_until_joined()
+        yield cluster
+    finally:
+        for node in cluster.network.nodes:
+            if cluster.status(node.name) is not None:
+                cluster.stop(node.name)
+        cluster.options = before
+
+
+@pytest.fixture
+def lab(speakers: KubernetesLab) -> Iterator[KubernetesLab]:
+    """The walkthrough's Service has an address on the LAN, and is served."""
+    try:
+        speakers.kubectl.apply(WALKTHROUGH / "layer2.yaml", WALKTHROUGH / "nginx.yaml")
+        give_address(speakers, ADDRESS)
+        wait_until(lambda: is_served(speakers), timeout=60, what="the Service to be served")
+        yield speakers
+    finally:
+        clear(speakers)
+
+
+def give_address(lab: KubernetesLab, *addresses: str) -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
+    patch = json.dumps({"status": status})
+    lab.kubectl("patch", "service", SERVICE, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def is_served(lab: KubernetesLab) -> bool:
+    try:
+        return lab.get(ADDRESS, PORT).status == 200
+    except OSError:
+        return False
+
+
+def owner(lab: KubernetesLab) -> str:
+    """The node that all speakers that run hold for the owner."""
+
+    def agreed() -> str | None:
+        owners = {status.owner_of(ADDRESS) for status in lab.statuses().values() if status is not None}
+        return owners.pop() if len(owners) == 1 else None
+
+    return wait_until(agreed, timeout=30, what="one owner", seen=lambda: views(lab))
+
+
+def views(lab: KubernetesLab) -> dict[str, object]:
+    """What each speaker goes by, for a test that fails."""
+    return {
+        node: status and (status.source, status.phase, status.l2, status.withheld, status.services)
+        for node, status in lab.statuses().items()
+    }
+
+
+def wait_for_status(lab: KubernetesLab, node: str | None) -> list[Any]:
+    """The objects that say who announces, once there is exactly one, of this node (None: none at all)."""
+
+    def is_right(answer: Any) -> bool:
+        nodes = [one.get("status", {}).get("node") for one in answer["items"]]
+        return nodes == ([] if node is None else [node])
+
+    answer = lab.kubectl.wait_for(
+        *("servicel2statuses", "-n", NAMESPACE), until=is_right, timeout=30, description=f"a status of {node}"
+    )
+    return answer["items"]
+
+
+def test_the_owner_says_so_in_a_status_and_an_event(lab: KubernetesLab) -> None:
+    """With MetalLB's labels and words; the object is gone with the Service."""
+    node = owner(lab)
+
+    [one] = wait_for_status(lab, node)
+    assert one["metadata"]["generateName"] == "l2-"
+    assert one["metadata"]["labels"] == {
+        "metallb.io/node": node,
+        "metallb.io/service-name": SERVICE,
+        "metallb.io/service-namespace": "default",
+    }
+    assert one["status"] == {"node": node, "serviceName": SERVICE, "serviceNamespace": "default"}
+    lab.kubectl.wait_for(
+        *("events", "--field-selector", f"involvedObject.name={SERVICE},reason=nodeAssigned"),
+        until=lambda answer: (
+            f'announcing from node "{node}" with protocol "layer2"'
+            in [event["message"] for event in answer["items"]]
+        ),
+        timeout=10,
+        description="the event",
+    )
+
+    lab.kubectl("delete", "service", SERVICE)
+    wait_for_status(lab, None)
+
+
+def test_the_next_owner_replaces_the_status_of_one_that_died(lab: KubernetesLab) -> None:
+    """Nobody else would delete it: here no Pod owns it, with which it would go."""
+    dead = owner(lab)
+    wait_for_status(lab, dead)
+
+    lab.kill(dead)
+    try:
+        wait_until(lambda: owner(lab) != dead, timeout=30, what="another owner")
+        wait_for_status(lab, owner(lab))
+    finally:
+        lab.start(dead)
+        lab.wait_until_joined()
+
+
+def test_an_address_that_moves_to_no_address_is_let_go(lab: KubernetesLab) -> None:
+    """As soon as the status says so, and back."""
+    give_address(lab)
+    wait_until(
+        lambda: all(s is not None and s.owner_of(ADDRESS) is None for s in lab.statuses().values()),
+        timeout=20,
+        what="nobody to own it",
+    )
+    give_address(lab, ADDRESS)
+    wait_until(lambda: is_served(lab), timeout=20, what="the Service to be served again")
+
+
+@pytest.mark.parametrize(
+    ("mark", "unmark", "reason"),
+    [
+        (("label", "maintenance=tonight"), ("label", "maintenance-"), "label:maintenance"),
+        (
+            ("annotate", "swimlb.io/drain=yes"),
+            ("annotate", "swimlb.io/drain-"),
+            "annotation:swimlb.io/drain=yes",
+        ),
+    ],
+    ids=["label", "annotation"],
+)
+def test_a_marked_node_gives_its_addresses_up_and_takes_them_back(
+    lab: KubernetesLab, mark: tuple[str, str], unmark: tuple[str, str], reason: str
+) -> None:
+    """Without one unanswered request, and without leaving the ring. A cordoned node serves on."""
+    node = owner(lab)
+    lab.kubectl("cordon", node)
+    try:
+        verb, what = mark
+        lab.kubectl(verb, "node", node, what)
+        while owner(lab) == node:
+            assert is_served(lab)
+        assert is_served(lab)
+        status = lab.require_status(node)
+        assert status.source is not None
+        assert status.source.drained_by == reason
+        assert node in status.alive_members()
+
+        verb, what = unmark
+        lab.kubectl(verb, "node", node, what)
+        while owner(lab) != node:
+            assert is_served(lab)
+        assert is_served(lab)
+    finally:
+        lab.kubectl("uncordon", node)
+
+
+def state_of(lab: KubernetesLab, node: str, result: str) -> dict[str, Any]:
+    answer = lab.kubectl.wait_for(
+        *("configurationstates", f"speaker-{node}", "-n", NAMESPACE),
+        until=lambda one: one.get("status", {}).get("result") == result,
+        timeout=20,
+        description=f"{node} to find the configuration {result}",
+    )
+    return answer["status"]
+
+
+def test_a_broken_object_is_told_and_a_deleted_verdict_is_made_again(lab: KubernetesLab) -> None:
+    """What is wrong stands in the state of each speaker, and its last good version stays in force."""
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "L2Advertisement",
+        "metadata": {"name": "layer2-lb", "namespace": NAMESPACE},
+        "spec": {"ipAddressPools": ["layer2-pool", "layer2-pool"]},
+    }
+    lab.kubectl.apply_objects([pool])
+    for node in lab.network.nodes:
+        status = state_of(lab, node.name, "Invalid")
+        assert status["errorSummary"].startswith(
+            f"configuration error: L2Advertisement/{NAMESPACE}/layer2-lb spec.ipAddressPools"
+        )
+        [condition] = status["conditions"]
+        assert (condition["type"], condition["status"]) == ("configReconcilerValid", "False")
+        assert condition["reason"] == "ConfigurationError"
+    assert is_served(lab)
+
+    lab.kubectl.apply(WALKTHROUGH / "layer2.yaml")
+    lab.kubectl("-n", NAMESPACE, "delete", "configurationstates", "--all")
+    for node in lab.network.nodes:
+        assert state_of(lab, node.name, "Valid")["errorSummary"] == ""
+
+
+def test_a_speaker_that_starts_while_the_api_server_is_away_announces_what_it_did(lab: KubernetesLab) -> None:
+    """From the node's disk; and when the API server is back nothing moves, and nothing is said twice."""
+    node = owner(lab)
+    [before] = wait_for_status(lab, node)
+    wait_until(lambda: is_saved(lab, node), timeout=20, what="the state to be on the disk")
+    lab.control_plane.kill_api()
+    try:
+        lab.kill(node)
+        wait_until(lambda: owner(lab) != node, timeout=30, what="another owner")
+        lab.start(node)
+        wait_until(lambda: owner(lab) == node, timeout=30, what="the owner to be back")
+        assert source_state(lab, node) == "last-good"
+        wait_until(lambda: is_served(lab), timeout=5, what="the Service to be served")
+    finally:
+        lab.control_plane.start_api()
+    wait_until(
+        lambda: {source_state(lab, one.name) for one in lab.network.nodes} == {"current"},
+        timeout=60,
+        what="all speakers to hear of the API server again",
+    )
+    assert owner(lab) == node
+    [after] = wait_for_status(lab, node)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def source_state(lab: KubernetesLab, node: str) -> str:
+    status = lab.status(node)
+    return status.source.state if status is not None and status.source is not None else "silent"
+
+
+def is_saved(lab: KubernetesLab, node: str) -> bool:
+    state = lab.log(node).parent / "last-good-state"
+    return state.exists() and ADDRESS.encode() in state.read_bytes()
+
+
+def test_watch_has_the_token_and_no_capability_and_wire_the_reverse(lab: KubernetesLab) -> None:
+    """As the kernel tells; what the API server is spoken to with stands in no variable of wire."""
+    node = lab.network.nodes[0].name
+    watch, wire = (lab.speaker_process(node, which).pid for which in ("watch", "wire"))
+
+    assert [capabilities(watch, of) for of in ("CapPrm", "CapEff", "CapBnd", "CapAmb")] == [set()] * 4
+    assert capabilities(wire, "CapPrm") == capabilities(wire, "CapBnd") == set(Capability)
+    for pid in (watch, wire):
+        assert status_of(pid)["NoNewPrivs"] == "1"
+    names = {one.split(b"=")[0] for one in Path(f"/proc/{wire}/environ").read_bytes().split(b"\0")}
+    assert not [name for name in names if name.startswith((b"KUBE", b"METALLB"))]
+
+
+def status_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def capabilities(pid: int, which: str) -> set[int]:
+    bits = int(status_of(pid)[which], 16)
+    return {number for number in range(64) if bits >> number & 1}
