@@ -33,8 +33,16 @@ from swimlb.model import (
     Service,
     labels_of,
 )
+from swimlb.runtime.garbage import THRESHOLDS
 from swimlb.speaker.core import Config, Speaker
-from swimlb.speaker.events import Event, InventoryChanged, MemberGone, MemberPresent, RingJoined
+from swimlb.speaker.events import (
+    Event,
+    InventoryChanged,
+    MemberGone,
+    MemberPresent,
+    RingJoined,
+    StopRequested,
+)
 from swimlb.speaker.inventory import Record
 from swimlb.speaker.planner import plan
 from swimlb.speaker.presence import Presence
@@ -45,6 +53,9 @@ NODES = (3, 10, 100)
 FIRST = int(ip_address("10.0.0.1"))
 LAN = L2Advertisement(name="lan")
 HERE = Presence().encode()
+LEFT = "this node left, and nobody was heard"
+LEAVING_SERVICES = (2000, 20_000)
+LEAVING_REPEATS = 3
 REPEATS = 5
 """Of events that can be undone; the median is told."""
 
@@ -97,6 +108,20 @@ class World:
             times.append(self._timed(lambda: self.speaker.advance(self.now)))
         return Cost(self.services, self.nodes, name, sum(times), times[0], max(times), len(times))
 
+    def leave(self, owned: int) -> Cost:
+        """SIGTERM, and nobody says anything about what is handed over: every address is nudged, and freed in the end."""
+        gc.collect()
+        self.now += 100.0
+        begun = self.now
+        times = [self._timed(lambda: self.speaker.step(StopRequested(), self.now))]
+        while self.speaker.announced:
+            deadline = self.speaker.next_deadline()
+            assert deadline is not None
+            assert deadline < begun + Config(node="").drain_max, "addresses are held until the drain ends"
+            self.now = max(self.now, deadline)
+            times.append(self._timed(lambda: self.speaker.advance(self.now)))
+        return Cost(self.services, self.nodes, LEFT, sum(times), times[0], max(times), len(times), owned)
+
     @staticmethod
     def _timed(act: Callable[[], object]) -> float:
         begin = time.process_time()
@@ -145,6 +170,18 @@ def measure(services: int, nodes: int) -> list[Cost]:
     return costs
 
 
+def measure_leaving(services: int) -> Cost:
+    """Of two nodes one leaves, and with it half of the addresses."""
+    found: list[Cost] = []
+    for _ in range(LEAVING_REPEATS):
+        world = World(services, nodes=2)
+        world.speaker.step(MemberPresent(world.names[1], HERE), 0.0)
+        world.play("first inventory", InventoryChanged(tuple(world.records())))
+        world.play("joined", RingJoined(1))
+        found.append(world.leave(owned=world.owners()[world.names[0]]))
+    return median(found)
+
+
 def table(costs: list[Cost]) -> str:
     head = [
         "| event | Services | nodes | addresses moved | CPU | first turn | longest turn | turns |",
@@ -162,7 +199,7 @@ def draw(costs: list[Cost], path: Path) -> None:
     mpl: Any = importlib.import_module("matplotlib")
     mpl.use("svg")
     pyplot: Any = importlib.import_module("matplotlib.pyplot")
-    events = list(dict.fromkeys(cost.event for cost in costs))
+    events = list(dict.fromkeys(cost.event for cost in costs if cost.event != LEFT))
     nodes = max(cost.nodes for cost in costs)
     figure, axes = pyplot.subplots(figsize=(8, 5))
     for event in events:
@@ -189,7 +226,10 @@ ordering what is different. No network is in it. The services are on one LAN and
 
 The plan is kept up to date by what an event touches: a death costs what the dead member owned, a change its Service, a
 member that comes one hash per address. What takes more than a few milliseconds is done in turns, the most urgent
-first, and gossip is answered in between: the longest turn is what others may notice of it.
+first, and gossip is answered in between: the longest turn is what others may notice of it. *{LEFT}* is the dearest planned
+move there is: each address is handed over, announced once more for a successor that says nothing, and freed in the end.
+
+{ratio(costs)}
 
 {table(costs)}
 
@@ -197,14 +237,23 @@ first, and gossip is answered in between: the longest turn is what others may no
 """
 
 
+def ratio(costs: list[Cost]) -> str:
+    """What ten times as many addresses cost to leave behind."""
+    least, most = (cost for cost in costs if cost.event == LEFT)
+    return f"Leaving {most.moved:,} addresses costs {most.total / least.total:.1f} times the CPU of leaving {least.moved:,}."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without 10,000 Services, and no document")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     arguments = parser.parse_args()
+    # As in the process itself, in which full collections run at times of their own.
+    gc.set_threshold(*THRESHOLDS)
     services = SERVICES[:-1] if arguments.quick else SERVICES
     costs = [cost for many in services for nodes in NODES for cost in measure(many, nodes)]
-    print(table(costs))
+    costs += map(measure_leaving, LEAVING_SERVICES)
+    print(table(costs), ratio(costs), sep="\n\n")
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "speaker.json").write_text(
         json.dumps([asdict(cost) for cost in costs], indent=2) + "\n"

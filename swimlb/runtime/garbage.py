@@ -15,9 +15,8 @@ import gc
 
 INTERVAL = 60.0
 
-_NEVER = 1_000_000_000
-_YOUNG, _MIDDLE = 700, 10
-"""Python's own thresholds of the young generations, whose collections take less than a millisecond."""
+THRESHOLDS = 700, 10, 1_000_000_000
+"""Python's own for the young generations, whose collections take less than a millisecond; never a full one unasked."""
 
 _MIDDLE_COLLECTIONS_MAX = 3
 """Each leaves 7,700 objects at most to the next full one, which takes some 10 ms then."""
@@ -34,7 +33,7 @@ class GarbageKeeper:
 
     def start(self) -> None:
         """Needs a running loop. Looks at all that there is by now, while nobody waits yet."""
-        gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
+        gc.set_threshold(*THRESHOLDS)
         gc.collect()
         self._freeze()
 

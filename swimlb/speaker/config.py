@@ -41,6 +41,8 @@ class Config:
     work_per_turn: int = 3000
     """How much of the plan is found anew at a time, in candidates that are weighed: some milliseconds, so that gossip
     is answered in between. What an event touches is mostly less."""
+    changes_per_turn: int = 100
+    """How many addresses something is done about at a time because their time has come; the rest is due at once."""
     drain_max: float = 3.0
     leave_max: float = 1.0
     linger: float = 0.1

@@ -19,10 +19,11 @@ tell that node's death: that is why it is asked for on the wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from swimlb.model import IpAddress
+from swimlb.speaker.config import Config
+from swimlb.speaker.deadlines import Deadlines
 from swimlb.speaker.effects import (
     AnnounceAgain,
     Ask,
@@ -66,24 +67,22 @@ class Claimant(Enum):
     """Any member, while the others do not hear this node."""
 
 
-@dataclass(slots=True)
-class _Yield:
-    heard_at: float
-    ask_at: float
-    is_unheard: bool
-    """Yielded because nobody hears this node, and not because the other one is better."""
-
-
 class Conflicts:
     """What is going on about which address. The core holds the addresses themselves."""
 
-    def __init__(self) -> None:
-        self._defend_at: dict[IpAddress, tuple[float, Effect]] = {}
+    def __init__(self, config: Config) -> None:
+        self._changes_per_turn = config.changes_per_turn
+        self._defences: dict[IpAddress, Effect] = {}
+        self._defend_at: Deadlines[IpAddress] = Deadlines()
         self._first_heard_at: dict[IpAddress, float] = {}
         """Claims of members that are present."""
         self._reported_at: dict[IpAddress, dict[str, float]] = {}
         """By address and MAC."""
-        self._yielded: dict[IpAddress, _Yield] = {}
+        self._yielded: dict[IpAddress, bool] = {}
+        """Whether it was because nobody hears this node, and not because the other one is better."""
+        self._ask_at: Deadlines[IpAddress] = Deadlines()
+        self._silent_at: Deadlines[IpAddress] = Deadlines()
+        """Of the yielded ones, unless somebody is heard. It does not count while this node is not heard itself."""
         self._rivals: dict[IpAddress, tuple[float, ClaimHeard, str]] = {}
         """The last claim of a member to an address that is announced here, if this node has not answered to it yet."""
         self._is_heard = True
@@ -104,19 +103,24 @@ class Conflicts:
             case Claimant.LOST_BETTER | Claimant.HEARD_INSTEAD:
                 assert member is not None
                 self.forget(address)
-                self._yielded[address] = _Yield(
-                    now, now + ASK_INTERVAL, is_unheard=claimant is Claimant.HEARD_INSTEAD
-                )
+                self._yielded[address] = claimant is Claimant.HEARD_INSTEAD
+                self._ask_at.set(address, now + ASK_INTERVAL)
+                self._silent_at.set(address, now + SILENCE_MAX)
                 effects += [Watch(address), Yielded(address, member, claim.mac)]
             case Claimant.LOST_WORSE:
                 # The last announcement on the wire has to be the winner's.
                 self._rivals.pop(address, None)
                 effects.append(AnnounceAgain(address))
             case Claimant.PRESENT:
-                self._defend_at.setdefault(address, (now + DEFENCE_DELAY, AnnounceAgain(address)))
+                self._defend_later(address, AnnounceAgain(address), now)
             case Claimant.STRANGER:
-                self._defend_at.setdefault(address, (now + DEFENCE_DELAY, Defend(address)))
+                self._defend_later(address, Defend(address), now)
         return effects
+
+    def _defend_later(self, address: IpAddress, defence: Effect, now: float) -> None:
+        if address not in self._defend_at:
+            self._defences[address] = defence
+            self._defend_at.set(address, now + DEFENCE_DELAY)
 
     def _is_first(self, address: IpAddress, now: float) -> bool:
         """Whether members have not claimed the address before, or only in this moment."""
@@ -139,17 +143,20 @@ class Conflicts:
 
     def hear_yielded(self, address: IpAddress, now: float) -> None:
         """The address is in good hands still."""
-        self._yielded[address].heard_at = now
+        self._silent_at.set(address, now + SILENCE_MAX)
 
     def forget(self, address: IpAddress) -> None:
         """The address is not announced any more: there is nothing to defend."""
-        self._defend_at.pop(address, None)
+        self._defend_at.discard(address)
+        self._defences.pop(address, None)
         self._first_heard_at.pop(address, None)
         self._rivals.pop(address, None)
         self._reported_at.pop(address, None)
 
     def end_yield(self, address: IpAddress) -> list[Effect]:
         del self._yielded[address]
+        self._ask_at.discard(address)
+        self._silent_at.discard(address)
         return [Unwatch(address)]
 
     def yielded(self) -> tuple[IpAddress, ...]:
@@ -173,34 +180,29 @@ class Conflicts:
         """Somebody hears this node again: what it yielded for that reason is its own."""
         self._is_heard = True
         effects: list[Effect] = []
-        for address, one in list(self._yielded.items()):
-            one.heard_at = now
-            if one.is_unheard:
+        for address, is_unheard in list(self._yielded.items()):
+            self._silent_at.set(address, now + SILENCE_MAX)
+            if is_unheard:
                 effects += self.end_yield(address)
         return effects
 
     def silent(self, now: float) -> list[IpAddress]:
-        """Yielded addresses that nobody has. Who is not heard asks in vain, and learns nothing from silence."""
-        if not self._is_heard:
-            return []
-        return [address for address, one in self._yielded.items() if one.heard_at + SILENCE_MAX <= now]
+        """Yielded addresses that nobody has, to be yielded no more. Who is not heard asks in vain, and learns nothing
+        from silence."""
+        return self._silent_at.take(now, self._changes_per_turn) if self._is_heard else []
 
     def advance(self, now: float) -> list[Effect]:
         """Defences and questions that are due. To be called after the end of silent yields."""
-        due = [address for address, (at, _) in self._defend_at.items() if at <= now]
-        effects: list[Effect] = [self._defend_at.pop(address)[1] for address in due]
-        for address in due:
+        effects: list[Effect] = []
+        for address in self._defend_at.take(now, self._changes_per_turn):
             self._rivals.pop(address, None)
-        for address, one in self._yielded.items():
-            if one.ask_at <= now:
-                one.ask_at = now + ASK_INTERVAL
-                effects.append(Ask(address))
+            effects.append(self._defences.pop(address))
+        for address in self._ask_at.take(now, self._changes_per_turn):
+            self._ask_at.set(address, now + ASK_INTERVAL)
+            effects.append(Ask(address))
         return effects
 
     def next_deadline(self) -> float | None:
-        defences = (at for at, _ in self._defend_at.values())
-        yields = (
-            min(one.ask_at, one.heard_at + SILENCE_MAX) if self._is_heard else one.ask_at
-            for one in self._yielded.values()
-        )
-        return min((*defences, *yields), default=None)
+        silence = self._silent_at.next() if self._is_heard else None
+        deadlines = (self._defend_at.next(), self._ask_at.next(), silence)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)

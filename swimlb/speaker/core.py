@@ -43,7 +43,7 @@ from swimlb.speaker.events import (
     StopRequested,
 )
 from swimlb.speaker.hearing import HearingChecks
-from swimlb.speaker.inventory import Inventory, Record
+from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.layer2 import Layer2
 from swimlb.speaker.life import Life, Phase
 from swimlb.speaker.links import Link
@@ -52,6 +52,7 @@ from swimlb.speaker.peering import Peering
 from swimlb.speaker.plan import Ownership, Reason, Withheld
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.probing import Squatter
+from swimlb.speaker.reading import Reading
 from swimlb.speaker.rules import RuleOptions
 from swimlb.speaker.standing import PlanChange, StandingPlan
 from swimlb.speaker.verdicts import Verdicts
@@ -84,6 +85,9 @@ class Speaker:
         self._peering = Peering()
         self._checks = HearingChecks(config.node)
         self._verdicts = Verdicts(self._inventory)
+        self._reading = Reading(self._inventory, self._standing)
+        self._unready: Set[str] = frozenset()
+        """Services that this node is not ready for, by batches that are known as a whole."""
         self._links: tuple[Link, ...] | None = None
         """None: not known yet."""
         self._is_in_doubt = False
@@ -162,8 +166,9 @@ class Speaker:
 
     def _step(self, event: Event, now: float) -> list[Effect]:
         match event:
-            case InventoryChanged(put, removed):
-                return self._learn(put, removed, now)
+            case InventoryChanged():
+                self._reading.add(event)
+                return self._turn(now)
             case RingJoined():
                 return self._joined(now)
             case MemberPresent(name, meta):
@@ -227,18 +232,16 @@ class Speaker:
 
     # What is known
 
-    def _learn(self, put: tuple[Record, ...], removed: tuple[str, ...], now: float) -> list[Effect]:
-        for key in removed:
-            self._standing.touch_record(self._inventory.remove(key), None)
-        for record in put:
-            before = self._inventory.put(record)
-            if record != before:
-                self._standing.touch_record(before, record)
+    def _read(self, now: float) -> list[Effect]:
+        """Know more of the records that *watch* has sent. What this node says of itself follows when all are known."""
+        if not self._reading.work(self._config.work_per_turn // 2):
+            return []
+        self._unready = frozenset(self._inventory.unready_services())
         effects = self._refresh_presence()
         if self.phase is Phase.STARTING:
             self._life.join(now)
             effects.append(JoinRing())
-        return effects + self._turn(now)
+        return effects
 
     def _joined(self, now: float) -> list[Effect]:
         if self.phase is Phase.JOINING:
@@ -299,7 +302,7 @@ class Speaker:
         presence = Presence.of(
             is_leaving=self._life.is_stopping or self._inventory.drained_by is not None,
             is_joining=self._life.is_joining,
-            unready_services=self._inventory.unready_services(),
+            unready_services=self._unready,
             links=self._links,
             is_in_doubt=self._is_in_doubt,
             unanswering=self._checks.unanswering if self._config.is_hearing_checked else None,
@@ -327,11 +330,14 @@ class Speaker:
 
     def _turn(self, now: float) -> list[Effect]:
         """Bring the plan up to date, as far as a turn goes, and perform what is different."""
+        read = self._read(now)
+        is_reading = self._reading.is_pending
         if self.phase in (Phase.STARTING, Phase.STOPPED):
-            return []
+            self._work_due = now if is_reading else None
+            return read
         standing = self._standing
         verdicts = self._review_verdicts(now)
-        change, left = standing.work(self._config.work_per_turn)
+        change, left = standing.work(self._config.work_per_turn, is_urgent_only=is_reading)
         self._news.addresses.update(change.ownerships)
         self._news.services.update(change.services)
         # Who owns what is not known before the ring has answered.
@@ -339,6 +345,7 @@ class Speaker:
         moved = self._layer2.note_owners(change.ownerships) if is_on_lan else []
         # First what makes traffic arrive at an address that is served, then what lets go of one.
         effects = [
+            *read,
             *verdicts,
             *self._settle_local(change),
             *self._note_moved(moved, now),
@@ -349,7 +356,7 @@ class Speaker:
         ]
         if is_on_lan and not standing.is_pending:
             effects += self._settle_rest(left, now)
-        is_more = standing.is_pending or (is_on_lan and self._layer2.is_pending)
+        is_more = is_reading or standing.is_pending or (is_on_lan and self._layer2.is_pending)
         self._work_due = now if is_more else None
         return effects
 
@@ -386,10 +393,12 @@ class Speaker:
         if self._local is None:
             return []
         added = self._local.change(change.allocations)
-        return added + (self._local.remove_unused() if not self._standing.has_unknown_services else [])
+        is_all_known = not (self._reading.is_pending or self._standing.has_unknown_services)
+        return added + (self._local.remove_unused() if is_all_known else [])
 
     def _settle_bgp(self, change: PlanChange) -> list[Effect]:
-        if self._life.is_stopping:
+        # Of half an edit a session might end, and begin again with the other half.
+        if self._life.is_stopping or self._reading.is_pending:
             return []
         plan, known = self._standing.bgp, self._inventory.bgp_peers
         # Sessions end as on a stop: routers first look for other ways, which withdrawing alone would not let them.

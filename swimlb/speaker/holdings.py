@@ -10,22 +10,12 @@ An address that no Service has any more, or that no node can serve, is freed at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from swimlb.model import IpAddress
 from swimlb.speaker.config import Config
+from swimlb.speaker.deadlines import Deadlines
 from swimlb.speaker.effects import Announce, Effect, HandOver, Withdraw
-
-
-@dataclass(frozen=True, slots=True)
-class _Handover:
-    ends_at: float
-    nudge_at: float | None
-
-    @property
-    def deadline(self) -> float:
-        return self.ends_at if self.nudge_at is None else self.nudge_at
 
 
 class Holdings:
@@ -34,8 +24,10 @@ class Holdings:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._announced: dict[IpAddress, frozenset[str] | None] = {}
-        self._handing_over: dict[IpAddress, _Handover] = {}
-        """A subset of `_announced`."""
+        self._ends_at: Deadlines[IpAddress] = Deadlines()
+        """Of the addresses that are being handed over: a subset of `_announced`."""
+        self._nudge_at: Deadlines[IpAddress] = Deadlines()
+        """Of those whose successor has not been nudged yet."""
         self._claims: dict[IpAddress, float] = {}
         """When a foreign claim was last heard."""
 
@@ -45,29 +37,33 @@ class Holdings:
         return MappingProxyType(self._announced)
 
     def is_handing_over(self, address: IpAddress) -> bool:
-        return address in self._handing_over
+        return address in self._ends_at
 
     def announce(self, address: IpAddress, interfaces: frozenset[str] | None) -> list[Effect]:
         """Hold the address from now on; nothing is said again of one that is held as it should be."""
-        is_taken_back = self._handing_over.pop(address, None) is not None
-        if not is_taken_back and self._announced.get(address, ()) == interfaces:
+        if not self.is_handing_over(address) and self._announced.get(address, ()) == interfaces:
             return []
+        self._end_handover(address)
         self._announced[address] = interfaces
         return [Announce(address, interfaces)]
 
     def hand_over(self, address: IpAddress, now: float) -> list[Effect]:
         """Another node is about to announce the address."""
-        if address in self._handing_over:
+        if self.is_handing_over(address):
             return []
-        config = self._config
-        self._handing_over[address] = _Handover(now + config.handover_max, now + config.handover_nudge)
+        self._ends_at.set(address, now + self._config.handover_max)
+        self._nudge_at.set(address, now + self._config.handover_nudge)
         return [HandOver(address)]
 
     def free(self, address: IpAddress) -> list[Effect]:
         del self._announced[address]
-        self._handing_over.pop(address, None)
+        self._end_handover(address)
         self._claims.pop(address, None)
         return [Withdraw(address)]
+
+    def _end_handover(self, address: IpAddress) -> None:
+        self._ends_at.discard(address)
+        self._nudge_at.discard(address)
 
     def note_claim(self, address: IpAddress, now: float) -> None:
         self._claims[address] = now
@@ -78,17 +74,17 @@ class Holdings:
         return heard is not None and now - heard <= self._config.claim_memory
 
     def ended(self, now: float) -> list[IpAddress]:
-        """Addresses whose handover has taken as long as it may: to be freed."""
-        return [address for address, handover in self._handing_over.items() if handover.ends_at <= now]
+        """Addresses whose handover has taken as long as it may, as many as a turn may have: to be freed."""
+        return self._ends_at.take(now, self._config.changes_per_turn)
 
     def advance(self, now: float) -> list[Effect]:
         """Nudge the successors that were not heard. To be called after the end of handovers."""
-        effects: list[Effect] = []
-        for address, handover in self._handing_over.items():
-            if handover.deadline <= now:
-                self._handing_over[address] = replace(handover, nudge_at=None)
-                effects += [Announce(address, self._announced[address]), HandOver(address)]
-        return effects
+        return [
+            effect
+            for address in self._nudge_at.take(now, self._config.changes_per_turn)
+            for effect in (Announce(address, self._announced[address]), HandOver(address))
+        ]
 
     def next_deadline(self) -> float | None:
-        return min((handover.deadline for handover in self._handing_over.values()), default=None)
+        deadlines = (self._ends_at.next(), self._nudge_at.next())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)

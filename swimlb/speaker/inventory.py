@@ -20,7 +20,6 @@ from swimlb.model import (
     Node,
     Pool,
     Readiness,
-    Service,
 )
 from swimlb.speaker.presence import Presence
 
@@ -29,22 +28,39 @@ Record: TypeAlias = (
 )
 
 
+_TABLES = {
+    "Allocation": "allocations",
+    "Pool": "pools",
+    "L2Advertisement": "l2_advertisements",
+    "BgpAdvertisement": "bgp_advertisements",
+    "BgpPeer": "bgp_peers",
+    "Node": "nodes",
+    "Endpoints": "endpoints",
+    "Readiness": "readiness",
+    "Intent": "intents",
+}
+"""The field of the inventory for each kind of record."""
+
+
 def key_of(record: Record) -> str:
     """`Kind/name`: under which key a record is replaced and removed."""
+    return f"{type(record).__name__}/{_name_of(record)}"
+
+
+def _name_of(record: Record) -> str:
     match record:
         case Allocation(service=service):
-            name = service.key
+            return service.key
         case Endpoints(service=service) | Readiness(service=service):
-            name = service
+            return service
         case Pool(name=name) | L2Advertisement(name=name) | BgpAdvertisement(name=name):
-            pass
+            return name
         case BgpPeer(name=name) | Node(name=name):
-            pass
+            return name
         case Intent():
-            name = "own"
+            return "own"
         case _:
             assert_never(record)
-    return f"{type(record).__name__}/{name}"
 
 
 @dataclass(slots=True)
@@ -72,11 +88,11 @@ class Inventory:
 
     def put(self, record: Record) -> Record | None:
         """Gives the record that this one replaces."""
-        kind, name = key_of(record).split("/", 1)
-        table = self._table(kind)
+        name = _name_of(record)
+        table = self._table(type(record).__name__)
         before: Record | None = table.get(name)
         table[name] = record
-        self._note_readiness(record)
+        self._note_readiness(record, name)
         return before
 
     def remove(self, key: str) -> Record | None:
@@ -84,7 +100,7 @@ class Inventory:
         kind, name = key.split("/", 1)
         before: Record | None = self._table(kind).pop(name, None)
         if before is not None:
-            self._note_readiness(before)
+            self._note_readiness(before, name)
         return before
 
     def labels_of(self, node: str) -> Mapping[str, str]:
@@ -101,31 +117,19 @@ class Inventory:
         """Services with a health check of this node that has not succeeded, or not yet been made."""
         return self._unready
 
-    def _note_readiness(self, record: Record) -> None:
-        match record:
-            case Allocation(service=Service(key=key)) | Readiness(service=key):
-                allocation, found = self.allocations.get(key), self.readiness.get(key)
-                is_checked = allocation is not None and allocation.service.health_check is not None
-                if is_checked and (found is None or not found.is_ready):
-                    self._unready.add(key)
-                else:
-                    self._unready.discard(key)
-            case _:
-                pass
+    def _note_readiness(self, record: Record, service: str) -> None:
+        if not isinstance(record, Allocation | Readiness):
+            return
+        allocation, found = self.allocations.get(service), self.readiness.get(service)
+        is_checked = allocation is not None and allocation.service.health_check is not None
+        if is_checked and (found is None or not found.is_ready):
+            self._unready.add(service)
+        else:
+            self._unready.discard(service)
 
     def _table(self, kind: str) -> dict[str, Any]:
-        tables: dict[str, dict[str, Any]] = {
-            "Allocation": self.allocations,
-            "Pool": self.pools,
-            "L2Advertisement": self.l2_advertisements,
-            "BgpAdvertisement": self.bgp_advertisements,
-            "BgpPeer": self.bgp_peers,
-            "Node": self.nodes,
-            "Endpoints": self.endpoints,
-            "Readiness": self.readiness,
-            "Intent": self.intents,
-        }
-        return tables[kind]
+        table: dict[str, Any] = getattr(self, _TABLES[kind])
+        return table
 
 
 def _hostname_label(node: str) -> Labels:

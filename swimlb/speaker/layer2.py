@@ -34,7 +34,7 @@ class Layer2:
         self._inventory = inventory
         self._acquaintances = acquaintances
         self._holdings = Holdings(config)
-        self._conflicts = Conflicts()
+        self._conflicts = Conflicts(config)
         self._probes = Probes()
         self._is_opening = False
         """The addresses that were first found to be this node's are still in question."""

@@ -20,6 +20,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from swimlb.model import IpAddress
+from swimlb.speaker.deadlines import Deadlines
 from swimlb.speaker.effects import AddressFree, AddressInUse, Ask, Effect, Unwatch, Watch
 from swimlb.speaker.events import ClaimHeard
 
@@ -57,7 +58,6 @@ class _State(Enum):
 class _Probe:
     interfaces: frozenset[str] | None
     state: _State = _State.WAITING
-    due: float | None = None
     asked: int = 0
     told_at: float | None = None
 
@@ -67,6 +67,11 @@ class Probes:
 
     def __init__(self) -> None:
         self._probes: dict[IpAddress, _Probe] = {}
+        self._asking: set[IpAddress] = set()
+        self._ask_at: Deadlines[IpAddress] = Deadlines()
+        """Of those in question, and of those in use."""
+        self._silent_at: Deadlines[IpAddress] = Deadlines()
+        """Of those that all questions have been asked about."""
         self._queue: deque[IpAddress] = deque()
         """Those that wait; may name some that are gone, or come again."""
         self._squatters: dict[IpAddress, Squatter] = {}
@@ -113,6 +118,9 @@ class Probes:
         """The address is not asked for any more."""
         del self._probes[address]
         self._squatters.pop(address, None)
+        self._asking.discard(address)
+        self._ask_at.discard(address)
+        self._silent_at.discard(address)
         return [Unwatch(address)]
 
     def release(self, address: IpAddress) -> tuple[frozenset[str] | None, list[Effect]]:
@@ -133,7 +141,10 @@ class Probes:
         is_other = squatter != self._squatters.get(claim.address)
         is_news = is_other and (one.told_at is None or now - one.told_at >= RETRY_INTERVAL)
         if one.state is not _State.IN_USE:
-            one.state, one.due = _State.IN_USE, now + RETRY_INTERVAL
+            one.state = _State.IN_USE
+            self._asking.discard(claim.address)
+            self._silent_at.discard(claim.address)
+            self._ask_at.set(claim.address, now + RETRY_INTERVAL)
         if not is_news:
             return []
         self._squatters[claim.address], one.told_at = squatter, now
@@ -143,49 +154,40 @@ class Probes:
 
     def silent(self, now: float) -> list[IpAddress]:
         """Addresses that nobody has answered for, to be released."""
-        return [
-            address
-            for address, one in self._probes.items()
-            if one.state is _State.ASKING and one.asked == QUESTIONS and _is_due(one, now)
-        ]
+        return self._silent_at.take(now, ASKED_AT_ONCE)
 
     def advance(self, now: float) -> list[Effect]:
         """Questions that are due. To be called after the release of silent addresses."""
         effects: list[Effect] = []
-        for address, one in self._probes.items():
-            if not _is_due(one, now):
-                continue
+        for address in self._ask_at.take(now, ASKED_AT_ONCE):
+            one = self._probes[address]
             if one.state is _State.IN_USE:
-                one.state, one.due = _State.WAITING, None
+                one.state = _State.WAITING
                 self._queue.append(address)
             else:
-                effects.append(_ask(address, one, now))
+                effects.append(self._ask(address, one, now))
         return effects + self._fill(now)
 
     def next_deadline(self) -> float | None:
-        return min((one.due for one in self._probes.values() if one.due is not None), default=None)
+        deadlines = (self._ask_at.next(), self._silent_at.next())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _fill(self, now: float) -> list[Effect]:
         """Ask for as many of those that wait as there are places."""
-        if not self._queue:
-            return []
-        places = ASKED_AT_ONCE - sum(one.state is _State.ASKING for one in self._probes.values())
         effects: list[Effect] = []
-        while self._queue and places > 0:
+        while self._queue and len(self._asking) < ASKED_AT_ONCE:
             address = self._queue.popleft()
             one = self._probes.get(address)
             if one is not None and one.state is _State.WAITING:
                 one.state, one.asked = _State.ASKING, 0
-                effects.append(_ask(address, one, now))
-                places -= 1
+                self._asking.add(address)
+                effects.append(self._ask(address, one, now))
         return effects
 
-
-def _is_due(one: _Probe, now: float) -> bool:
-    return one.due is not None and one.due <= now
-
-
-def _ask(address: IpAddress, one: _Probe, now: float) -> Ask:
-    one.asked += 1
-    one.due = now + (QUESTION_INTERVAL if one.asked < QUESTIONS else SILENCE)
-    return Ask(address)
+    def _ask(self, address: IpAddress, one: _Probe, now: float) -> Ask:
+        one.asked += 1
+        if one.asked < QUESTIONS:
+            self._ask_at.set(address, now + QUESTION_INTERVAL)
+        else:
+            self._silent_at.set(address, now + SILENCE)
+        return Ask(address)

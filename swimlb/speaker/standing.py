@@ -120,9 +120,15 @@ class StandingPlan:
         """Addresses may still come back that seem to be nobody's."""
         return bool(self._services)
 
-    def work(self, budget: int) -> tuple[PlanChange, int]:
-        """Make up for what has happened, for about so many units of work; gives what has changed, and what is left."""
+    def work(self, budget: int, *, is_urgent_only: bool = False) -> tuple[PlanChange, int]:
+        """Make up for what has happened, for about so many units of work; gives what has changed, and what is left.
+
+        `is_urgent_only`: nothing but addresses whose owner is gone; more is about to be told.
+        """
         budget = self.layer2.work(budget, is_urgent_only=True)
+        if is_urgent_only:
+            ownerships, of_layer2 = self.layer2.take_changes()
+            return PlanChange(ownerships=ownerships, services=frozenset(of_layer2)), budget
         allocations: list[tuple[Allocation | None, Allocation | None]] = []
         while self._services and budget > 0:
             service = next(iter(self._services))

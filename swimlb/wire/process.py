@@ -10,12 +10,12 @@ import asyncio
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, assert_never
 
 from membership.net.transport import BindError
-from swimlb.model import Seeds
+from swimlb.model import Allocation, Seeds
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.driver import Driver
@@ -27,7 +27,7 @@ from swimlb.runtime.records import SEEDS_KEY
 from swimlb.runtime.replica import Batch, Publisher
 from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
-from swimlb.speaker.core import Phase, Speaker
+from swimlb.speaker.core import Speaker
 from swimlb.speaker.inventory import Record
 from swimlb.wire.facts import Facts
 from swimlb.wire.lan import Lan
@@ -57,6 +57,8 @@ class Wire:
         self._published = Publisher(records.FACTS_SCHEMA)
         self._unread: deque[tuple[Iterator[bytes], list[Record | Seeds], Batch]] = deque()
         """Batches of *watch* that are being read, the first one in part."""
+        self._has_records = False
+        """The first batch, which is the whole, has been acted on."""
         self._report_timer: asyncio.TimerHandle | None = None
         self._count_timer: asyncio.TimerHandle | None = None
         self._moves = Moves(process["node"])
@@ -141,14 +143,14 @@ class Wire:
             asyncio.get_running_loop().call_soon(self._read_on)
 
     def _act_on(self, put: tuple[Record | Seeds, ...], removed: tuple[str, ...]) -> None:
-        is_first = self._speaker.phase is Phase.STARTING
         # Before the speaker joins the ring, and all over again when others are found.
         self._find_seeds(put, removed)
         known = tuple(record for record in put if not isinstance(record, Seeds))
         self.tell(ev.InventoryChanged(known, tuple(key for key in removed if key != SEEDS_KEY)))
-        if is_first:
-            wanted = self._speaker.inventory.allocations.values()
-            self._lan.forget_leftovers(frozenset(address for entry in wanted for address in entry.addresses))
+        if not self._has_records:
+            self._has_records = True
+            wanted = [record.addresses for record in known if isinstance(record, Allocation)]
+            self._lan.forget_leftovers(frozenset(chain.from_iterable(wanted)))
 
     def _find_seeds(self, put: Iterable[Record | Seeds], removed: Iterable[str]) -> None:
         if SEEDS_KEY in removed:

@@ -9,8 +9,15 @@ import pytest
 
 from swimlb.model import Allocation, Endpoints, IpAddress, L2Advertisement, Node, Service
 from swimlb.speaker.core import Config, Speaker
-from swimlb.speaker.effects import Advertise, Announce, JoinRing
-from swimlb.speaker.events import Event, InventoryChanged, MemberGone, MemberPresent, RingJoined
+from swimlb.speaker.effects import Advertise, Announce, HandOver, JoinRing, Withdraw
+from swimlb.speaker.events import (
+    Event,
+    InventoryChanged,
+    MemberGone,
+    MemberPresent,
+    RingJoined,
+    StopRequested,
+)
 from swimlb.speaker.presence import Presence
 from tests.unit.swimlb.speaker.world import ON_LAN, POOL, ROUTER, TO_ROUTERS
 
@@ -36,8 +43,8 @@ def finish(speaker: Speaker, event: Event, now: float) -> int:
     return turns
 
 
-def running(services: int) -> Speaker:
-    speaker = Speaker(Config(node=NODES[0]))
+def running(services: int, changes_per_turn: int = 100) -> Speaker:
+    speaker = Speaker(Config(node=NODES[0], changes_per_turn=changes_per_turn))
     everything = (POOL, ON_LAN, TO_ROUTERS, ROUTER, *map(allocation, range(services)))
     finish(speaker, InventoryChanged(everything), 0.0)
     for name in NODES[1:]:
@@ -167,3 +174,18 @@ def test_a_first_inventory_in_turns_ends_like_one_in_one() -> None:
         slow.advance(1.0)
     assert announced < len(slow.announced) == 50
     assert sum(isinstance(one, Announce) for one in fast.step(RingJoined(0), 1.0)) == 50
+
+
+def test_many_handovers_end_in_turns() -> None:
+    """A planned move of thousands: neither the nudges nor, in the end, the withdrawals stall the process."""
+    speaker = running(1000, changes_per_turn=10)
+    leaving = len(speaker.announced)
+    finish(speaker, StopRequested(), 10.0)
+
+    for kind, due in ((HandOver, 10.3), (Withdraw, 11.0)):
+        turns: list[int] = []
+        while (deadline := speaker.next_deadline()) is not None and deadline <= due:
+            turns.append(sum(isinstance(effect, kind) for effect in speaker.advance(due)))
+        assert sum(turns) == leaving
+        assert max(turns) == 10
+    assert not speaker.announced
