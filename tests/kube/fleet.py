@@ -61,14 +61,7 @@ class Fleet:
     def __init__(self, lab: KubernetesLab) -> None:
         self.lab = lab
         self.theirs = MetalLB(lab.sandbox, lab.control_plane)
-        self.ours = DaemonPods(
-            lab.sandbox,
-            lab.control_plane,
-            NAMESPACE,
-            "swimlb-speaker",
-            [sys.executable, "-m", "swimlb"],
-            {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])},
-        )
+        self.ours = our_speakers(lab)
         self.nodes = tuple(node.name for node in lab.network.nodes)
 
     def begin_with_metallb(self) -> None:
@@ -127,14 +120,7 @@ class Fleet:
             what=f"the Pod of {node} to be deleted",
         )
         before.stop(node)
-        after.start(node, *(self._options(node) if to == "swimlb" else ()))
-
-    def _options(self, node: str) -> tuple[str, ...]:
-        """What a container has by its file system."""
-        run_dir = self.lab.sandbox.home / node
-        run_dir.mkdir(exist_ok=True)
-        account = self.lab.control_plane.account(NAMESPACE, self.ours.name)
-        return ("--run-dir", str(run_dir), "--kubeconfig", str(account))
+        after.start(node, *(run_options(self.lab, node) if to == "swimlb" else ()))
 
     def expected(self) -> dict[str, str]:
         """The node that both must choose for each address while all nodes have a speaker."""
@@ -241,6 +227,20 @@ class Traffic:
     def _outage(self, address: str, begun: float) -> float:
         longest = longest_outage(self.probes[address].since(begun).probes)
         return 0.0 if longest is None or longest.is_stray else longest.duration
+
+
+def our_speakers(lab: KubernetesLab) -> DaemonPods:
+    """The Pods of our delivered DaemonSet, from this checkout."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    program, environment = [sys.executable, "-m", "swimlb"], {"PYTHONPATH": path}
+    return DaemonPods(lab.sandbox, lab.control_plane, NAMESPACE, "swimlb-speaker", program, environment)
+
+
+def run_options(lab: KubernetesLab, node: str) -> tuple[str, ...]:
+    """What a container of ours has by its file system: where its socket lies, and who it is."""
+    run_dir = lab.sandbox.home / node
+    run_dir.mkdir(exist_ok=True)
+    return ("--run-dir", str(run_dir), "--kubeconfig", str(lab.installation.speaker_access()))
 
 
 def workload() -> list[dict[str, Any]]:
