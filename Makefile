@@ -197,6 +197,10 @@ bench-speaker: setup-dev $(STAMPS)/bench ## What an event costs the speaker's pl
 
 ONLY ?=
 
+.PHONY: bench-metrics
+bench-metrics: setup-dev ## What a scrape of 500 to 20,000 series costs the event loop: 1 min
+	@$(BIN)/python -m bench.metrics
+
 .PHONY: bench-bgp
 bench-bgp: setup-dev $(STAMPS)/bench ## Prefixes, dead nodes, ECMP beside FRR, BIRD, GoBGP: 35 min; ONLY=transfer|removal|ecmp; RESUME=1; QUICK=1: 5 min
 	@$(BIN)/python -m bench.bgp $(if $(ONLY),--only $(ONLY)) $(if $(RESUME),--resume) $(if $(QUICK),--quick)
