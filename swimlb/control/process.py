@@ -22,7 +22,7 @@ from swimlb.controller import events as ev
 from swimlb.controller import lease as ls
 from swimlb.controller import upkeep as up
 from swimlb.controller.core import Controller
-from swimlb.controller.records import NoteType, ServiceView
+from swimlb.controller.records import NoteType, ServiceView, State
 from swimlb.kube import news as nw
 from swimlb.kube.client import Client
 from swimlb.kube.errors import ApiError, TooManyRequests, Unavailable
@@ -45,7 +45,7 @@ from swimlb.kube.states import (
     write_counts,
 )
 from swimlb.kube.store import Changes
-from swimlb.model import Severity
+from swimlb.model import Problem, Severity
 from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import serve_health, serve_metrics
 from swimlb.observe.logs import EventLog
@@ -93,6 +93,9 @@ class Control:
         self._election = Driver("election", self._elector, self._elect, recorder)
         self._upkeep = Driver("upkeep", up.Upkeep(rng), self._keep_up, recorder)
         self._telling = Driver("events", self._happenings, self._publish, recorder)
+        self._told_problems: frozenset[Problem] = frozenset()
+        self._refused: set[str] = set()
+        """Statuses that the API server does not take; told once."""
         self._is_electing = False
         self._is_lease_refused = False
         self._feed = ClusterFeed(client, options, self._on_news, kinds=CONTROLLER_KINDS, rng=rng)
@@ -237,7 +240,9 @@ class Control:
         if self._feed.standing.is_missing(IP_ADDRESS_POOLS):
             # No definition of pools is no order to take all addresses away.
             return
-        for problem in resolved.problems:
+        fresh = [problem for problem in resolved.problems if problem not in self._told_problems]
+        self._told_problems = frozenset(resolved.problems)
+        for problem in fresh:
             log = self._log.error if problem.severity is Severity.ERROR else self._log.warning
             log(
                 "configuration_problem",
@@ -370,30 +375,44 @@ class Control:
             self._telling.feed(ob.Put(happening.name, happening))
 
     def _publish(self, send: ob.Send[str, Happening]) -> None:
-        self._spawn(self._answer(send.key, self._event_writer.publish(send.item), self._telling))
+        self._spawn(self._publish_one(send))
+
+    async def _publish_one(self, send: ob.Send[str, Happening]) -> None:
+        try:
+            await self._event_writer.publish(send.item)
+        except (TooManyRequests, Unavailable) as error:
+            self._telling.feed(ob.Failed(send.key, error.retry_after))
+        except ApiError as error:
+            # Its namespace is going, or we may not: it was for people, and they have the condition.
+            self._log.warning("event_refused", service=send.item.subject.name, reason=str(error))
+            self._telling.feed(ob.Dropped(send.key))
+        else:
+            self._telling.feed(ob.Done(send.key))
 
     def _keep_up(self, effect: up.Effect) -> None:
         match effect:
             case up.Count():
                 self._upkeep.feed(up.Counted(self._machine.counts()))
             case ob.Send(key, item):
-                if isinstance(item, up.State):
-                    call = self._state_writer.write(item)
-                else:
-                    call = write_counts(self._client, self._settings.namespace, item)
-                self._spawn(self._answer(key, call, self._upkeep))
+                self._spawn(self._write_status(key, item))
 
-    async def _answer(self, key: str, call: Coroutine[Any, Any, None], driver: Driver[Any, Any]) -> None:
-        """What came of a write that has no version."""
+    async def _write_status(self, key: str, item: up.Item) -> None:
+        """Of a pool, or the ConfigurationState. What is refused is told once, and tried again."""
         try:
-            await call
-        except (TooManyRequests, Unavailable) as error:
-            driver.feed(ob.Failed(key, error.retry_after))
+            if isinstance(item, State):
+                await self._state_writer.write(item)
+            else:
+                await write_counts(self._client, self._settings.namespace, item)
         except ApiError as error:
-            self._log.warning("write_refused", object=key, reason=str(error))
-            driver.feed(ob.Dropped(key))
+            is_busy = isinstance(error, TooManyRequests | Unavailable)
+            if not is_busy and key not in self._refused:
+                self._refused.add(key)
+                self._log.error("status_refused", object=key, reason=str(error), hint="it is tried again")
+            retry_after = error.retry_after if isinstance(error, TooManyRequests | Unavailable) else None
+            self._upkeep.feed(ob.Failed(key, retry_after))
         else:
-            driver.feed(ob.Done(key))
+            self._refused.discard(key)
+            self._upkeep.feed(ob.Done(key))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work)

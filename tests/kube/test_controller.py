@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from swimlb.lab.kubernetes.detour_words import Faults
 from swimlb.lab.kubernetes.installation import NAMESPACE
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.waiting import pause, wait_until
@@ -179,7 +180,7 @@ def test_statuses_tell_what_is_given_and_why_something_is_not(lab: KubernetesLab
     assert (condition["type"], condition["status"]) == ("swimlb.io/AddressAssigned", "False")
     assert "no pool contains 203.0.113.1" in condition["message"]
     assert state["status"]["result"] == "Valid"
-    troubles = {"cannot_follow", "lease_refused", "write_refused", "service_write_refused"}
+    troubles = {"cannot_follow", "lease_refused", "status_refused", "service_write_refused", "event_refused"}
     assert not [line for line in log_of(lab, "controller-0") if line["event"] in troubles]
 
 
@@ -263,6 +264,28 @@ def test_another_replica_takes_over_within_fifteen_seconds_after_a_crash(lab: Ku
     (leading,) = times_of(lab, "controller-1", "leading")
     assert (leading - killed).total_seconds() <= 15.0
     assert found == {"before": "192.0.2.0", "meanwhile": "192.0.2.1"}
+
+
+def test_a_busy_and_slow_api_server_loses_and_doubles_nothing(lab: KubernetesLab, tmp_path: Path) -> None:
+    """A third of the calls refused (429), the others late, watches dropped: in the end all is as if nothing had been."""
+    detour = lab.open_detour()
+    try:
+        detour.suffer(Faults(delay=0.3, refused_percent=33, watch_lifetime=5.0))
+        lab.start_controller("controller-0")
+        with every_version(lab, tmp_path / "versions"):
+            for batch in range(5):
+                lab.kubectl.apply_objects([service(f"s{batch * 10 + number}") for number in range(10)])
+                pause(1.0)
+            found = wait_for_addresses(lab, 50, timeout=120)
+            pause(1.0)
+    finally:
+        lab.kill_controller("controller-0")
+        detour.stop()
+        lab.installation.server = None
+
+    seen = histories(tmp_path / "versions")
+    assert len(set(found.values())) == 50
+    assert {name: history for name, history in seen.items() if len(history) != 1} == {}
 
 
 def test_fifty_kills_during_three_hundred_creations(lab: KubernetesLab, tmp_path: Path) -> None:
