@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from swimlb.config import Options
+from swimlb.config.targets import problems_of_node
 from swimlb.kube.access import Access
 from swimlb.kube.announcements import Owner
 from swimlb.kube.client import Client
@@ -19,6 +20,7 @@ from swimlb.kube.pods import PodObject, read_running
 from swimlb.kube.reflector import Reflector
 from swimlb.kube.resources import PODS
 from swimlb.kube.store import Changes
+from swimlb.model import Problem
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
@@ -53,9 +55,10 @@ class ClusterWatch:
             log,
             awaits_seeds=bool(settings.member_selectors()),
         )
+        self._options = Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or "")
         self._feed = ClusterFeed(
             self._client,
-            Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or ""),
+            self._options,
             self._source.tell,
             node=settings.node,
         )
@@ -112,11 +115,17 @@ class ClusterWatch:
             self._client,
             owner,
             self._source,
+            self._own_problems,
             self._complaints,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reports.run(owner, self._source.note_condition))
             tasks.create_task(judging.run())
+
+    def _own_problems(self) -> tuple[Problem, ...]:
+        """Without what is wrong with objects that are about other nodes only."""
+        source = self._source
+        return problems_of_node(source.problems, self._feed.documents, source.node_labels, self._options)
 
     async def _own_pod(self) -> Owner | None:
         name = self._settings.pod_name

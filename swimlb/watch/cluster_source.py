@@ -28,7 +28,7 @@ from swimlb.kube.news import (
     Synced,
 )
 from swimlb.kube.reflector import Condition
-from swimlb.model import IpAddress, Problem
+from swimlb.model import IpAddress, Labels, Problem
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
@@ -89,6 +89,8 @@ class ClusterSource:
         self._awaits_seeds = awaits_seeds
         self._has_tried_disk = False
         self._drained_by: str | None = None
+        self.node_labels: Labels = ()
+        """Of this node's Node."""
         self._saved_at: float | None = None
         """When what is in force was saved (seconds since 1970); None: it is not from the disk."""
         self._ask_unreachable_since: Callable[[], float | None] = lambda: None
@@ -232,6 +234,7 @@ class ClusterSource:
 
     def _node_changed(self, node: NodeView | None) -> None:
         marks = NodeMarks()
+        self.node_labels = () if node is None else node.labels
         if node is not None:
             taints = tuple((taint.key, taint.value) for taint in node.taints)
             marks = NodeMarks(annotations=node.annotations, labels=node.labels, taints=taints)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 from swimlb.kube.announcements import Owner
@@ -13,6 +14,7 @@ from swimlb.kube.reflector import Reflector
 from swimlb.kube.resources import CONFIGURATION_STATES
 from swimlb.kube.speaker_state import StateWriter, state_name
 from swimlb.kube.store import Changes
+from swimlb.model import Problem
 from swimlb.reporting.verdict import Verdict
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.outbox import Done, Event, Failed, Outbox, Put, Send
@@ -34,9 +36,12 @@ class Judging:
         client: Client,
         owner: Owner | None,
         source: ClusterSource,
+        problems: Callable[[], tuple[Problem, ...]],
         complaints: Complaints,
     ) -> None:
+        """`problems` gives those that are this node's."""
         self._source = source
+        self._problems = problems
         self._complaints = complaints
         self._writer = StateWriter(client=client, namespace=namespace, node=node, owner=owner)
         self._driver: Driver[Event[str, Verdict], Send[str, Verdict]] = Driver(
@@ -69,7 +74,7 @@ class Judging:
     def _look(self) -> None:
         if not self._source.is_synced:
             return  # Of the last good state nothing is known to be wrong, nor to be right.
-        verdict = Verdict.of(self._source.problems)
+        verdict = Verdict.of(self._problems())
         if verdict != self._told:
             self._told = verdict
             self._driver.feed(Put(_KEY, verdict))

@@ -7,44 +7,12 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from swimlb.watch.last_good import FILE_NAME, LastGood, Unusable, load, pack, save, unpack
 
 SCHEMA, NODE = 0x1234, "node-a"
 TABLE = {"Pool/pool": b"\x00\xff", "Allocation/default/web": b"record"}
 STATE = pack(SCHEMA, NODE, 1000.5, TABLE)
-
-
-@given(st.dictionaries(st.text(), st.binary(), max_size=5), st.floats(min_value=0, max_value=1e10))
-def test_what_was_packed_is_unpacked(table: dict[str, bytes], saved_at: float) -> None:
-    """Whatever the records are."""
-    assert unpack(pack(SCHEMA, NODE, saved_at, table), SCHEMA, NODE) == LastGood(table, saved_at)
-
-
-@given(st.integers(0, len(STATE) - 1), st.integers(1, 255))
-def test_one_octet_that_is_another_is_found(at: int, by: int) -> None:
-    """Anywhere in the file."""
-    damaged = bytearray(STATE)
-    damaged[at] ^= by
-
-    with pytest.raises(Unusable):
-        unpack(bytes(damaged), SCHEMA, NODE)
-
-
-@given(st.integers(0, len(STATE) - 1))
-def test_a_file_that_ends_early_is_found(octets: int) -> None:
-    """As after a disk that was full, and a file system that did not keep its word."""
-    with pytest.raises(Unusable):
-        unpack(STATE[:octets], SCHEMA, NODE)
-
-
-@given(st.binary())
-def test_any_octets_are_refused(data: bytes) -> None:
-    """Never with another error."""
-    with pytest.raises(Unusable):
-        unpack(data, SCHEMA, NODE)
 
 
 @pytest.mark.parametrize(
