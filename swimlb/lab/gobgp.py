@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from swimlb.lab import namespaces
 from swimlb.lab.daemon import Daemon
 from swimlb.lab.errors import LabError
 from swimlb.lab.router import Neighbour, NeighbourState, Path, RouterConfig, family_of
@@ -114,9 +115,9 @@ class GoBgp(Daemon):
         except LabError:
             return False
 
-    def gobgp(self, *command: str) -> str:
+    def gobgp(self, *command: str, timeout: float = namespaces.COMMAND_TIMEOUT) -> str:
         """What GoBGP's shell answers."""
-        return self.sandbox.run(self.namespace, "gobgp", "-p", str(API_PORT), *command)
+        return self.sandbox.run(self.namespace, "gobgp", "-p", str(API_PORT), *command, timeout=timeout)
 
     def gobgp_json(self, *command: str) -> Any:
         answer = self.gobgp("-j", *command)
