@@ -11,6 +11,7 @@ speaker on this node was told (`last_good`), until the API server does.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -94,7 +95,8 @@ class ClusterSource:
         self._saved_at: float | None = None
         """When what is in force was saved (seconds since 1970); None: it is not from the disk."""
         self._ask_unreachable_since: Callable[[], float | None] = lambda: None
-        self._saving: asyncio.Event = asyncio.Event()
+        self._saving = asyncio.Event()
+        self._disk = threading.Lock()
 
     @property
     def world(self) -> World:
@@ -308,7 +310,9 @@ class ClusterSource:
 
     def _save(self, table: Any) -> None:
         try:
-            save(self._state_file, pack(records.SCHEMA, self._node, clock.wall(), table))
+            # The one that a thread is at when this process ends is waited for: both write the same new file.
+            with self._disk:
+                save(self._state_file, pack(records.SCHEMA, self._node, clock.wall(), table))
         except OSError as error:
             self._log.warning(
                 "last_good_state_not_saved",
