@@ -8,14 +8,16 @@ from __future__ import annotations
 import ctypes
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from statistics import median, quantiles
+from typing import NamedTuple
 
 from announce.l2 import arp
 from bench.contenders import ROOT
@@ -29,10 +31,26 @@ FIRST = IPv4Address("198.18.0.1")
 """Of the network for benchmarks (RFC 2544)."""
 CLIENT = IPv4Address("198.19.255.1")
 COUNTS = (1, 10_000)
-_REPLY_TIMEOUT = 0.5
+RESPONDERS = ("kernel", "swimlb")
+_PAUSE = 0.001
+_TURNS = 10
+_REPLY_TIMEOUT = struct.pack("@ll", 2, 0)
+"""`struct timeval`."""
 _BATCH = 64
 _ETH_P_ARP = 0x0806
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From a question to its answer, the client's own work included."""
+
+    p50_us: float
+    p99_us: float
+
+    @classmethod
+    def of(cls, times: Sequence[float]) -> Latency:
+        return cls(1e6 * median(times), 1e6 * quantiles(times, n=100)[98])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +59,10 @@ class Replies:
 
     responder: str
     addresses: int
-    p50_us: float
-    p99_us: float
+    paced: Latency
+    """One question in a millisecond: all fall asleep in between, as they do where somebody asks now and then."""
+    incessant: Latency
+    """The next question as soon as the last one is answered: nobody and no cache has the time to fall asleep."""
     replies_per_second: float
     """While requests come faster than it answers."""
     requests_per_second: float
@@ -51,20 +71,45 @@ class Replies:
     """By the time that the scheduler says the process ran; the kernel's replies are in nobody's."""
 
 
-def measure(responder: str, addresses: int, *, rounds: int, flood: float) -> Replies:
-    """In a sandbox of its own."""
-    name = f"bench-arp-{responder}-{addresses}"
-    with Sandbox.create(name) as sandbox:
+def measure(addresses: int, *, rounds: int, flood: float) -> list[Replies]:
+    """Both responders live side by side, and are asked in turn: what the machine does meanwhile, it does to both."""
+    with ExitStack() as stack:
+        cables = [stack.enter_context(_cable(responder, addresses)) for responder in RESPONDERS]
+        times: list[tuple[list[float], list[float]]] = [([], []) for _ in cables]
+        for _ in range(_TURNS):
+            for cable, (paced, incessant) in zip(cables, times, strict=True):
+                paced += _latency(cable.client, addresses, rounds // _TURNS, pause_between=_PAUSE)
+                incessant += _latency(cable.client, addresses, rounds // _TURNS, pause_between=0.0)
+        return [
+            Replies(
+                cable.responder,
+                addresses,
+                Latency.of(paced),
+                Latency.of(incessant),
+                *_flood(cable.client, cable.host, addresses, flood, cable.pid),
+            )
+            for cable, (paced, incessant) in zip(cables, times, strict=True)
+        ]
+
+
+class _Cable(NamedTuple):
+    responder: str
+    client: str
+    host: str
+    pid: int | None
+
+
+@contextmanager
+def _cable(responder: str, addresses: int) -> Generator[_Cable]:
+    """A client and a host that answers, in a sandbox of their own."""
+    with Sandbox.create(f"bench-arp-{responder}-{addresses}") as sandbox:
         sandbox.add_namespaces("client", "host")
         client, host = sandbox.namespace("client"), sandbox.namespace("host")
         namespaces.ip_batch([f"link add eth0 type veth peer name eth0 netns {host}"], client)
         namespaces.configure(client, addresses={"eth0": f"{CLIENT}/15"})
         namespaces.configure(host, addresses={"eth0": "198.19.255.2/15"})
         with _answering(responder, addresses, host) as pid:
-            times = _latency(client, addresses, rounds)
-            rates = _flood(client, host, addresses, flood, pid)
-    percentiles = quantiles(times, n=100)
-    return Replies(responder, addresses, 1e6 * median(times), 1e6 * percentiles[98], *rates)
+            yield _Cable(responder, client, host, pid)
 
 
 @contextmanager
@@ -96,23 +141,26 @@ def _is_quiet(host: str) -> bool:
     return before == _sent_by(host) > 0
 
 
-def _latency(client: str, addresses: int, rounds: int) -> list[float]:
-    """One question at a time, over all addresses in turn."""
+def _latency(client: str, addresses: int, rounds: int, *, pause_between: float) -> list[float]:
+    """One question at a time, over all addresses in turn. The client waits asleep in recv(2), as clients do."""
     with namespaces.entered(client):
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP))
     times: list[float] = []
     with link:
         link.bind(("eth0", _ETH_P_ARP))
-        link.settimeout(_REPLY_TIMEOUT)
+        # By the kernel: Python's own timeout would wait in poll(2) before each recv(2).
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _REPLY_TIMEOUT)
         mac = link.getsockname()[4]
         for number in range(rounds):
             wanted = FIRST + number % addresses
             question = _question(mac, wanted)
+            if pause_between:
+                pause(pause_between)
             asked = clock.monotonic()
             link.send(question)
             while True:
                 frame = link.recv(128)
-                if frame[20:22] == b"\x00\x02" and frame[28:32] == wanted.packed:
+                if frame[:6] == mac and frame[20:22] == b"\x00\x02" and frame[28:32] == wanted.packed:
                     break
             times.append(clock.monotonic() - asked)
     return times

@@ -4,8 +4,8 @@
     python -m bench.layer2 --redraw JSON
 
 Each contender has three nodes, a switch and a client in network namespaces of its own, and all live side by side.
-Writes layer2.json and layer2.svg to the directory, the first after every event, and
-docs/reference/benchmarks-layer2.md unless --quick. Needs root, keepalived,
+Writes layer2.json to the directory, after every event, and plots; unless --quick also
+docs/reference/benchmarks-layer2.md. Needs root, keepalived,
 frr and requirements/bench.txt.
 """
 
@@ -117,10 +117,10 @@ def fail_over_all(
 def reply_all(*, rounds: int, flood: float) -> list[arp_replies.Replies]:
     found: list[arp_replies.Replies] = []
     for addresses in arp_replies.COUNTS:
-        for responder in ("kernel", "swimlb"):
-            say(f"replies: {responder} with {addresses} addresses")
-            found.append(arp_replies.measure(responder, addresses, rounds=rounds, flood=flood))
-            say(layer2_report.reply_outline(asdict(found[-1])))
+        say(f"replies: {' and '.join(arp_replies.RESPONDERS)} with {addresses} addresses")
+        for one in arp_replies.measure(addresses, rounds=rounds, flood=flood):
+            found.append(one)
+            say(layer2_report.reply_outline(asdict(one)))
     return found
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--cuts", type=int, default=60, help="cable cuts of each of ours")
     parser.add_argument("--runs", type=int, default=20, help="of each other kind for each contender")
     parser.add_argument("--quick", action="store_true", help="two of each, under three minutes; no document")
-    parser.add_argument("--only", choices=["failover", "replies"], help="keep the other from the last time")
+    parser.add_argument("--only", choices=["failover", "replies"], help="the other stays as the page has it")
     parser.add_argument("--resume", action="store_true", help="go on with the failovers of the last time")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--redraw", type=Path, help="measure nothing: plot and page from this layer2.json")
@@ -167,10 +167,9 @@ def main() -> None:
                     keep("failover", load, failovers)
 
             fail_over_all(CONTENDERS, plan, failovers, keep_failovers)
-    if len(found) == 2:
-        layer2_report.plot(found, options.output / "layer2.svg")
-        if not options.quick:
-            layer2_report.write(found, _DOCUMENTS)
+    layer2_report.plot(found, options.output)
+    if not options.quick:
+        layer2_report.write(found, _DOCUMENTS)
     say(f"written to {options.output}")
 
 

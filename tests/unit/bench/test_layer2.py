@@ -75,3 +75,35 @@ def test_ours_is_compared_with_the_rival_of_the_same_pace() -> None:
     assert list(layer2_report.ratios(failovers)) == [
         "- swimlb normal beside keepalived 1 s, cable cut: the median outage is 7.0 times shorter."
     ]
+
+
+def test_a_section_that_was_not_measured_stays_as_it_is() -> None:
+    """What takes a quarter of an hour is not lost to what takes a minute."""
+    old = "# Layer 2, measured\n\n## Failover\n\nslow\nbut sure\n\n## Replies\n\nold\n"
+    latency = {"p50_us": 10.0, "p99_us": 20.0}
+    one = {
+        "addresses": 1,
+        "paced": latency,
+        "incessant": latency,
+        "replies_per_second": 200_000.0,
+        "requests_per_second": 300_000.0,
+        "replies_per_cpu_second": None,
+    }
+    ours = {
+        **one,
+        "responder": "swimlb",
+        "incessant": {"p50_us": 60.0, "p99_us": 70.0},
+        "replies_per_cpu_second": 160_000.0,
+    }
+    machine = {"processor": "some", "cores": 2, "kernel": "6.1", "python": "3.11"}
+    load = {"before": 0.1, "after": 0.2}
+    found = {"replies": {"machine": machine, "load": load, "results": [{**one, "responder": "kernel"}, ours]}}
+
+    lines = "\n".join(layer2_report.page(found, old)).splitlines()
+
+    assert lines.count("## Failover") == lines.count("## Replies") == 1
+    assert lines[lines.index("slow") + 1] == "but sure"
+    assert "old" not in lines
+    assert "| 1 | paced p50 at most 5 times the kernel's | 1.0 times | reached |" in lines
+    assert "| 1 | incessant p50 at most 5 times the kernel's | 6.0 times | not reached |" in lines
+    assert "| 1 | 150,000 replies per second of one core | 160,000 | reached |" in lines
