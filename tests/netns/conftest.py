@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -47,9 +47,9 @@ def copy_manifests(directory: Path, *names: str) -> Path:
     return directory
 
 
-def start_lab(sandbox: Sandbox, manifests: Path, nodes: int = 3) -> Lab:
-    """The walkthrough's nodes on these manifests, joined and at rest."""
-    lab = Lab(sandbox, walkthrough(nodes), manifests)
+def start_lab(sandbox: Sandbox, manifests: Path, nodes: int = 3, options: Sequence[str] = ()) -> Lab:
+    """The walkthrough's nodes on these manifests, joined and at rest; `options` are those of the speakers."""
+    lab = Lab(sandbox, walkthrough(nodes), manifests, options)
     lab.build()
     lab.wait_until_joined()
     lab.wait_until_settled()

@@ -55,19 +55,20 @@ def addresses6(count: int) -> list[str]:
     return [f"2001:db8:3::{0x200 + number:x}" for number in range(count)]
 
 
+def service(number: int, address: str, health_check: str | None = None) -> str:
+    """The manifest of one Service, to be appended to others."""
+    return _SERVICE.format(
+        number=number,
+        address=address,
+        annotations="" if health_check is None else f"swimlb.io/health-check: '{health_check}'",
+        family="IPv6" if ":" in address else "IPv4",
+        port=PORT,
+    )
+
+
 def write_manifests(directory: Path, addresses: Sequence[str], health_check: str | None = None) -> Path:
     """A Service for each address."""
-    annotations = "" if health_check is None else f"swimlb.io/health-check: '{health_check}'"
-    services = (
-        _SERVICE.format(
-            number=number,
-            address=address,
-            annotations=annotations,
-            family="IPv6" if ":" in address else "IPv4",
-            port=PORT,
-        )
-        for number, address in enumerate(addresses)
-    )
+    services = (service(number, address, health_check) for number, address in enumerate(addresses))
     (directory / "services.yaml").write_text(_POOLS + "".join(services))
     return directory
 
