@@ -139,6 +139,10 @@ class ClusterFeed:
         """Objects that were passed over since they are not as their kind has them."""
         return sum(reflector.unreadable for reflector in self._reflectors.values())
 
+    def lists(self, kind: Resource) -> int:
+        """How often all objects of a kind had to be listed."""
+        return self._reflectors[kind].lists
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -84,6 +84,8 @@ class Reflector(Generic[T]):
         self.condition = Condition(resource, None)
         self.unreadable = 0
         """Objects that are not as their kind has them, and were passed over."""
+        self.lists = 0
+        """Lists that were begun: the first, and one whenever what happened meanwhile is not to be had any more."""
         self._client = client
         self._reduce = reduce
         self._sink = sink
@@ -127,6 +129,7 @@ class Reflector(Generic[T]):
                 case following.ReadPage() | following.OpenWatch():
                     self._activity = effect
                 case following.BeginList():
+                    self.lists += 1
                     self.store.begin_list()
                 case following.EndList():
                     self.store.end_list()
