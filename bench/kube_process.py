@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from swimlb.model import Service
 from swimlb.runtime import clock, records
 from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
@@ -63,17 +62,6 @@ class Timer:
     def take(self) -> list[float]:
         found, self.lateness = self.lateness, []
         return found
-
-
-def what_speakers_need(service: Service) -> Service:
-    return Service(
-        namespace=service.namespace,
-        name=service.name,
-        labels=service.labels,
-        traffic_policy=service.traffic_policy,
-        sharing_key=service.sharing_key,
-        held_addresses=service.held_addresses,
-    )
 
 
 async def tell_lateness(timer: Timer) -> None:
@@ -132,7 +120,7 @@ async def watch(link_fd: int, directory: Path) -> None:
     from swimlb.kube.feed import ClusterFeed
     from swimlb.kube.news import Configured, EndpointsChanged, News, ServiceChanged, Synced
     from swimlb.kube.trust import Trust
-    from swimlb.watch.cluster import ClusterRecords
+    from swimlb.watch.cluster import ClusterRecords, without_the_rest
 
     keeper = GarbageKeeper()
     keeper.start()
@@ -178,7 +166,7 @@ async def watch(link_fd: int, directory: Path) -> None:
     timer = Timer(PERIOD)
     async with Client(access) as client, asyncio.TaskGroup() as tasks:
         feed = ClusterFeed(
-            client, Options(), listen, node="node-000", keep=what_speakers_need, rng=random.Random(1)
+            client, Options(), listen, node="node-000", keep=without_the_rest, rng=random.Random(1)
         )
         tasks.create_task(feed.run())
         tasks.create_task(tell_wire())

@@ -247,8 +247,13 @@ def _records(configuration: Configuration) -> Iterable[Record]:
     )
 
 
+def without_the_rest(service: Service) -> Service:
+    """Only what a speaker decides by, and its addresses: of ten thousand Services nothing else is kept."""
+    return replace(_slim(service), held_addresses=service.held_addresses)
+
+
 def _slim(service: Service) -> Service:
-    """Without what no speaker decides by."""
+    """As *wire* is told of it."""
     return Service(
         namespace=service.namespace,
         name=service.name,

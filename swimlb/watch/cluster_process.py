@@ -23,10 +23,12 @@ from swimlb.kube.store import Changes
 from swimlb.model import Problem
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
+from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
 from swimlb.runtime.replica import Batch, Publisher, Subscriber
 from swimlb.settings import Settings
 from swimlb.watch.answers import Answers
+from swimlb.watch.cluster import without_the_rest
 from swimlb.watch.cluster_source import ClusterSource
 from swimlb.watch.judging import Judging
 from swimlb.watch.last_good import FILE_NAME
@@ -61,6 +63,7 @@ class ClusterWatch:
             self._options,
             self._source.tell,
             node=settings.node,
+            keep=without_the_rest,
         )
         self._complaints = Complaints(log)
         self._reports = Reports(
@@ -87,6 +90,8 @@ class ClusterWatch:
             has_published=lambda: self._source.has_published,
             log=self._log,
         )
+        garbage = GarbageKeeper()
+        garbage.start()
         self._link.start()
         try:
             async with self._client, answers.serve(), asyncio.TaskGroup() as tasks:
@@ -100,6 +105,7 @@ class ClusterWatch:
                 for task in running:
                     task.cancel()
         finally:
+            garbage.close()
             self._link.close()
 
     def _learn(self, batch: Batch) -> None:
