@@ -13,6 +13,7 @@ import argparse
 import gc
 import importlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import ROOT
+from bench.membership import machine
 from swimlb.model import (
     AddressRange,
     Allocation,
@@ -53,6 +55,7 @@ NODES = (3, 10, 100)
 FIRST = int(ip_address("10.0.0.1"))
 LAN = L2Advertisement(name="lan")
 HERE = Presence().encode()
+WHOLE = "plan computed whole (was: each event)"
 LEFT = "this node left, and nobody was heard"
 LEAVING_SERVICES = (2000, 20_000)
 LEAVING_REPEATS = 3
@@ -148,7 +151,7 @@ def measure(services: int, nodes: int) -> list[Cost]:
     begin = time.process_time()
     plan(speaker.inventory)
     whole = (time.process_time() - begin) * 1000
-    costs.append(Cost(services, nodes, "plan computed whole (was: each event)", whole, whole, whole, 1))
+    costs.append(Cost(services, nodes, WHOLE, whole, whole, whole, 1))
 
     moved = allocation(services // 2)
     other = replace(moved, addresses=(ip_address(FIRST + services + 7),))
@@ -218,16 +221,22 @@ def draw(costs: list[Cost], path: Path) -> None:
     figure.savefig(path)
 
 
-def document(costs: list[Cost]) -> str:
+def document(costs: list[Cost], load: float) -> str:
+    about = machine()
     return f"""# Benchmark: the speaker's plan
 
 `make bench-speaker` measures what an event costs one surviving node, in CPU of the core: finding out who owns what now, and
-ordering what is different. No network is in it. The services are on one LAN and go to one router.
+ordering what is different. No network is in it. The Services are on one LAN and go to one router. Measured on
+{about["processor"]}, {about["cores"]} cores, Linux {about["kernel"]}, Python {about["python"]}; other work ran beside it (load
+{load:.0f}), which makes all figures longer, so trust ratios.
 
 The plan is kept up to date by what an event touches: a death costs what the dead member owned, a change its Service, a
-member that comes one hash per address. What takes more than a few milliseconds is done in turns, the most urgent
-first, and gossip is answered in between: the longest turn is what others may notice of it. *{LEFT}* is the dearest planned
-move there is: each address is handed over, announced once more for a successor that says nothing, and freed in the end.
+member that comes one hash per address. What takes longer than a few milliseconds is done in turns, the most urgent
+first, and gossip is answered in between: the longest turn is what others may notice of it. The longest of all here took
+{max(cost.longest_turn for cost in costs if cost.event != WHOLE):.0f} ms.
+
+*{LEFT}* is the dearest planned move there is: each address is handed over, announced once more
+for a successor that says nothing, and freed in the end.
 
 {ratio(costs)}
 
@@ -260,7 +269,7 @@ def main() -> None:
     )
     draw(costs, arguments.output / "speaker.svg")
     if not arguments.quick:
-        DOCUMENT.write_text(document(costs))
+        DOCUMENT.write_text(document(costs, os.getloadavg()[0]))
         draw(costs, ROOT / "docs" / "images" / "benchmarks-speaker.svg")
 
 
