@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 
 from announce import l2
 from swimlb.observe.logs import configure
+from swimlb.runtime.priority import take_precedence
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.wire.lan import Lan
@@ -40,6 +41,8 @@ def main() -> None:
     parser.add_argument("--first", required=True, type=IPv4Address)
     parser.add_argument("--count", required=True, type=int)
     options = parser.parse_args()
+    # As *wire* does.
+    take_precedence()
     gc.freeze()
     asyncio.run(run(options.first, options.count))
 
