@@ -58,6 +58,9 @@ class PeerConfig:
     password: str | None = field(default=None, repr=False)
     """TCP MD5 key (RFC 2385)."""
 
+    is_distance_checked: bool = False
+    """The sockets drop what has come from too far off (GTSM, RFC 5082): a reason for getting no answer."""
+
     families: tuple[Family, ...] = (IPV4_UNICAST, IPV6_UNICAST)
     """What is offered in OPEN. Routes go out for the families that the peer names too."""
 
@@ -167,6 +170,13 @@ class PeerConfig:
             raise InvalidConfig("connect_retry", "give at least one wait, all above 0")
         if not self.families:
             raise InvalidConfig("families", "offer at least one address family")
+
+    @property
+    def reasons_for_silence(self) -> str:
+        """What may keep the kernel from taking what the peer sends, as the end of a sentence."""
+        password = "; is the password the same on both sides?" if self.password else ""
+        distance = "; does the router send with a TTL of 255 (GTSM)?" if self.is_distance_checked else ""
+        return password + distance
 
     @property
     def is_internal(self) -> bool:

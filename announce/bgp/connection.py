@@ -221,7 +221,10 @@ class Connection:
             case Timer.DELAY_OPEN:
                 self._send_open(now)
             case Timer.OPEN:
-                text = f"the peer did not complete the session within {self.config.open_timeout:g} s"
+                text = (
+                    f"the peer did not complete the session within {self.config.open_timeout:g} s"
+                    f"{self.config.reasons_for_silence}"
+                )
                 self._refuse_timer(EndKind.OPEN_TIMEOUT, HoldTimerError.UNSPECIFIC, text, now)
             case Timer.HOLD:
                 hold_time = self.session.hold_time if self.session else 0

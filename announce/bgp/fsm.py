@@ -225,8 +225,10 @@ class Fsm:
                 self._call(now)
             case _:
                 self._effects.append(CloseConnection(self._dialed))
-                hint = "; is the password the same on both sides?" if self._config.password else ""
-                self._fail_to_connect(f"no answer within {self._config.connect_timeout:g} s{hint}", now)
+                text = (
+                    f"no answer within {self._config.connect_timeout:g} s{self._config.reasons_for_silence}"
+                )
+                self._fail_to_connect(text, now)
 
     # The peer's own connections.
 

@@ -80,7 +80,8 @@ def _neighbour(config: RouterConfig, neighbour: Neighbour) -> Iterator[str]:
     if neighbour.role is not None:
         yield f"  local role {neighbour.role.replace('-', '_')};"
     if neighbour.bfd is not None:
-        yield "  bfd on;"
+        # Otherwise BFD's silence, while the neighbour restarts, ends what was kept for it.
+        yield f"  bfd {'graceful' if neighbour.helps_restart else 'on'};"
     yield f"  graceful restart {'aware' if neighbour.helps_restart else 'off'};"
     yield "  enable extended messages on;"
     for family in neighbour.families:

@@ -16,6 +16,7 @@ from swimlb.lab.convergence import disagreements, route_disagreements
 from swimlb.lab.errors import LabError
 from swimlb.lab.frr import Frr, listening_router, require_frr
 from swimlb.lab.processes import ProcessId
+from swimlb.lab.router import Router
 from swimlb.lab.sandbox import BASE, Sandbox
 from swimlb.lab.status import SpeakerStatus
 from swimlb.lab.topology import INSIDE, ROUTER, SWITCH, Host, Topology
@@ -35,14 +36,19 @@ class Lab:
     """Whoever creates one closes its sandbox; the methods may be used in any order after `build`."""
 
     def __init__(
-        self, sandbox: Sandbox, network: Topology, manifests: Path, options: Sequence[str] = ()
+        self,
+        sandbox: Sandbox,
+        network: Topology,
+        manifests: Path,
+        options: Sequence[str] = (),
+        gateway: Router | None = None,
     ) -> None:
-        """`options` are added to the command line of every speaker."""
+        """`options` are added to the command line of every speaker; `gateway` takes the place of the usual FRR."""
         self.options = tuple(options)
         self.sandbox = sandbox
         self.network = network
         self.manifests = manifests
-        self.router = Frr(
+        self.gateway: Router = gateway or Frr(
             sandbox,
             ROUTER.name,
             bgpd_config=listening_router(
@@ -52,6 +58,12 @@ class Lab:
                 nodes_asn=topology.NODES_ASN,
             ),
         )
+
+    @property
+    def router(self) -> Frr:
+        """The gateway where it is FRR, which can be asked for more than others."""
+        assert isinstance(self.gateway, Frr), "the lab was given another router"
+        return self.gateway
 
     @classmethod
     def attach(cls, name: str, base: Path = BASE) -> Self:
@@ -76,7 +88,7 @@ class Lab:
             partition=[],
         )
         topology.build(self.sandbox, self.network)
-        self.router.start()
+        self.gateway.start()
         for node in self.network.nodes:
             self.start_backend(node.name)
             self.start(node.name)
@@ -284,7 +296,7 @@ class Lab:
         statuses = {name: self.status(name) for name in names}
         addresses = {node.name: node.address for node in self.network.nodes}
         return disagreements(statuses, must_have_services=must_have_services) or route_disagreements(
-            statuses, addresses, self.router.next_hops
+            statuses, addresses, self.gateway.next_hops
         )
 
     def _require_running(self, node: str) -> None:

@@ -80,6 +80,9 @@ def _frr_neighbor(one: Neighbor) -> list[str]:
         lines.append(f"neighbor {name} ttl-security hops {peer.hops_max}")
     if peer.bfd is not None:
         lines += [f"neighbor {name} bfd", f"neighbor {name} bfd profile {peer.bfd.name}"]
+        if peer.has_graceful_restart:
+            # A speaker that restarts is silent in BFD, too, which is no reason to drop what it left.
+            lines.append(f"neighbor {name} bfd check-control-plane-failure")
     if peer.has_graceful_restart:
         lines.append(f"neighbor {name} graceful-restart-helper")
     return lines
@@ -138,6 +141,8 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
             f"    multiplier {peer.bfd.detect_multiplier};",
             "  };",
         ]
+        if peer.has_graceful_restart:
+            lines.append("  bfd graceful;")
     lines.append("  graceful restart aware;")
     for version in one.versions:
         extra = (

@@ -40,6 +40,7 @@ def session_config(
         router_id=peer.router_id,
         node_name=node,
         password=peer.password,
+        is_distance_checked=peer.hops_max is not None,
         families=_families(peer, address),
         is_active=peer.opening is not Opening.PASSIVE,
         is_listening=peer.opening.is_listening,

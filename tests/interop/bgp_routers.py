@@ -45,6 +45,8 @@ NEAR = "192.0.2.18"
 """With GTSM on both sides."""
 FAR = "198.18.0.10"
 """Behind another router: the node's own namespace forwards to it."""
+AGED = "192.0.2.19"
+"""With GTSM at the router, which gets its packets as if they had crossed another one."""
 EQUAL = tuple(f"192.0.2.{number}" for number in range(20, 25))
 """Nodes that announce the same."""
 
@@ -57,6 +59,7 @@ NEIGHBOURS = (
     Neighbour(address=RESTARTING, asn=NODE_ASN, helps_restart=True),
     Neighbour(address=NEAR, asn=NODE_ASN, has_ttl_security=True),
     Neighbour(address=FAR, asn=NODE_ASN, multihop=4),
+    Neighbour(address=AGED, asn=NODE_ASN, has_ttl_security=True),
 )
 WITH_LIMIT = Neighbour(address=LIMITED, asn=NODE_ASN, max_prefixes=LIMIT)
 WITH_ROLE = Neighbour(address=TO_A_PROVIDER, asn=NODE_ASN, role="provider")
@@ -71,6 +74,7 @@ class Kind:
     """Neighbours that only some routers can have."""
     asks_again: bool = True
     has_kernel: bool = False
+    has_extended_messages: bool = False
     tells_reason: bool = True
     """Why a session ended is told in RFC 4486's words, with the communication."""
 
@@ -93,10 +97,10 @@ def _exabgp(sandbox: Sandbox, config: RouterConfig) -> Router:
 
 
 KINDS: Mapping[str, Kind] = {
-    "frr": Kind(_frr, (WITH_LIMIT, WITH_ROLE), has_kernel=True),
-    "bird": Kind(_bird, (WITH_LIMIT, WITH_ROLE), has_kernel=True),
+    "frr": Kind(_frr, (WITH_LIMIT, WITH_ROLE), has_kernel=True, has_extended_messages=True),
+    "bird": Kind(_bird, (WITH_LIMIT, WITH_ROLE), has_kernel=True, has_extended_messages=True),
     "gobgp": Kind(_gobgp, (WITH_LIMIT,), asks_again=False),
-    "exabgp": Kind(_exabgp, asks_again=False, tells_reason=False),
+    "exabgp": Kind(_exabgp, asks_again=False, has_extended_messages=True, tells_reason=False),
 }
 
 
@@ -159,7 +163,9 @@ def _build(sandbox: Sandbox) -> None:
         ],
         node,
     )
-    callers = [*(one.address for one in (*NEIGHBOURS, WITH_LIMIT, WITH_ROLE) if one.address != FAR)]
+    callers = [
+        *(one.address for one in (*NEIGHBOURS, WITH_LIMIT, WITH_ROLE) if one.address != FAR),
+    ]
     _configure(node, "eth0", *callers)
     _configure(router, "eth0", ROUTER, ROUTER_V6)
     namespaces.ip_batch(["address add 198.18.0.1/24 dev eth1", "link set eth1 up"], node)
@@ -167,6 +173,9 @@ def _build(sandbox: Sandbox) -> None:
         [f"address add {FAR}/24 dev eth0", "link set eth0 up", "route add default via 198.18.0.1"], far
     )
     namespaces.set_sysctls(node, {"net/ipv4/ip_forward": "1"})
+    rule = f"type filter hook output priority mangle\n ip saddr {AGED} ip ttl set 254\n"
+    aging = f"table ip aged {{\n chain c {{\n {rule} }}\n}}\n"
+    namespaces.run(namespaces.execute(node, "nft", "-f", "-"), stdin=aging)
     namespaces.ip_batch([f"route add 198.18.0.0/24 via {PLAIN}"], router)
 
 

@@ -56,11 +56,11 @@ class LivePeers:
         assert self._peers is not None
         self._loop.call_soon_threadsafe(self._peers.perform, effect)
 
-    def stop(self) -> float:
-        """The planned stop; how long it took."""
+    def stop(self, *, is_restart: bool = False) -> float:
+        """The planned stop, for good or for a restart; how long it took."""
         begun = clock.monotonic()
         if not self._stopped.is_set():
-            self.perform(fx.StopPeer(self._peer.name))
+            self.perform(fx.StopPeer(self._peer.name, is_restart))
         assert self._stopped.wait(10.0), "the peer did not stop"
         return clock.monotonic() - begun
 

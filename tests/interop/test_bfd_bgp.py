@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -12,7 +13,7 @@ from announce.bgp import EndKind, Route, RouteAttributes
 from swimlb.lab.bird import Bird, bird_text
 from swimlb.lab.frr import Frr
 from swimlb.lab.router import BfdTimers, Neighbour, RouterConfig
-from swimlb.lab.waiting import wait_until
+from swimlb.lab.waiting import pause, wait_until
 from swimlb.model import BfdProfile, BgpPeer
 from swimlb.runtime import clock
 from swimlb.speaker import effects as fx
@@ -36,7 +37,7 @@ def profile(interval_ms: int) -> BfdProfile:
     return BfdProfile(name="p", receive_interval_ms=interval_ms, transmit_interval_ms=interval_ms)
 
 
-def frr(lan: Lan, interval_ms: int) -> Frr:
+def frr(lan: Lan, interval_ms: int, *more: str) -> Frr:
     """With the hold time of 180 s: what is sooner is the work of BFD."""
     bgpd = f"""\
 router bgp 64497
@@ -47,14 +48,21 @@ router bgp 64497
  neighbor {NODE} passive
  neighbor {NODE} bfd profile p
 """
+    bgpd += "".join(f" neighbor {NODE} {line}\n" for line in more)
     bfdd = f"bfd\n profile p\n  receive-interval {interval_ms}\n  transmit-interval {interval_ms}\n"
     router = Frr(lan.sandbox, "router", bgpd_config=bgpd, bfdd_config=bfdd)
     router.start()
     return router
 
 
-def bird(lan: Lan, interval_ms: int) -> Bird:
-    neighbour = Neighbour(address=NODE, asn=64496, families=("ipv4",), bfd=BfdTimers(interval_ms=interval_ms))
+def bird(lan: Lan, interval_ms: int, *, helps_restart: bool = False) -> Bird:
+    neighbour = Neighbour(
+        address=NODE,
+        asn=64496,
+        families=("ipv4",),
+        bfd=BfdTimers(interval_ms=interval_ms),
+        helps_restart=helps_restart,
+    )
     config = RouterConfig(asn=64497, router_id=ROUTER, neighbours=[neighbour], keepalive=60, hold_time=180)
     router = Bird(lan.sandbox, "router", configuration=bird_text(config))
     router.start()
@@ -109,6 +117,38 @@ def test_a_stop_is_no_false_alarm(tmp_path: Path, kind: str) -> None:
             log = (lan.sandbox.home / "bgpd-router.log").read_text()
             assert "6/2 (Cease/Administrative Shutdown)" in log
             assert "6/10" not in log
+
+
+HELPERS: dict[str, Callable[[Lan], Frr | Bird]] = {
+    "frr": lambda lan: frr(lan, 50, "graceful-restart-helper", "bfd check-control-plane-failure"),
+    "bird, graceful": lambda lan: bird(lan, 50, helps_restart=True),
+}
+
+
+@pytest.mark.parametrize("kind", HELPERS)
+def test_a_restart_is_no_death(tmp_path: Path, kind: str) -> None:
+    """RFC 5882 section 4.3: the router's BFD goes down meanwhile, and its kernel keeps the route all the time.
+
+    Both routers have to be told that BFD then says nothing of the path, as `router-config` does: FRR looks at the C bit.
+    """
+    peer = replace(PEER, bfd=profile(50), has_graceful_restart=True)
+    with bfd_lan(tmp_path) as lan:
+        router = HELPERS[kind](lan)
+        with live_peers(lan.node, peer, ROUTES) as live:
+            wait_until_routed(live, router)
+            live.stop(is_restart=True)
+        seen = [in_kernel(router) for _ in samples(1.5)]
+        with live_peers(lan.node, peer, ROUTES) as live:
+            live.wait_for("BGP and BFD", lambda: live.is_up)
+            seen += [in_kernel(router) for _ in samples(1.0)]
+
+        assert seen == [True] * len(seen)
+
+
+def samples(seconds: float) -> Iterator[None]:
+    for _ in range(round(seconds / 0.05)):
+        pause(0.05)
+        yield
 
 
 def test_changes_of_the_profile_leave_bgp_alone(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from announce.bgp import EndKind, RoutesChanged, StopRequested
+from announce.bgp import EndKind, EndReason, RoutesChanged, Send, SessionEstablished, StopRequested
 from announce.bgp.capabilities import Role
 from announce.bgp.errors import CeaseError, ErrorCode, OpenError
 from announce.bgp.events import RoutesComplete
+from announce.bgp.messages import MESSAGE_OCTETS_MAX
 from announce.net.tcp_options import SocketOptions
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
 from tests.interop.bgp_routers import (
+    AGED,
     ANNOUNCED,
     BIG_AS,
     BIG_ASN,
@@ -43,7 +45,7 @@ from tests.interop.bgp_routers import (
     routed,
     routes,
 )
-from tests.interop.live_peer import live_peer
+from tests.interop.live_peer import LivePeer, live_peer
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 
@@ -169,6 +171,54 @@ def test_a_session_guarded_by_its_ttl_comes_up(scene: Routed) -> None:
         live.feed(RoutesChanged(routes(ONE)))
         established(live)
         scene.wait_for_paths(NEAR, {ONE})
+
+
+def test_a_router_that_may_be_further_off_is_not_listened_to(scene: Routed) -> None:
+    """Without GTSM at the router, what it sends to a neighbour of another AS may have come from anywhere."""
+    only(scene, "frr", "bird", "gobgp", why="ExaBGP sends with a TTL of 255 always")
+    ours = config(PLAIN, is_distance_checked=True, connect_timeout=2.0, open_timeout=2.0)
+    with live_peer(scene.node, ours, SocketOptions(hops_max=1)) as live:
+        reason = _wait_for_silence(live)
+
+        assert reason.text.endswith(" within 2 s; does the router send with a TTL of 255 (GTSM)?")
+        assert not scene.router.neighbour(PLAIN).is_established
+
+
+def test_a_node_that_is_further_off_than_the_router_allows_gets_no_session(scene: Routed) -> None:
+    """Its packets arrive with a TTL of 254."""
+    only(scene, "frr", "bird", "gobgp", why="ExaBGP looks at no TTL of who calls it")
+    with live_peer(scene.node, config(AGED, connect_timeout=2.0, open_timeout=2.0)) as live:
+        _wait_for_silence(live)
+
+        assert live.effects(SessionEstablished) == []
+        assert not scene.router.neighbour(AGED).is_established
+
+
+def _wait_for_silence(live: LivePeer) -> EndReason:
+    """Some routers' kernels drop the first packet, others those of the connection that came of it, GoBGP resets it."""
+    kinds = (EndKind.CONNECT_FAILED, EndKind.OPEN_TIMEOUT, EndKind.CONNECTION_CLOSED)
+    return wait_until(
+        lambda: end if (end := live.status.last_end) is not None and end.kind in kinds else None,
+        timeout=15,
+        what="the peer to give up",
+        seen=lambda: (live.status.state, live.status.last_end),
+    )
+
+
+def test_messages_are_as_long_as_the_router_takes(scene: Routed) -> None:
+    """RFC 8654 where both have it: up to 16 KiB of ours. Else RFC 4271's 4096 octets."""
+    prefixes = {f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(5000)}
+
+    with live_peer(scene.node, config(PLAIN)) as live:
+        live.feed(RoutesChanged(routes(*prefixes)))
+        established(live)
+        scene.wait_for_paths(PLAIN, prefixes, timeout=20)
+        longest = max(len(effect.data) for effect in live.effects(Send))
+        session = live.status.session
+
+    assert session is not None
+    assert session.has_extended_messages is scene.kind.has_extended_messages
+    assert (longest > MESSAGE_OCTETS_MAX) is scene.kind.has_extended_messages
 
 
 def test_the_operator_of_the_router_hears_why_a_node_stops(scene: Routed) -> None:

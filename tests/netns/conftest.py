@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from swimlb.lab.lab import Lab
+from swimlb.lab.router import Router
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import walkthrough
 
@@ -47,9 +48,15 @@ def copy_manifests(directory: Path, *names: str) -> Path:
     return directory
 
 
-def start_lab(sandbox: Sandbox, manifests: Path, nodes: int = 3, options: Sequence[str] = ()) -> Lab:
+def start_lab(
+    sandbox: Sandbox,
+    manifests: Path,
+    nodes: int = 3,
+    options: Sequence[str] = (),
+    gateway: Router | None = None,
+) -> Lab:
     """The walkthrough's nodes on these manifests, joined and at rest; `options` are those of the speakers."""
-    lab = Lab(sandbox, walkthrough(nodes), manifests, options)
+    lab = Lab(sandbox, walkthrough(nodes), manifests, options, gateway)
     lab.build()
     lab.wait_until_joined()
     lab.wait_until_settled()

@@ -69,8 +69,8 @@ def lab(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """One node: the router's own rule is one unnumbered neighbour on an interface."""
     directory = tmp_path_factory.mktemp("manifests")
     (directory / "all.yaml").write_text(MANIFESTS)
-    lab = Lab(sandbox, walkthrough(1), directory)
-    lab.router = Frr(sandbox, ROUTER.name, bgpd_config=BGPD)
+    gateway = Frr(sandbox, ROUTER.name, bgpd_config=BGPD)
+    lab = Lab(sandbox, walkthrough(1), directory, gateway=gateway)
     lab.build()
     return lab
 

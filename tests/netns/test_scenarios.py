@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from swimlb.lab import topology
+from swimlb.lab.bird import Bird, bird_text
 from swimlb.lab.lab import Lab
 from swimlb.lab.observers import ProbeRun, Referee
+from swimlb.lab.router import Neighbour, RouterConfig
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.status import Service
-from swimlb.lab.topology import OUTSIDE
+from swimlb.lab.topology import OUTSIDE, ROUTER
 from swimlb.lab.waiting import pause, wait_until
 from tests.netns.conftest import copy_manifests, start_lab
 
@@ -27,14 +30,21 @@ def lab_with(base: Path, tmp_path: Path) -> Iterator[MakeLab]:
     """Make a lab on some of the walkthrough's manifests, and on others given as text."""
     with ExitStack() as stack:
 
-        def make(*names: str, **texts: str) -> Lab:
+        def make(*names: str, router: str = "frr", **texts: str) -> Lab:
             copy_manifests(tmp_path, *names)
             for name, text in texts.items():
                 (tmp_path / f"{name}.yaml").write_text(text)
             sandbox = stack.enter_context(Sandbox.create(f"test-{secrets.token_hex(3)}", base))
-            return start_lab(sandbox, tmp_path)
+            return start_lab(sandbox, tmp_path, gateway=None if router == "frr" else bird(sandbox))
 
         yield make
+
+
+def bird(sandbox: Sandbox) -> Bird:
+    """BIRD in FRR's place, with the walkthrough's AS numbers and neighbours."""
+    nodes = Neighbour(address=topology.LAN, asn=topology.NODES_ASN, families=("ipv4",))
+    config = RouterConfig(asn=topology.ROUTER_ASN, router_id=ROUTER.address, neighbours=(nodes,))
+    return Bird(sandbox, ROUTER.name, configuration=bird_text(config))
 
 
 def services(lab: Lab) -> dict[str, Service]:
@@ -93,33 +103,33 @@ def test_layer2_moves_when_the_node_dies(lab_with: MakeLab, death: str) -> None:
     assert lab.resolve("192.168.3.170") == lab.mac(successor)
 
 
-def test_bgp_spreads_clients_over_all_nodes(lab_with: MakeLab) -> None:
-    lab = lab_with("nginx.yaml", "bgp.yaml")
+@pytest.mark.parametrize("router", ["frr", "bird"])
+def test_bgp_spreads_clients_over_all_nodes(lab_with: MakeLab, router: str) -> None:
+    lab = lab_with("nginx.yaml", "bgp.yaml", router=router)
     assert services(lab)["nginx-svc"].addresses == ("192.168.0.10",)
 
-    sessions = lab.router.sessions()
-    next_hops = lab.router.next_hops("192.168.0.10/32")
+    paths = lab.gateway.table()["192.168.0.10/32"]
+    next_hops = lab.gateway.next_hops("192.168.0.10/32")
     answers = Counter(lab.get("192.168.0.10", 8080, client=OUTSIDE).text for _ in range(60))
 
     addresses = tuple(node.address for node in lab.network.nodes)
-    assert {
-        address: (one.is_established, one.remote_asn) for address, one in sessions.items()
-    } == dict.fromkeys(addresses, (True, 65001))
+    assert {path.neighbour: path.as_path for path in paths} == dict.fromkeys(addresses, (65001,))
     assert next_hops == addresses
     assert set(answers) == set(NODES)
 
 
-def test_bgp_loses_a_next_hop_with_its_node(lab_with: MakeLab) -> None:
-    lab = lab_with("nginx.yaml", "bgp.yaml")
+@pytest.mark.parametrize("router", ["frr", "bird"])
+def test_bgp_loses_a_next_hop_with_its_node(lab_with: MakeLab, router: str) -> None:
+    lab = lab_with("nginx.yaml", "bgp.yaml", router=router)
 
     lab.kill("worker-01")
 
     survivors = ("192.168.3.103", "192.168.3.105")
     wait_until(
-        lambda: lab.router.next_hops("192.168.0.10/32") == survivors,
+        lambda: lab.gateway.next_hops("192.168.0.10/32") == survivors,
         timeout=10,
         what="the router to lose the next hop",
-        seen=lambda: lab.router.next_hops("192.168.0.10/32"),
+        seen=lambda: lab.gateway.next_hops("192.168.0.10/32"),
     )
     answers = Counter(lab.get("192.168.0.10", 8080, client=OUTSIDE).text for _ in range(30))
     assert set(answers) == {"master-01", "worker-02"}

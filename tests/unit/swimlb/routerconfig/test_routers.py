@@ -130,6 +130,7 @@ def test_frr_is_told_all_of_it() -> None:
         " neighbor 192.0.2.10 ttl-security hops 1",
         " neighbor 192.0.2.10 bfd",
         " neighbor 192.0.2.10 bfd profile fast",
+        " neighbor 192.0.2.10 bfd check-control-plane-failure",
         " neighbor 192.0.2.10 graceful-restart-helper",
         " address-family ipv4 unicast",
         "  neighbor 192.0.2.10 activate",
