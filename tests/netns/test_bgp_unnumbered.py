@@ -23,7 +23,8 @@ NODE = "master-01"
 ADDRESS, ADDRESS_V6 = "192.168.0.10", "2001:db8:100::10"
 PREFIX, PREFIX_V6 = f"{ADDRESS}/32", f"{ADDRESS_V6}/128"
 PORT = 8080
-TIMEOUT = 15.0
+TIMEOUT = 45.0
+"""From nothing to a session, on a machine that is busy with other things, too."""
 MANIFESTS = f"""
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
