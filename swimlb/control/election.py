@@ -1,0 +1,100 @@
+"""This replica's part in the election: the calls for the Lease, and the watch that shows what others do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import assert_never
+
+from swimlb.control.surroundings import Surroundings
+from swimlb.controller import lease as ls
+from swimlb.kube.errors import ApiError, TooManyRequests, Unavailable
+from swimlb.kube.lease import LeaseCalls, lease_of
+from swimlb.kube.resources import LEASES
+from swimlb.kube.store import Changes
+
+Outcome = ls.Lead | ls.KeepLeading | ls.StopLeading | ls.Resigned
+
+
+class Election:
+    """Tells the process when it leads, and when no more."""
+
+    def __init__(self, around: Surroundings, identity: str, tell: Callable[[Outcome], None]) -> None:
+        self._around = around
+        self._tell = tell
+        self._calls = LeaseCalls(around.client, around.settings.namespace, around.settings.lease_name)
+        self._elector = ls.Elector(identity, around.rng, around.settings.timing)
+        self._driver = around.driver("election", self._elector, self._perform)
+        self._is_refused = False
+        self.has_begun = False
+        self.reflector = around.reflector(
+            LEASES, lease_of, self._on_changes, **around.named(around.settings.lease_name)
+        )
+
+    @property
+    def is_leading(self) -> bool:
+        return self._elector.is_leading
+
+    def begin(self) -> None:
+        """Stand for election from now on."""
+        self.has_begun = True
+        self._around.spawn(self._read())
+
+    def resign(self, is_clean: bool) -> None:
+        """Give the Lease back, if it is ours; Resigned follows."""
+        self._driver.feed(ls.ResignRequested(is_clean))
+
+    def close(self) -> None:
+        self._driver.close()
+
+    def _perform(self, effect: ls.Effect) -> None:
+        match effect:
+            case ls.ReadLease():
+                self._around.spawn(self._read())
+            case ls.WriteLease(lease):
+                self._around.spawn(self._write(lease))
+            case ls.Lead() | ls.KeepLeading() | ls.StopLeading() | ls.Resigned():
+                self._tell(effect)
+            case _:
+                assert_never(effect)
+
+    def _on_changes(self, changes: Changes[ls.Lease]) -> None:
+        if not self.has_begun:
+            return
+        for lease in changes.put.values():
+            self._driver.feed(ls.LeaseSeen(lease))
+        if changes.gone:
+            self._driver.feed(ls.LeaseSeen(None))
+
+    async def _read(self) -> None:
+        event: ls.Event = ls.LeaseReadFailed()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._around.settings.timing.renew_deadline):
+                event = await self._calls.read()
+        self._driver.feed(event)
+
+    async def _write(self, lease: ls.Lease) -> None:
+        event: ls.Event = ls.LeaseWriteFailed()
+        try:
+            async with asyncio.timeout(self._around.settings.timing.renew_deadline):
+                event = await self._calls.write(lease)
+            self._is_refused = False
+        except TimeoutError:
+            pass
+        except ApiError as error:
+            self._note_refusal(error)
+        self._driver.feed(event)
+
+    def _note_refusal(self, error: ApiError) -> None:
+        """What the operator has to mend is told once."""
+        if self._is_refused or isinstance(error, Unavailable | TooManyRequests):
+            return
+        self._is_refused = True
+        settings = self._around.settings
+        self._around.log.error(
+            "lease_refused",
+            lease=f"{settings.namespace}/{settings.lease_name}",
+            reason=str(error),
+            hint="let the role of the controller create and update this Lease; it is tried again",
+        )
