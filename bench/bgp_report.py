@@ -153,6 +153,8 @@ def _verdicts(cells: dict[tuple[str, str, str], Found], rows: list[tuple[str, st
         ours = _known(cells[row, router, "swimlb"]["seconds"])
         for rival in ("FRR", "BIRD"):
             theirs = _known(cells[row, router, rival]["seconds"])
+            if not ours or not theirs:
+                continue  # Not measured yet, or never in time, as the table says.
             difference = 1000 * (median(ours) - median(theirs))
             noise = 2 * 1000 * (_error(ours) ** 2 + _error(theirs) ** 2) ** 0.5
             if abs(difference) <= noise:

@@ -120,7 +120,9 @@ def test_the_page_says_who_is_slower_and_when_it_is_chance() -> None:
     part = {"load": {"before": 1.0, "after": 1.0, "niceness": 0}, "results": cells}
 
     lines = list(bgp_report.removal_part(part))
+    without = list(bgp_report.removal_part(part | {"results": [*cells[:2], removal("BIRD")]}))
 
     assert "| SIGKILL | BIRD | 5.0 (4.0-6.0) | 5.0 (3.0-8.0) | 1.0 (0.9-1.1) | 3 | 0 | 0 |" in lines
     assert "- SIGKILL, router BIRD: beside FRR, swimlb is as fast (+0.0 ms, noise 3.9 ms)." in lines
     assert "- SIGKILL, router BIRD: beside BIRD, swimlb is slower (+4.0 ms, noise 1.5 ms)." in lines
+    assert [line for line in without if line.startswith("- ")] == [lines[-2]]
