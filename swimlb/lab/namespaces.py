@@ -46,6 +46,10 @@ KUBERNETES_NODE_SYSCTLS: Mapping[str, str] = {
     # kube-proxy sends what arrives for a Service on to a Pod, wherever that is.
     "net/ipv4/ip_forward": "1",
     "net/ipv6/conf/all/forwarding": "1",
+    # Clients would be told to go past the node that owns an address, and stay there when it moves.
+    "net/ipv4/conf/all/send_redirects": "0",
+    "net/ipv4/conf/default/send_redirects": "0",
+    "net/ipv4/conf/eth0/send_redirects": "0",
 }
 
 ROUTER_SYSCTLS: Mapping[str, str] = {

@@ -47,7 +47,7 @@ class Installation:
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
     def speaker_access(self) -> Path:
-        """A kubeconfig with a fresh token of the speakers' ServiceAccount."""
+        """A kubeconfig with a token of the speakers' ServiceAccount."""
         return self._access(SPEAKER)
 
     def controller_access(self) -> Path:
