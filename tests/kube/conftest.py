@@ -19,6 +19,9 @@ from swimlb.lab.sandbox import Sandbox
 BASE = Path("/run/swimlb-lab-tests")
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
 
+JOIN_TIMEOUT = 90.0
+"""A whole cluster starts beside the speakers."""
+
 OUR_KINDS = (
     *("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "bfdprofiles", "communities"),
     *("servicel2statuses", "servicebgpstatuses", "configurationstates"),
@@ -50,7 +53,7 @@ def running(cluster: KubernetesLab) -> Iterator[KubernetesLab]:
     """The cluster with our controller and a speaker on each node, for the module's tests; ended after them."""
     cluster.start_ours()
     try:
-        cluster.wait_until_joined()
+        cluster.wait_until_joined(JOIN_TIMEOUT)
         yield cluster
     finally:
         cluster.end_ours()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -13,34 +12,11 @@ from swimlb.lab.observers import Referee
 from swimlb.lab.topology import INSIDE, OUTSIDE, Host
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH
+from tests.kube.workloads import TIMEOUT, deployment, explain, wait_for_pods
 
-TIMEOUT = 30.0
 REQUESTS = 40
 
-DNS = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "dns"},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "dns"}},
-        "template": {
-            "metadata": {"labels": {"app": "dns"}},
-            "spec": {
-                "containers": [
-                    {
-                        "name": "dns",
-                        "image": "dns",
-                        "ports": [
-                            {"containerPort": 53, "protocol": "UDP"},
-                            {"containerPort": 53, "protocol": "TCP"},
-                        ],
-                    }
-                ]
-            },
-        },
-    },
-}
+DNS = deployment("dns", 53)
 SHARING = {"metallb.universe.tf/allow-shared-ip": "dns"}
 
 
@@ -66,20 +42,6 @@ def wait_for_address(lab: KubernetesLab, name: str, address: str) -> dict[str, s
     )
 
 
-def pods(lab: KubernetesLab) -> set[str]:
-    """The names of all Pods, once they are ready."""
-
-    def are_ready(answer: Any) -> bool:
-        conditions = [
-            {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
-            for pod in answer["items"]
-        ]
-        return bool(conditions) and all(one.get("Ready") == "True" for one in conditions)
-
-    answer = lab.kubectl.wait_for("pods", until=are_ready, timeout=TIMEOUT, description="Pods to be ready")
-    return {pod["metadata"]["name"] for pod in answer["items"]}
-
-
 def curl(lab: KubernetesLab, address: str, port: int, client: Host) -> Counter[str]:
     """Who answers a client's requests, once the first one is answered; a request that fails later is an OSError."""
 
@@ -95,13 +57,6 @@ def curl(lab: KubernetesLab, address: str, port: int, client: Host) -> Counter[s
     return Counter(answer.text for answer in answers)
 
 
-def explain(lab: KubernetesLab) -> str:
-    return "; ".join(
-        f"{name}: {'silent' if one is None else [(service.name, service.state, service.reason) for service in one.services]}"
-        for name, one in lab.statuses().items()
-    )
-
-
 def events(lab: KubernetesLab, service: str) -> Sequence[tuple[str, str]]:
     """Reason and message of the Events about a Service."""
     listed = lab.kubectl.json("get", "events", "--field-selector", f"involvedObject.name={service}")
@@ -110,7 +65,7 @@ def events(lab: KubernetesLab, service: str) -> Sequence[tuple[str, str]]:
 
 def test_nginx_alone_is_pending(lab: KubernetesLab) -> None:
     apply(lab, "nginx.yaml")
-    pods(lab)
+    wait_for_pods(lab)
 
     row = rows(lab)["nginx-svc"]
     reason = wait_until(
@@ -127,7 +82,7 @@ def test_nginx_alone_is_pending(lab: KubernetesLab) -> None:
 
 def test_layer2_is_resolved_to_one_node_and_reaches_every_pod(lab: KubernetesLab) -> None:
     apply(lab, "nginx.yaml", "layer2.yaml")
-    names = pods(lab)
+    names = wait_for_pods(lab)
     row = wait_for_address(lab, "nginx-svc", "192.168.3.170")
 
     answered = curl(lab, "192.168.3.170", 8080, INSIDE)
@@ -146,7 +101,7 @@ def test_layer2_is_resolved_to_one_node_and_reaches_every_pod(lab: KubernetesLab
 
 def test_layer2_moves_when_its_owner_dies(lab: KubernetesLab) -> None:
     apply(lab, "nginx.yaml", "layer2.yaml")
-    pods(lab)
+    wait_for_pods(lab)
     wait_for_address(lab, "nginx-svc", "192.168.3.170")
     curl(lab, "192.168.3.170", 8080, INSIDE)
     owner = lab.require_status("worker-01").owner_of("192.168.3.170")
@@ -177,7 +132,7 @@ def test_layer2_moves_when_its_owner_dies(lab: KubernetesLab) -> None:
 
 def test_bgp_has_a_next_hop_a_node_and_reaches_every_pod(lab: KubernetesLab) -> None:
     apply(lab, "nginx.yaml", "bgp.yaml")
-    names = pods(lab)
+    names = wait_for_pods(lab)
     wait_for_address(lab, "nginx-svc", "192.168.0.10")
 
     addresses = tuple(node.address for node in lab.network.nodes)
@@ -197,7 +152,7 @@ def test_bgp_has_a_next_hop_a_node_and_reaches_every_pod(lab: KubernetesLab) -> 
 
 def test_no_nodeport_gets_the_address_it_asks_for_and_no_node_port(lab: KubernetesLab) -> None:
     apply(lab, "nginx.yaml", "no-nodeport.yaml", "bgp.yaml")
-    names = pods(lab)
+    names = wait_for_pods(lab)
 
     row = wait_for_address(lab, "nginx-svc", "192.168.0.20")
 
@@ -215,7 +170,7 @@ def test_no_nodeport_shows_its_port_alone(lab: KubernetesLab) -> None:
 def test_shared_ip_gives_both_services_one_address(lab: KubernetesLab) -> None:
     lab.kubectl.apply_objects([DNS])
     apply(lab, "shared-ip.yaml", "bgp.yaml")
-    names = pods(lab)
+    names = wait_for_pods(lab)
 
     wait_for_address(lab, "dns-tcp", "192.168.0.53")
     wait_for_address(lab, "dns-udp", "192.168.0.53")

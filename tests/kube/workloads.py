@@ -1,0 +1,94 @@
+"""Objects that tests apply, and what they wait for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swimlb.lab.kubernetes.lab import KubernetesLab
+from swimlb.lab.waiting import wait_until
+
+TIMEOUT = 30.0
+
+
+def deployment(name: str, port: int, replicas: int = 2) -> dict[str, Any]:
+    """Pods that answer HTTP and echo datagrams on the port, labelled with the name."""
+    container = {
+        "name": name,
+        "image": name,
+        "ports": [{"containerPort": port, "protocol": protocol} for protocol in ("UDP", "TCP")],
+    }
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def service(
+    name: str, port: int, *, app: str = "", annotations: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """A LoadBalancer Service with the port by TCP and UDP, for the Pods of that app (default: of its own name)."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "annotations": annotations or {}},
+        "spec": {
+            "type": "LoadBalancer",
+            "selector": {"app": app or name},
+            "ports": [
+                {"name": protocol.lower(), "port": port, "protocol": protocol} for protocol in ("UDP", "TCP")
+            ],
+            **spec,
+        },
+    }
+
+
+def wait_for_pods(lab: KubernetesLab) -> set[str]:
+    """The names of all Pods, once they are ready."""
+
+    def are_ready(answer: Any) -> bool:
+        conditions = [
+            {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            for pod in answer["items"]
+        ]
+        return bool(conditions) and all(one.get("Ready") == "True" for one in conditions)
+
+    answer = lab.kubectl.wait_for("pods", until=are_ready, timeout=TIMEOUT, description="Pods to be ready")
+    return {pod["metadata"]["name"] for pod in answer["items"]}
+
+
+def address_of(lab: KubernetesLab, name: str, timeout: float = TIMEOUT) -> str:
+    """The first address of a Service, once it has one."""
+    answer = lab.kubectl.wait_for(
+        *("service", name),
+        until=lambda one: one["status"]["loadBalancer"].get("ingress"),
+        timeout=timeout,
+        description=f"an address of {name}",
+    )
+    return answer["status"]["loadBalancer"]["ingress"][0]["ip"]
+
+
+def owner_of(lab: KubernetesLab, address: str, timeout: float = TIMEOUT) -> str:
+    """The node that all speakers hold for the owner, once they agree that there is one."""
+
+    def agreed() -> str | None:
+        owners = {one.owner_of(address) if one is not None else None for one in lab.statuses().values()}
+        return owners.pop() if len(owners) == 1 else None
+
+    return wait_until(
+        agreed, timeout=timeout, what=f"an owner of {address}", seen=lambda: explain(lab), interval=0.1
+    )
+
+
+def explain(lab: KubernetesLab) -> str:
+    """What each speaker says of the Services."""
+    return "; ".join(
+        f"{name}: {one and (one.source, [(svc.name, svc.state, svc.reason) for svc in one.services], one.l2)}"
+        for name, one in lab.statuses().items()
+    )
