@@ -23,6 +23,7 @@ import msgspec
 from aiohttp import web
 
 from swimlb.lab.kubernetes.detour_words import SOCKET, Faults, Tally
+from swimlb.runtime import clock
 
 BODY_OCTETS_MAX = 8 << 20
 CHUNK_OCTETS = 1 << 16
@@ -68,11 +69,9 @@ class DetourServer:
         ) as answer:
             response = web.StreamResponse(status=answer.status, headers=_passed(answer.headers))
             await response.prepare(request)
-            try:
-                await asyncio.wait_for(
-                    self._pass_back(answer, response), self._faults.watch_lifetime if is_watch else None
-                )
-            except TimeoutError:
+            if not is_watch:
+                await self._pass_back(answer, response)
+            elif await self._has_broken(asyncio.create_task(self._pass_back(answer, response))):
                 self.tally.broken += 1
                 _break(request)
             return response
@@ -82,6 +81,23 @@ class DetourServer:
             await self._unless_silent()
             await response.write(chunk)
         await response.write_eof()
+
+    async def _has_broken(self, watch: asyncio.Task[None]) -> bool:
+        """Wait for the end of a watch: its own, or that of its lifetime, whatever that is by then."""
+        begun = clock.monotonic()
+        try:
+            while not watch.done():
+                lifetime, changed = self._faults.watch_lifetime, asyncio.create_task(self._changed.wait())
+                left = None if lifetime is None else begun + lifetime - clock.monotonic()
+                if left is not None and left <= 0:
+                    changed.cancel()
+                    return True
+                await asyncio.wait((watch, changed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+            await watch
+            return False
+        finally:
+            watch.cancel()
 
     async def _unless_silent(self) -> None:
         while self._faults.is_silent:
