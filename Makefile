@@ -227,6 +227,10 @@ generate: setup-dev ## Write the CRDs of the chart and the tables of docs/refere
 bench-allocator: setup-dev $(STAMPS)/bench ## Allocation of 1,000 to 100,000 Services, and one change among them: 2 min
 	@$(BIN)/python -m bench.allocator
 
+.PHONY: bench-kube
+bench-kube: setup-dev $(STAMPS)/bench ## What following 10,000 Services costs watch, and whether wire notices: 2 min; QUICK=1: 20 s
+	@$(BIN)/python -m bench.kube $(if $(QUICK),--quick)
+
 MINUTES ?= 30
 
 .PHONY: soak-bfd

@@ -47,16 +47,27 @@ class Timer:
     def __init__(self, period: float) -> None:
         self._period = period
         self.lateness: list[float] = []
+        self.longest_turn = 0.0
+        """CPU seconds of the loop's thread between two looks: a stall that does not depend on who else wants the cores."""
         self._due = 0.0
+        self._handle: asyncio.TimerHandle | None = None
+        self._spent = time.thread_time()
         self._arm()
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         self._due = loop.time() + self._period
-        loop.call_at(self._due, self._fire)
+        self._handle = loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         self.lateness.append(asyncio.get_running_loop().time() - self._due)
+        spent = time.thread_time()
+        self.longest_turn = max(self.longest_turn, spent - self._spent)
+        self._spent = spent
         self._arm()
 
     def take(self) -> list[float]:
@@ -175,6 +186,7 @@ async def watch(link_fd: int, directory: Path) -> None:
         while cluster.is_pending:  # noqa: ASYNC110 (no event tells when all has been told)
             await asyncio.sleep(0.01)
         published_at = clock.monotonic()
+        longest_turn = timer.longest_turn
         gc.collect()
         gc.freeze()
         say(
@@ -184,17 +196,18 @@ async def watch(link_fd: int, directory: Path) -> None:
             seconds=listed - begun,
             cpu=spent,
             late_us=[round(one * 1e6) for one in timer.take()],
+            longest_turn=longest_turn,
             rss_before=before,
             rss=rss_mib(),
             peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             news=counts["news"],
         )
+        timer.stop()
         counts["news"], cpu = 0, time.process_time()
         await asyncio.to_thread(sys.stdin.readline)
         say(
             news=counts["news"],
             cpu=time.process_time() - cpu,
-            late_us=[round(one * 1e6) for one in timer.take()],
             rss=rss_mib(),
         )
 
