@@ -36,6 +36,10 @@ class Holdings:
         """What is answered for right now, and on which interfaces (None: on all)."""
         return MappingProxyType(self._announced)
 
+    def addresses(self) -> dict[IpAddress, None]:
+        """All that is answered for. A copy, for which no address is hashed anew: there may be thousands."""
+        return dict.fromkeys(self._announced)
+
     def is_handing_over(self, address: IpAddress) -> bool:
         return address in self._ends_at
 

@@ -111,11 +111,11 @@ class Layer2:
 
     def announce_again(self) -> None:
         """A member was running where this node could not see it, and may have announced what is this node's."""
-        self._again.update(dict.fromkeys(self.announced))
+        self._again.update(self._holdings.addresses())
 
     def review_held(self) -> None:
         """Whether others can hear this node has changed."""
-        self._unsettled.update(dict.fromkeys(self.announced))
+        self._unsettled.update(self._holdings.addresses())
 
     def _is_mine(self, address: IpAddress) -> bool:
         ownership = self._plan.ownership(address)

@@ -249,7 +249,7 @@ class Layer2Plan:
     def _review(self, node: str, first: IpAddress) -> int:
         """Compare one node with the owner of a group."""
         group = self._groups.get(first)
-        if group is None or any(first in queue for queue in self._queues):
+        if group is None or any(first in queue for queue in self._queues if queue):
             return REVIEW_COST  # Gone, or to be elected as a whole.
         if not group.entries or group.slate is None:
             return REVIEW_COST
