@@ -98,6 +98,22 @@ def test_a_session_over_ipv6_carries_its_own_family(scene: Routed) -> None:
         assert scene.router.neighbour(PLAIN_V6).is_established
 
 
+def test_a_session_over_ipv6_carries_ipv4_routes_too(scene: Routed) -> None:
+    """With an IPv4 address of the interface as their next hop, which is the router ID, too."""
+    only(scene, "frr", "bird", why="the others resolve no next hop of another family")
+
+    with live_peer(scene.node, config(PLAIN_V6)) as live:
+        live.feed(RoutesChanged(routes(ONE, ONE_V6)))
+        established(live)
+        arrived = scene.wait_for_paths(PLAIN_V6, {ONE}) | scene.wait_for_paths(PLAIN_V6, {ONE_V6}, "ipv6")
+        session = live.status.session
+
+        assert session is not None
+        assert arrived[ONE].next_hop == str(session.router_id)
+        assert arrived[ONE_V6].next_hop == PLAIN_V6
+        assert live.status.waiting_count == 0
+
+
 @pytest.mark.parametrize("source", [INTERNAL, INTERNAL_V6])
 def test_internal_peers_hear_local_pref_and_an_empty_path(scene: Routed, source: str) -> None:
     family, prefix = ("ipv6", ONE_V6) if ":" in source else ("ipv4", ONE)
@@ -125,6 +141,13 @@ def test_a_password_that_differs_is_reported(scene: Routed, password: str | None
 
         assert "no answer within 1 s" in reason.text
         assert ("password" in reason.text) is (password is not None)
+
+
+def test_a_source_address_that_the_host_lacks_is_named(scene: Routed) -> None:
+    with live_peer(scene.node, config("192.0.2.99")) as live:
+        reason = live.wait_for_end(EndKind.CONNECT_FAILED)
+
+        assert "source address 192.0.2.99: Cannot assign requested address" in reason.text
 
 
 def test_a_four_octet_as_arrives(scene: Routed) -> None:
