@@ -18,6 +18,21 @@ from swimlb.lab.topology import walkthrough
 BASE = Path("/run/swimlb-lab-tests")
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
 
+ROUTED_SERVICE = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: routed
+  annotations:
+    metallb.io/address-pool: first-pool
+    swimlb.io/health-check: http://:8080/healthz
+    swimlb.io/health-check-interval: 200ms
+spec:
+  type: LoadBalancer
+  ports: [{name: http, port: 8080}]
+"""
+"""Its health check makes a node that serves no more withdraw its route."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent

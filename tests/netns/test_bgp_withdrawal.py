@@ -19,26 +19,13 @@ from swimlb.lab.lab import Lab
 from swimlb.lab.topology import ROUTER
 from swimlb.lab.waiting import wait_until
 from swimlb.runtime import clock
-from tests.netns.conftest import copy_manifests
+from tests.netns.conftest import ROUTED_SERVICE, copy_manifests
 
 PREFIX = "192.168.0.10/32"
 TIMEOUT = 10.0
 WITHDRAWN_WITHIN = 0.1
 NODE = "worker-01"
 STAMP = "%Y/%m/%d %H:%M:%S.%f"
-SERVICE = """
-apiVersion: v1
-kind: Service
-metadata:
-  name: routed
-  annotations:
-    metallb.io/address-pool: first-pool
-    swimlb.io/health-check: http://:8080/healthz
-    swimlb.io/health-check-interval: 200ms
-spec:
-  type: LoadBalancer
-  ports: [{name: http, port: 8080}]
-"""
 LABELLED_OUT = """
 apiVersion: v1
 kind: Node
@@ -51,7 +38,7 @@ metadata:
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = copy_manifests(tmp_path_factory.mktemp("manifests"), "bgp.yaml")
-    (directory / "service.yaml").write_text(SERVICE)
+    (directory / "service.yaml").write_text(ROUTED_SERVICE)
     return directory
 
 

@@ -17,7 +17,7 @@ from swimlb.lab.measure import outages
 from swimlb.lab.observers import ProbeRun
 from swimlb.lab.topology import OUTSIDE
 from swimlb.lab.waiting import pause, wait_until
-from tests.netns.conftest import copy_manifests
+from tests.netns.conftest import ROUTED_SERVICE, copy_manifests
 
 ADDRESS = "192.168.0.10"
 PREFIX = f"{ADDRESS}/32"
@@ -32,19 +32,6 @@ LOST_FOR_MAX = 0.020
 ON_STOP_RESTART = """\
   annotations: {swimlb.io/on-stop: restart}
 """
-SERVICE = """
-apiVersion: v1
-kind: Service
-metadata:
-  name: routed
-  annotations:
-    metallb.io/address-pool: first-pool
-    swimlb.io/health-check: http://:8080/healthz
-    swimlb.io/health-check-interval: 200ms
-spec:
-  type: LoadBalancer
-  ports: [{name: http, port: 8080}]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +40,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     peers = directory / "bgp.yaml"
     text = peers.read_text()
     peers.write_text(text.replace("myASN: 65001", "myASN: 65001\n  enableGracefulRestart: true"))
-    (directory / "service.yaml").write_text(SERVICE)
+    (directory / "service.yaml").write_text(ROUTED_SERVICE)
     return directory
 
 
