@@ -29,7 +29,12 @@ MANIFESTS = f"""
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {{name: router, namespace: metallb-system}}
-spec: {{myASN: {topology.NODES_ASN}, peerASN: {topology.ROUTER_ASN}, interface: eth0}}
+spec: {{myASN: {topology.NODES_ASN}, peerASN: {topology.ROUTER_ASN}, interface: eth0, bfdProfile: fast}}
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {{name: fast, namespace: metallb-system}}
+spec: {{receiveInterval: 300, transmitInterval: 300}}
 ---
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
@@ -56,6 +61,7 @@ router bgp {topology.ROUTER_ASN}
  no bgp default ipv4-unicast
  timers bgp 1 3
  neighbor eth0 interface remote-as {topology.NODES_ASN}
+ neighbor eth0 bfd
  address-family ipv4 unicast
   neighbor eth0 activate
  exit-address-family
@@ -70,7 +76,7 @@ def lab(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """One node: the router's own rule is one unnumbered neighbour on an interface."""
     directory = tmp_path_factory.mktemp("manifests")
     (directory / "all.yaml").write_text(MANIFESTS)
-    gateway = Frr(sandbox, ROUTER.name, bgpd_config=BGPD)
+    gateway = Frr(sandbox, ROUTER.name, bgpd_config=BGPD, bfdd_config="")
     lab = Lab(sandbox, walkthrough(1), directory, gateway=gateway)
     lab.build()
     return lab
@@ -87,6 +93,22 @@ def test_both_families_arrive_over_the_link_local_session(lab: Lab) -> None:
     for path in paths.values():
         assert node in {IPv6Address(hop["ip"]) for hop in path["nexthops"] if hop["afi"] == "ipv6"}
         assert path["path"] == str(topology.NODES_ASN)
+
+
+def test_bfd_watches_the_link_local_path(lab: Lab) -> None:
+    """Both sides find each other on the addresses that BGP found."""
+    _wait_for_session(lab)
+
+    peers = wait_until(
+        lambda: [one for one in lab.router.vtysh_json("show bfd peers json") if one["status"] == "up"],
+        timeout=TIMEOUT,
+        what="BFD at the router",
+        seen=lambda: lab.router.vtysh("show bfd peers"),
+    )
+
+    assert [(one["interface"], one["peer"][:6], one["multihop"]) for one in peers] == [
+        ("eth0", "fe80::", False)
+    ]
 
 
 def test_clients_are_served_through_the_ipv6_next_hop(lab: Lab) -> None:
