@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from swimlb.lab.errors import LabError
 
@@ -70,7 +70,7 @@ def _value(variable: Json, pod: Json) -> str:
     path = variable["valueFrom"]["fieldRef"]["fieldPath"]
     value: Any = pod
     for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = cast("Json", value).get(key) if isinstance(value, Mapping) else None
     if not isinstance(value, str):
         raise LabError(f"the Pod {pod['metadata']['name']} has no {path} for {variable['name']}")
     return value
