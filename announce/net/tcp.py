@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -180,7 +181,15 @@ class _Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
+        if exc is not None:
+            self._read_last_words()
         self._owner.lost(self.number, words(exc) if exc else "end of stream")
+
+    def _read_last_words(self) -> None:
+        """A write has failed, and asyncio reads no more: but a NOTIFICATION that came before may say why."""
+        with contextlib.suppress(OSError):
+            while octets := os.read(self.socket.fileno(), len(self._buffer)):
+                self._owner.happened(BytesReceived(self.number, octets))
 
     async def close(self) -> None:
         """Deliver what was sent, then close.

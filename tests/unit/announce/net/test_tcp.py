@@ -167,6 +167,23 @@ def test_a_reset_is_named() -> None:
     run(case())
 
 
+def test_what_the_peer_said_before_its_reset_is_heard_though_a_write_fails() -> None:
+    """A NOTIFICATION and the reset behind it may both be there before anybody has read the first."""
+
+    async def case() -> None:
+        async with connected() as (one, router):
+            router.connection.send(b"why")
+            router.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            router.connection.close()
+            one.perform(Send(1, b"x"))
+            events = [await one.event() for _ in range(3)]
+
+            assert events[:2] == [BytesSent(1, 1), BytesReceived(1, b"why")]
+            assert isinstance(events[2], ConnectionClosed)
+
+    run(case())
+
+
 def test_closing_delivers_what_was_sent_even_if_the_peer_goes_on_sending() -> None:
     """A NOTIFICATION is worth nothing if a reset overtakes it. And nothing is reported after the order to close."""
 
