@@ -140,4 +140,4 @@ def test_the_log_of_a_module_that_cannot_start_is_in_the_error(network: Sandbox,
     )
 
     wait_until(lambda: not process.is_alive, timeout=5, what="the second workload to fail")
-    assert "address already in use" in log.read_text()
+    assert "Address already in use" in log.read_text()

@@ -107,7 +107,8 @@ def test_nothing_fails_while_every_speaker_is_restarted(
     assert len(streams) == STREAMS
     assert min(one.ended - one.begun for one in streams) > took
     assert len(fresh) >= RATE * took * 0.8
-    assert {one.by for one in connections} == {SERVER.name}
+    # A connection that was being made when the load ended has no answer, and no error.
+    assert {one.by for one in connections if one.by is not None} == {SERVER.name}
     assert owners(lab) == before
     moved = [address for address, macs in claimants.items() if len(macs) > 1]
     assert sorted(moved) == sorted(ADDRESSES), "every address was elsewhere meanwhile"
