@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from swimlb.lab.http import Response
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.observers import Referee
-from swimlb.lab.topology import INSIDE, OUTSIDE, Host
+from swimlb.lab.topology import INSIDE, OUTSIDE, ROUTER, Host
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH
 from tests.kube.workloads import TIMEOUT, deployment, explain, wait_for_pods
 
 REQUESTS = 40
+ANSWER_TIMEOUT = 60.0
 
 DNS = deployment("dns", 53)
 SHARING = {"metallb.universe.tf/allow-shared-ip": "dns"}
@@ -43,18 +45,40 @@ def wait_for_address(lab: KubernetesLab, name: str, address: str) -> dict[str, s
 
 
 def curl(lab: KubernetesLab, address: str, port: int, client: Host) -> Counter[str]:
-    """Who answers a client's requests, once the first one is answered; a request that fails later is an OSError."""
+    """Who answers a client's requests, once all of them are answered: each kube-proxy needs a moment of its own."""
 
-    def first() -> bool:
+    def answers() -> list[Response] | None:
         try:
-            return lab.get(address, port, client=client).status == 200
-        except OSError:
-            return False
+            return [lab.get(address, port, client=client) for _ in range(REQUESTS)]
+        except OSError as error:
+            refusals.append(str(error))
+            return None
 
-    wait_until(first, timeout=TIMEOUT, what=f"{address} to answer {client.name}", seen=lambda: explain(lab))
-    answers = [lab.get(address, port, client=client) for _ in range(REQUESTS)]
-    assert {answer.status for answer in answers} == {200}
-    return Counter(answer.text for answer in answers)
+    refusals: list[str] = []
+    all_of_them = wait_until(
+        answers,
+        timeout=ANSWER_TIMEOUT,
+        what=f"{address} to answer {client.name}",
+        seen=lambda: f"{Counter(refusals)}; {paths(lab, address)}; {explain(lab)}",
+        interval=0.2,
+    )
+    assert {answer.status for answer in all_of_them} == {200}
+    return Counter(answer.text for answer in all_of_them)
+
+
+def paths(lab: KubernetesLab, address: str) -> str:
+    """What the router's kernel does with packets to the address, and how each node's kube-proxy would carry them on."""
+    router = lab.sandbox.run(ROUTER.name, "ip", "route", "show", address)
+    neighbours = lab.sandbox.run(ROUTER.name, "ip", "neigh")
+    rules = {
+        node.name: [
+            line.strip()
+            for line in lab.sandbox.run(node.name, "nft", "list", "table", "ip", "kube-proxy").splitlines()
+            if address in line
+        ]
+        for node in lab.network.nodes
+    }
+    return f"router: {router} {neighbours}; nodes: {rules}"
 
 
 def events(lab: KubernetesLab, service: str) -> Sequence[tuple[str, str]]:
