@@ -29,7 +29,7 @@ TIMEOUT = 30.0
 def lab(cluster: KubernetesLab) -> Iterator[KubernetesLab]:
     """A pool, and no controller yet; those that the test starts are ended."""
     try:
-        apply_pool(cluster, "192.0.2.0/24", "198.51.100.0/24")
+        apply_pool(cluster, "192.0.2.0/24", "203.0.113.0/24")
         yield cluster
     finally:
         for label in replicas(cluster):
