@@ -20,7 +20,7 @@ from swimlb.lab.kubernetes.plan import CONTROL
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH, clear
 
-ANSWER_TIMEOUT = 20.0
+ANSWER_TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -83,7 +83,13 @@ def test_a_cluster_address_reaches_every_pod_from_every_node(kubernetes: Kuberne
     service = kubernetes.kubectl.json("get", "service", "nginx-svc")
 
     for node in kubernetes.network.nodes:
-        assert set(answers(kubernetes, node.name, service["spec"]["clusterIP"], 8080)) == names
+        wait_until(
+            lambda node=node: (
+                set(answers(kubernetes, node.name, service["spec"]["clusterIP"], 8080)) == names
+            ),
+            timeout=ANSWER_TIMEOUT,
+            what=f"the kube-proxy of {node.name} to know all Pods",
+        )
 
 
 def test_a_pod_that_is_not_ready_gets_nothing(kubernetes: KubernetesLab) -> None:

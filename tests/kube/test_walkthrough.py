@@ -44,15 +44,21 @@ def wait_for_address(lab: KubernetesLab, name: str, address: str) -> dict[str, s
     )
 
 
-def curl(lab: KubernetesLab, address: str, port: int, client: Host) -> Counter[str]:
-    """Who answers a client's requests, once all of them are answered: each kube-proxy needs a moment of its own."""
+def curl(
+    lab: KubernetesLab, address: str, port: int, client: Host, pods: set[str] | None = None
+) -> Counter[str]:
+    """Who answers a client's requests, once all of them are answered, by all of these Pods if they are given.
+
+    Each node's kube-proxy needs a moment of its own.
+    """
 
     def answers() -> list[Response] | None:
         try:
-            return [lab.get(address, port, client=client) for _ in range(REQUESTS)]
+            found = [lab.get(address, port, client=client) for _ in range(REQUESTS)]
         except OSError as error:
             refusals.append(str(error))
             return None
+        return found if pods is None or {one.text for one in found} == pods else None
 
     refusals: list[str] = []
     all_of_them = wait_until(
@@ -109,7 +115,7 @@ def test_layer2_is_resolved_to_one_node_and_reaches_every_pod(lab: KubernetesLab
     names = wait_for_pods(lab)
     row = wait_for_address(lab, "nginx-svc", "192.168.3.170")
 
-    answered = curl(lab, "192.168.3.170", 8080, INSIDE)
+    answered = curl(lab, "192.168.3.170", 8080, INSIDE, names)
     owner = lab.require_status("worker-01").owner_of("192.168.3.170")
     with Referee(lab.sandbox) as referee:
         lab.get("192.168.3.170", 8080)
@@ -171,7 +177,7 @@ def test_bgp_has_a_next_hop_a_node_and_reaches_every_pod(lab: KubernetesLab) -> 
     assert {
         address: (one.is_established, one.remote_asn) for address, one in sessions.items()
     } == dict.fromkeys(addresses, (True, 65001))
-    assert set(curl(lab, "192.168.0.10", 8080, OUTSIDE)) == names
+    assert set(curl(lab, "192.168.0.10", 8080, OUTSIDE, names)) == names
 
 
 def test_no_nodeport_gets_the_address_it_asks_for_and_no_node_port(lab: KubernetesLab) -> None:
@@ -180,7 +186,7 @@ def test_no_nodeport_gets_the_address_it_asks_for_and_no_node_port(lab: Kubernet
 
     row = wait_for_address(lab, "nginx-svc", "192.168.0.20")
 
-    assert set(curl(lab, "192.168.0.20", 8080, OUTSIDE)) == names
+    assert set(curl(lab, "192.168.0.20", 8080, OUTSIDE, names)) == names
     assert row["EXTERNAL-IP"] == "192.168.0.20"
 
 
@@ -199,7 +205,7 @@ def test_shared_ip_gives_both_services_one_address(lab: KubernetesLab) -> None:
     wait_for_address(lab, "dns-tcp", "192.168.0.53")
     wait_for_address(lab, "dns-udp", "192.168.0.53")
 
-    assert set(curl(lab, "192.168.0.53", 53, OUTSIDE)) == names
+    assert set(curl(lab, "192.168.0.53", 53, OUTSIDE, names)) == names
 
 
 @pytest.mark.parametrize(
