@@ -79,7 +79,7 @@ class ServiceCalls:
             SERVICES,
             name,
             status_patch(item),
-            type=PatchType.STRATEGIC,
+            patch_type=PatchType.STRATEGIC,
             namespace=namespace,
             subresource="status",
         )

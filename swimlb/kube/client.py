@@ -204,7 +204,7 @@ class Client:
         name: str,
         body: Json | list[Json],
         *,
-        type: PatchType = PatchType.MERGE,  # noqa: A002 (Kubernetes' word)
+        patch_type: PatchType = PatchType.MERGE,
         namespace: str | None = None,
         subresource: str = "",
         field_manager: str | None = None,
@@ -221,7 +221,7 @@ class Client:
             name,
             subresource,
             body=body,
-            content_type=type,
+            content_type=patch_type,
             parameters={"fieldManager": field_manager, "force": "true" if force else None},
         )
         return _object(answer)
@@ -241,7 +241,7 @@ class Client:
             resource,
             metadata["name"],
             {"apiVersion": resource.api_version, "kind": resource.kind, **body},
-            type=PatchType.APPLY,
+            patch_type=PatchType.APPLY,
             namespace=metadata.get("namespace"),
             subresource=subresource,
             field_manager=field_manager,

@@ -69,7 +69,7 @@ class EventWriter:
         """Reading is not among the permissions, but a patch answers with the whole."""
         subject = happening.subject
         return await self._client.patch(
-            EVENTS, happening.name, body, type=PatchType.STRATEGIC, namespace=subject.namespace
+            EVENTS, happening.name, body, patch_type=PatchType.STRATEGIC, namespace=subject.namespace
         )
 
     def _body(self, happening: Happening) -> Json:

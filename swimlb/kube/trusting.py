@@ -75,7 +75,7 @@ async def inject(client: Client, bundle: Bundle) -> list[str]:
                 VALIDATING_WEBHOOK_CONFIGURATIONS,
                 CONFIGURATION,
                 {"webhooks": patches},
-                type=PatchType.STRATEGIC,
+                patch_type=PatchType.STRATEGIC,
             )
         told.append(CONFIGURATION)
     except NotFound:

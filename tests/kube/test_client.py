@@ -38,7 +38,7 @@ def test_what_we_write_is_what_the_official_client_reads(cluster: KubernetesLab,
             assert core.read_namespaced_config_map("a", namespace).data == {"x": "2"}
 
             operations = [{"op": "add", "path": "/data/z", "value": "3"}]
-            await client.patch(CONFIG_MAPS, "a", operations, namespace=namespace, type=PatchType.JSON)
+            await client.patch(CONFIG_MAPS, "a", operations, namespace=namespace, patch_type=PatchType.JSON)
             assert core.read_namespaced_config_map("a", namespace).data == {"x": "2", "z": "3"}
 
             now = await client.get(CONFIG_MAPS, "a", namespace=namespace)
@@ -88,7 +88,7 @@ def test_the_status_of_a_service_is_a_resource_of_its_own(cluster: KubernetesLab
                 body,
                 namespace=namespace,
                 subresource="status",
-                type=PatchType.STRATEGIC,
+                patch_type=PatchType.STRATEGIC,
                 field_manager="us",
             )
 

@@ -125,7 +125,7 @@ class Shell:
 
     async def _patch_status(self, resource: Any, name: str, status: objects.Json, **where: Any) -> None:
         await self._client.patch(
-            resource, name, {"status": status}, type=PatchType.STRATEGIC, subresource="status", **where
+            resource, name, {"status": status}, patch_type=PatchType.STRATEGIC, subresource="status", **where
         )
 
 

@@ -58,7 +58,7 @@ def test_writes_where_the_api_server_has_it_and_says_who_manages_the_fields() ->
         await client.create(SERVICES, service("web"), field_manager="us")
         await client.replace(SERVICES, service("web"), subresource="status")
         await client.patch(SERVICES, "web", {"a": None}, namespace="default")
-        await client.patch(SERVICES, "web", [{"op": "test"}], namespace="default", type=PatchType.JSON)
+        await client.patch(SERVICES, "web", [{"op": "test"}], namespace="default", patch_type=PatchType.JSON)
         await client.apply(IP_ADDRESS_POOLS, service("web"), field_manager="us", force=True)
         await client.delete(SERVICES, "web", namespace="default", uid="u", resource_version="7")
 
