@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from swimlb import app
-from swimlb.control.settings import ControlSettings
+from swimlb.control.settings import WEBHOOK_HOST, ControlSettings
 from swimlb.observe.logs import LEVELS
 from swimlb.runtime.errors import StartRefused
 from swimlb.settings import InvalidSettings
@@ -72,7 +72,7 @@ from swimlb.settings import InvalidSettings
 )
 @click.option(
     "--webhook-host",
-    default="0.0.0.0",  # noqa: S104 (see ControlSettings)
+    default=WEBHOOK_HOST,
     show_default=True,
     help="Address that the API server asks for admission and conversion at.",
 )

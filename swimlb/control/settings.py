@@ -12,6 +12,9 @@ QUARANTINE_MAX = 86_400.0
 LEASE_DURATION_MIN = 3.0
 
 
+WEBHOOK_HOST = "0.0.0.0"  # noqa: S104 (the API server comes from other hosts, and is shown a certificate)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlSettings:
     """Seconds, unless said otherwise."""
@@ -32,7 +35,7 @@ class ControlSettings:
     health_port: int = 0
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
-    webhook_host: str = "0.0.0.0"  # noqa: S104 (the API server comes from other hosts, and is shown a certificate)
+    webhook_host: str = WEBHOOK_HOST
     webhook_port: int = 0
     """0: neither admission nor conversion."""
     webhook_service: str = "metallb-webhook-service"
