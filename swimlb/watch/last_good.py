@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 
@@ -66,7 +66,7 @@ def unpack(data: bytes, schema: int, node: str) -> LastGood:
 
 def _table(value: Any) -> dict[str, bytes]:
     assert isinstance(value, dict), "the digest says that we wrote it"
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return cast("dict[str, bytes]", value)
 
 
 def save(path: Path, data: bytes) -> None:
