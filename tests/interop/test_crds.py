@@ -23,7 +23,7 @@ pytestmark = pytest.mark.interop
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _judge() -> None:  # pyright: ignore[reportUnusedFunction]
+def judge() -> None:
     """A judge that was not built fails the tests that ask it: skipped, they would hide a broken build."""
     assert JUDGE.exists(), "the judge of CRDs is not there: `make crd-check` builds it"
 
