@@ -89,6 +89,7 @@ async def idle() -> None:
 
 
 async def wire(link_fd: int) -> None:
+    from swimlb.model import Seeds
     from swimlb.runtime.driver import Driver
     from swimlb.runtime.recorder import Recorder
     from swimlb.speaker.core import Config, Speaker
@@ -101,7 +102,7 @@ async def wire(link_fd: int) -> None:
     GarbageKeeper().start()
     speaker = Speaker(Config(node="node-000"))
     driver: Driver[Event, Effect] = Driver("speaker", speaker, lambda effect: None, Recorder())
-    unread: deque[tuple[Iterator[bytes], list[Record], Batch]] = deque()
+    unread: deque[tuple[Iterator[bytes], list[Record | Seeds], Batch]] = deque()
 
     def learn(batch: Batch) -> None:
         unread.append((iter(batch.put.values()), [], batch))
@@ -111,10 +112,11 @@ async def wire(link_fd: int) -> None:
     def read_on() -> None:
         """In portions, as `wire.process` does."""
         values, put, batch = unread[0]
-        put += map(records.decode, islice(values, RECORDS_AT_ONCE))  # type: ignore[arg-type]
+        put += map(records.decode, islice(values, RECORDS_AT_ONCE))
         if len(put) == len(batch.put):
             unread.popleft()
-            driver.feed(InventoryChanged(tuple(put), tuple(sorted(batch.removed))))
+            known = tuple(record for record in put if not isinstance(record, Seeds))
+            driver.feed(InventoryChanged(known, tuple(sorted(batch.removed))))
         if unread:
             asyncio.get_running_loop().call_soon(read_on)
 
@@ -140,7 +142,7 @@ async def watch(link_fd: int, directory: Path) -> None:
     link = Link(link_fd, published, Subscriber(records.FACTS_SCHEMA), lambda batch: None)
     link.start()
     cluster = ClusterRecords(published)
-    synced, work = asyncio.Event(), asyncio.Event()
+    synced, work, told_all = asyncio.Event(), asyncio.Event(), asyncio.Event()
     counts = {"news": 0}
 
     def listen(news: Sequence[News]) -> None:
@@ -160,6 +162,7 @@ async def watch(link_fd: int, directory: Path) -> None:
                     synced.set()
                 case _:
                     pass
+        told_all.clear()
         work.set()
 
     async def tell_wire() -> None:
@@ -169,6 +172,7 @@ async def watch(link_fd: int, directory: Path) -> None:
             while cluster.is_pending:
                 cluster.work(SERVICES_AT_ONCE)
                 await asyncio.sleep(0)
+            told_all.set()
             link.flush()
 
     told = json.loads((directory / "server.json").read_text())
@@ -183,8 +187,7 @@ async def watch(link_fd: int, directory: Path) -> None:
         tasks.create_task(tell_wire())
         await synced.wait()
         listed, spent = clock.monotonic(), time.process_time() - cpu
-        while cluster.is_pending:  # noqa: ASYNC110 (no event tells when all has been told)
-            await asyncio.sleep(0.01)
+        await told_all.wait()
         published_at = clock.monotonic()
         longest_turn = timer.longest_turn
         gc.collect()
