@@ -24,13 +24,13 @@ _ATTEMPTS, _PAUSE = 10, 0.11
 def take_precedence() -> str | None:
     """Ask for it, for this process and the threads it will have. None, or why the kernel says no: CAP_SYS_NICE is missing.
 
-    Where niceness counts within sessions, this process gets one of its own.
+    It gets a session of its own, and that gets the niceness, too, where niceness counts within sessions.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-        if _autogroup(os.getpid()).exists():
-            with suppress(PermissionError):
-                os.setsid()  # Refused to one that leads a process group: it has been started apart from others.
+        with suppress(PermissionError):
+            os.setsid()  # Refused to one that leads a process group: it has been started apart from others.
+        if _is_grouped(os.getpid()):
             _renice_session(os.getpid(), NICENESS)
     except OSError as error:
         return error.strerror or str(error)
@@ -40,8 +40,16 @@ def take_precedence() -> str | None:
 def lend_precedence(pid: int) -> None:
     """Hand it on, where this process has it, to one that it has started in a session of its own. Raises OSError."""
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    if niceness < 0 and _autogroup(pid).exists():
+    if niceness < 0 and _is_grouped(pid):
         _renice_session(pid, niceness)
+
+
+def _is_grouped(pid: int) -> bool:
+    """Not on kernels without autogroups, and not where the session is the kernel's first one: there the file is empty."""
+    try:
+        return bool(_autogroup(pid).read_text())
+    except FileNotFoundError:
+        return False
 
 
 def _renice_session(pid: int, niceness: int) -> None:
