@@ -5,7 +5,8 @@
 BGP and BFD run as in *wire* against FRR's bgpd and bfdd, in namespaces. For so many minutes each, one process beside
 them reads 10,000 Services again and again as *watch* does, or 100,000 routes are sent every 15 s by the same process, or
 every core has a process that only computes. Told are the sessions that were lost, each of them a false alarm, and the
-longest times between two packets of ours and of the router. Needs root and frr. Fails if there was a false alarm.
+longest times between two packets of ours and of the router; and how long this machine kept even a real-time process
+waiting that does nothing (`bench.stalls`), which nobody can help. Needs root and frr. Fails if there was a false alarm.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 from bench.membership import ending_in_order
 from bench.soak_bfd_wire import NODE_ASN, PROFILE, ROUTER_ASN
+from bench.stalls import stalls
 from swimlb.lab import namespaces
 from swimlb.lab.frr import Frr
 from swimlb.lab.sandbox import Sandbox
@@ -55,12 +57,15 @@ class Outcome:
     updates_sent: int
     send_gap_max: float
     receive_gap_max: float
+    stall_max: float
+    """Of the machine itself, in seconds."""
 
     def __str__(self) -> str:
         return (
             f"{self.load:8} {self.minutes:g} min: {self.false_downs} false downs, {self.bgp_lost} BGP sessions lost, "
             f"{self.packets_sent} packets and {self.updates_sent} UPDATEs sent; "
-            f"longest gap of ours {1000 * self.send_gap_max:.0f} ms, of the router {1000 * self.receive_gap_max:.0f} ms"
+            f"longest gap of ours {1000 * self.send_gap_max:.0f} ms, of the router {1000 * self.receive_gap_max:.0f} ms, "
+            f"longest stall of the machine itself {1000 * self.stall_max:.0f} ms"
         )
 
 
@@ -77,6 +82,7 @@ def soak(load: str, minutes: float, base: Path) -> Outcome:
         )
         wait_until(lambda: _told(log).get("bfd") == "UP", timeout=60, what="the session", seen=log.read_text)
         wait_until(lambda: _told(log).get("bgp") == "Established", timeout=30, what="BGP", seen=log.read_text)
+        stall_logs = [_watch_stalls(sandbox, core) for core in sorted(os.sched_getaffinity(0))]
         for number, argv in enumerate(_load(load, base)):
             sandbox.start(f"load-{number}", argv, namespace="node", log=sandbox.home / f"load-{number}.log")
         time.sleep(_SETTLING)
@@ -95,6 +101,7 @@ def soak(load: str, minutes: float, base: Path) -> Outcome:
             updates_sent=after["updates_sent"] - before["updates_sent"],
             send_gap_max=after["send_gap_max"],
             receive_gap_max=after["receive_gap_max"],
+            stall_max=max((stall for log in stall_logs for stall in stalls(log)), default=0.0),
         )
 
 
@@ -123,6 +130,14 @@ def _router(sandbox: Sandbox) -> Frr:
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
     return frr
+
+
+def _watch_stalls(sandbox: Sandbox, core: int) -> Path:
+    log = sandbox.home / f"stalls-{core}.log"
+    sandbox.start(
+        f"stalls-{core}", [sys.executable, "-m", "bench.stalls", str(core)], namespace="node", log=log
+    )
+    return log
 
 
 def _load(load: str, base: Path) -> list[list[str]]:
