@@ -41,6 +41,10 @@ class Cursor:
         self._position = start + octets
         return self._data[start : self._position]
 
+    def peek(self) -> int | None:
+        """The next octet, which stays to be read; None at the end."""
+        return self._data[self._position] if self else None
+
     def rest(self) -> bytes:
         return self.take(len(self))
 

@@ -263,8 +263,9 @@ def decode_open(body: bytes) -> Open:
 
 def _decode_parameters(cursor: Cursor) -> tuple[Capability, ...]:
     length, width = cursor.u8(), 1
-    if length == _EXTENDED and cursor and cursor.u8() == _EXTENDED:
-        length, width = cursor.u16(), 2  # RFC 9072.
+    if length and cursor.peek() == _EXTENDED:
+        # RFC 9072 section 2: told by the first type alone; the length before it "MUST be ignored" then.
+        _, length, width = cursor.u8(), cursor.u16(), 2
     capabilities: list[Capability] = []
     with cursor, cursor.limit(length) as parameters:
         while parameters:

@@ -196,6 +196,20 @@ def test_open_reads_extended_parameters() -> None:
     assert message.capabilities == (RouteRefreshSupport(),)
 
 
+def test_extended_parameters_are_known_by_their_first_type_alone() -> None:
+    """RFC 9072 section 2: the length before it is ignored then, whatever it is but 0."""
+    message = decode_open(bytes.fromhex("04 fbf1 005a c0000201 01 ff 0005 02 0002 0200"))
+
+    assert message.capabilities == (RouteRefreshSupport(),)
+
+
+def test_plain_parameters_may_have_255_octets() -> None:
+    """As many as RFC 9072 takes for its sign, but their first type is not."""
+    message = decode_open(bytes.fromhex("04 fbf1 005a c0000201 ff 02 fd 49 fb") + bytes(251))
+
+    assert message.capabilities == (UnknownCapability(73, bytes(251)),)
+
+
 @pytest.mark.parametrize(
     ("body", "subcode", "data"),
     [
