@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -21,8 +19,10 @@ from swimlb.control.settings import ControlSettings
 from swimlb.controller.admission import KINDS, Verdict, admit, admit_deletion
 from swimlb.kube.certificates import Bundle
 from swimlb.kube.client import Client
+from swimlb.kube.credentials import Certificate
 from swimlb.kube.errors import ApiError
 from swimlb.kube.reviews import NoReview, answer_admission, answer_conversion
+from swimlb.kube.trust import load_pair
 from swimlb.kube.trusting import certificate, inject
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
@@ -97,17 +97,10 @@ class Webhooks:
             return False
         if bundle != self._bundle:
             self._bundle = bundle
-            self._load(bundle)
+            # For connections from now on.
+            load_pair(self._tls, Certificate(bundle.certificate, bundle.key))
             self._log.info("webhook_certificate_loaded")
         return True
-
-    def _load(self, bundle: Bundle) -> None:
-        """For connections from now on. OpenSSL takes certificates from files only."""
-        with tempfile.TemporaryDirectory() as directory:
-            file = Path(directory) / "pair.pem"
-            file.touch(mode=0o600)
-            file.write_bytes(bundle.certificate + bundle.key)
-            self._tls.load_cert_chain(file)
 
     async def _keep_trust(self) -> bool:
         assert self._bundle is not None

@@ -28,7 +28,7 @@ PLUGIN_MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A client certificate with its chain, and its key, in PEM."""
+    """With its chain, and its key, in PEM."""
 
     chain: bytes
     key: bytes = field(repr=False)

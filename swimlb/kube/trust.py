@@ -47,13 +47,13 @@ class Trust:
         else:
             context.load_default_certs()
         if certificate is not None:
-            _load(context, certificate)
+            load_pair(context, certificate)
         return context
 
 
-def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
-    """OpenSSL wants a file; one in memory never reaches a disk."""
-    descriptor = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
+def load_pair(context: ssl.SSLContext, certificate: Certificate) -> None:
+    """Show this certificate from now on. OpenSSL wants a file: one in memory reaches no disk, and needs none."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(certificate.chain.rstrip() + b"\n" + certificate.key)
