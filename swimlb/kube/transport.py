@@ -13,6 +13,7 @@ import aiohttp
 from swimlb.kube.access import Access
 from swimlb.kube.errors import TooManyRequests, Unauthorized, Unavailable, error_of, unavailable
 from swimlb.kube.metrics import CallMetrics
+from swimlb.kube.unreachable import explain
 from swimlb.runtime import clock
 
 DEADLINE = 10.0
@@ -169,12 +170,9 @@ class Transport:
         )
 
     def _no_answer(self, error: BaseException, deadline: float) -> Unavailable:
-        message = str(error) or type(error).__name__
-        if isinstance(error, TimeoutError):
-            return unavailable(f"no answer within {deadline:.1f} s")
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             self._access.trust.doubt()
-        return unavailable(message)
+        return unavailable(explain(error, self._access.server, deadline))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
