@@ -126,6 +126,23 @@ class Layer2Rules:
         ]
         return frozenset(name for names in including for name in names) if all(including) else None
 
+    def stranded_owner(self, allocation: Allocation) -> str | None:
+        """The node that would own a Service if it had one of the interfaces that advertisements name.
+
+        None: some node can announce the Service, or it is withheld for another reason.
+        """
+        of_service, _ = self.advertisements_of(allocation)
+        judged = {node: self.refusal(node, allocation, of_service) for node in self._inventory.presences}
+        if None in judged.values():
+            return None
+        stranded = [
+            node
+            for node, refusal in judged.items()
+            if refusal is Reason.NO_INTERFACE and self.interfaces(node, of_service) is not None
+        ]
+        scores = {node: self.score(node, of_service) for node in stranded}
+        return next(iter(succession(allocation.addresses[0], stranded, scores)), None)
+
     def _reach_refusal(
         self, node: str, allocation: Allocation, of_service: Iterable[L2Advertisement]
     ) -> Reason | None:

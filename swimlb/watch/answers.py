@@ -83,9 +83,13 @@ class Answers:
             self.source.world,
             self.source.problems,
             self.facts,
-            RuleOptions(
-                is_exclude_label_ignored=settings.is_exclude_label_ignored,
-                subnet_rule=SubnetRule(settings.subnet),
-            ),
+            rule_options(settings),
             self.source.describe(),
         )
+
+
+def rule_options(settings: Settings) -> RuleOptions:
+    """The rules by which this node's *wire* elects."""
+    return RuleOptions(
+        is_exclude_label_ignored=settings.is_exclude_label_ignored, subnet_rule=SubnetRule(settings.subnet)
+    )

@@ -30,7 +30,7 @@ from swimlb.model import (
 )
 from swimlb.runtime import records
 from swimlb.runtime.replica import Publisher
-from swimlb.speaker.inventory import Record, key_of
+from swimlb.speaker.inventory import Inventory, Record, key_of
 from swimlb.watch.world import World
 
 NOT_ALLOCATED = "the controller has not given it an address yet"
@@ -117,6 +117,19 @@ class ClusterRecords:
         return World(
             replace(self._resolved, configuration=configuration), tuple(self._allocations.values()), pending
         )
+
+    def inventory(self, node: str, services: Iterable[str]) -> Inventory:
+        """What decides on the LAN about these Services, but for who is present."""
+        inventory, configuration = Inventory(node), self._resolved.configuration
+        for record in (*configuration.pools, *self._pools.departed.values()):
+            inventory.put(record)
+        for record in (*configuration.l2_advertisements, *configuration.nodes):
+            inventory.put(record)
+        for key in services:
+            if (allocation := self._allocations.get(key)) is not None:
+                inventory.put(allocation)
+                inventory.put(Endpoints(service=key, nodes=self._endpoints.get(key, _NOBODY)))
+        return inventory
 
     # What has changed
 

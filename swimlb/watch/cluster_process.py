@@ -27,12 +27,15 @@ from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
 from swimlb.runtime.replica import Batch, Publisher, Subscriber
 from swimlb.settings import Settings
-from swimlb.watch.answers import Answers
+from swimlb.watch.answers import Answers, rule_options
 from swimlb.watch.cluster import without_the_rest
 from swimlb.watch.cluster_source import ClusterSource
+from swimlb.watch.complaints import Complaints
+from swimlb.watch.failures import FailureKeeper
 from swimlb.watch.judging import Judging
 from swimlb.watch.last_good import FILE_NAME
-from swimlb.watch.reports import Complaints, Reports
+from swimlb.watch.reports import Reports
+from swimlb.watch.service_events import ServiceEvents
 from swimlb.watch.status import Facts
 
 OWN_POD_RETRY = 5.0
@@ -53,7 +56,7 @@ class ClusterWatch:
             settings.drain_marks(),
             Path(settings.state_dir or settings.run_dir) / FILE_NAME,
             self._published,
-            self._link.flush,
+            self._flush,
             log,
             awaits_seeds=bool(settings.member_selectors()),
         )
@@ -66,9 +69,8 @@ class ClusterWatch:
             keep=without_the_rest,
         )
         self._complaints = Complaints(log)
-        self._reports = Reports(
-            settings.node, settings.system_namespace, self._client, self._source.uids, log
-        )
+        self._reports = Reports(settings.node, settings.system_namespace, self._client, self._complaints)
+        self._failures = FailureKeeper(settings.node, self._source.cluster, rule_options(settings))
         self._seeds: dict[str, dict[str, str]] = {}
         """By selector, the addresses of running Pods."""
 
@@ -111,10 +113,19 @@ class ClusterWatch:
     def _learn(self, batch: Batch) -> None:
         self._facts.learn(batch)
         self._reports.learn(batch)
+        self._failures.learn(batch)
+
+    def _flush(self) -> None:
+        self._link.flush()
+        self._failures.note_change()
 
     async def _report(self) -> None:
         """Statuses, events and the verdict on the configuration: none of which anything else waits for."""
         owner = await self._own_pod()
+        instance = self._settings.node if owner is None else owner.name
+        events = ServiceEvents(
+            self._settings.node, instance, self._client, self._source.uids, self._complaints
+        )
         judging = Judging(
             self._settings.node,
             self._settings.system_namespace,
@@ -125,7 +136,8 @@ class ClusterWatch:
             self._complaints,
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._reports.run(owner, self._source.note_condition))
+            tasks.create_task(self._reports.run(owner, events, self._source.note_condition))
+            tasks.create_task(self._failures.run(events))
             tasks.create_task(judging.run())
 
     def _own_problems(self) -> tuple[Problem, ...]:

@@ -20,7 +20,8 @@ from swimlb.runtime.driver import Driver
 from swimlb.runtime.outbox import Done, Event, Failed, Outbox, Put, Send
 from swimlb.runtime.recorder import Recorder
 from swimlb.watch.cluster_source import ClusterSource
-from swimlb.watch.reports import FORBIDDEN_PAUSE, Complaints
+from swimlb.watch.complaints import Complaints
+from swimlb.watch.reports import FORBIDDEN_PAUSE
 
 _KEY = "state"
 _RESOURCE = CONFIGURATION_STATES.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgpack
@@ -12,11 +12,9 @@ import msgpack
 from swimlb.kube.announcements import AnnouncementObject, AnnouncementWriter, Owner, read_announcement
 from swimlb.kube.client import Client
 from swimlb.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests
-from swimlb.kube.events import EventWriter, Happening, Subject
 from swimlb.kube.reflector import Condition, Reflector
-from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES, SERVICES, Resource
+from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES, Resource
 from swimlb.kube.store import Changes
-from swimlb.observe.logs import EventLog
 from swimlb.reporting.statuses import (
     Announced,
     Content,
@@ -35,6 +33,8 @@ from swimlb.reporting.statuses import (
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.runtime.replica import Batch
+from swimlb.watch.complaints import Complaints
+from swimlb.watch.service_events import ServiceEvents
 
 FORBIDDEN_PAUSE = 30.0
 """Seconds after which a write is tried again that a role or a missing definition does not allow: for all of its kind."""
@@ -61,31 +61,6 @@ def _phase_of(batch: Batch) -> str | None:
     """What a batch of facts says of the phase that *wire* is in, if anything."""
     fact = batch.put.get("speaker")
     return None if fact is None else cast("dict[str, Any]", msgpack.unpackb(fact)).get("phase")
-
-
-class Complaints:
-    """Refused writes, told once for each kind of object until one succeeds."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
-        self._told: dict[str, str] = {}
-
-    def refused(self, what: str, error: ApiError) -> None:
-        kind = type(error).__name__
-        if self._told.get(what) != kind:
-            self._told[what] = kind
-            self._log.warning(
-                "write_refused",
-                resource=what,
-                reason=str(error),
-                hint=f"let the speaker's role write {what}; it is tried again"
-                if isinstance(error, Forbidden)
-                else "it is tried again",
-            )
-
-    def done(self, what: str) -> None:
-        if self._told.pop(what, None) is not None:
-            self._log.info("write_accepted", resource=what)
 
 
 class StatusKeeper:
@@ -190,21 +165,17 @@ def _pause_of(error: ApiError) -> float | None:
 class Reports:
     """All of it. `learn` is for facts of *wire*, which may come before `run`."""
 
-    def __init__(
-        self, node: str, namespace: str, client: Client, uids: Mapping[str, str], log: EventLog
-    ) -> None:
+    def __init__(self, node: str, namespace: str, client: Client, complaints: Complaints) -> None:
         self._node = node
         self._namespace = namespace
         self._client = client
-        self._uids = uids
-        self._log = log
         self._keepers: list[StatusKeeper] = []
         self._phase: str | None = None
         """Of *wire*."""
         self._is_telling = False
         self._early: Batch | None = None
         """Facts that came before there was anybody to tell of them, as one batch."""
-        self._complaints = Complaints(log)
+        self._complaints = complaints
 
     def learn(self, batch: Batch) -> None:
         """Nothing is told on before *wire* runs: one that starts announces nothing yet, which is no news."""
@@ -227,10 +198,10 @@ class Reports:
             keeper.learn(self._early)
         self._early, self._is_telling = None, True
 
-    async def run(self, owner: Owner | None, on_condition: Callable[[Condition], None]) -> None:
+    async def run(
+        self, owner: Owner | None, events: ServiceEvents, on_condition: Callable[[Condition], None]
+    ) -> None:
         """Until cancelled."""
-        instance = self._node if owner is None else owner.name
-        events = EventWriter(self._client, "metallb-speaker", instance)
         async with asyncio.TaskGroup() as tasks:
             for resource, by, protocol in _KINDS:
                 writer = AnnouncementWriter(
@@ -242,7 +213,7 @@ class Reports:
                 )
 
                 def tell(service: str, protocol: str = protocol) -> None:
-                    tasks.create_task(self._tell_assigned(events, service, protocol))
+                    tasks.create_task(events.assigned(service, protocol))
 
                 keeper = StatusKeeper(
                     writer, by, tell, on_condition, self._complaints, tasks, random.Random()
@@ -250,25 +221,6 @@ class Reports:
                 self._keepers.append(keeper)
                 tasks.create_task(keeper.run())
             self._tell_early()
-
-    async def _tell_assigned(self, events: EventWriter, service: str, protocol: str) -> None:
-        """Best effort, as Events are: who wants to be sure reads the status objects."""
-        namespace, name = service.split("/", 1)
-        uid = self._uids.get(service)
-        if uid is None:
-            return
-        happening = Happening(
-            subject=Subject(SERVICES, namespace, name, uid),
-            type="Normal",
-            reason="nodeAssigned",
-            message=f'announcing from node "{self._node}" with protocol "{protocol}"',
-        )
-        try:
-            await events.publish(happening)
-        except ApiError as error:
-            self._complaints.refused("events", error)
-        else:
-            self._complaints.done("events")
 
 
 _KINDS: Iterable[tuple[Resource, str, str]] = (

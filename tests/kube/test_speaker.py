@@ -119,6 +119,35 @@ def test_the_owner_says_so_in_a_status_and_an_event(lab: KubernetesLab) -> None:
     wait_for_status(lab, None)
 
 
+def test_interfaces_that_no_node_has_are_told_by_the_node_that_would_announce(lab: KubernetesLab) -> None:
+    """And by no other: it is MetalLB's owner. With an interface that there is, the address is announced again."""
+    node = owner(lab)
+    advertise_on(lab, ["eth9"])
+    wait_for_status(lab, None)
+    told = lab.kubectl.wait_for(
+        *("events", "--field-selector", f"involvedObject.name={SERVICE},reason=announceFailed"),
+        until=lambda answer: answer["items"],
+        timeout=20,
+        description="the event",
+    )["items"]
+
+    assert [(one["type"], one["message"]) for one in told] == [
+        (
+            "Warning",
+            f'the interfaces specified by LB IP "{ADDRESS}" doesn\'t exist in assigned node "{node}" '
+            'with protocol "layer2"',
+        )
+    ]
+    advertise_on(lab, ["eth0"])
+    [one] = wait_for_status(lab, node)
+    assert one["status"]["interfaces"] == [{"name": "eth0"}]
+
+
+def advertise_on(lab: KubernetesLab, interfaces: list[str]) -> None:
+    patch = json.dumps({"spec": {"interfaces": interfaces}})
+    lab.kubectl("-n", NAMESPACE, "patch", "l2advertisement", "layer2-lb", "--type=merge", "-p", patch)
+
+
 def test_the_next_owner_replaces_the_status_of_one_that_died(lab: KubernetesLab) -> None:
     """Nobody else would delete it: here no Pod owns it, with which it would go."""
     dead = owner(lab)

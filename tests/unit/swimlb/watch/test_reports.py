@@ -19,7 +19,9 @@ from swimlb.kube.client import Client
 from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.replica import Batch
+from swimlb.watch.complaints import Complaints
 from swimlb.watch.reports import Reports
+from swimlb.watch.service_events import ServiceEvents
 from tests.unit.swimlb.kube.cluster import SmallCluster, small_cluster
 from tests.unit.swimlb.kube.server import refusal
 
@@ -88,9 +90,10 @@ async def reporting() -> AsyncGenerator[tuple[WritableCluster, Reports], None]:
     async with small_cluster() as small:
         cluster = WritableCluster(small)
         async with Client(Access(server=small.server.url)) as client:
-            log = EventLog(logging.getLogger("swimlb.test"))
-            reports = Reports("node-a", SYSTEM, client, {"default/web": "uid-web"}, log)
-            task = asyncio.create_task(reports.run(OWNER, lambda _: None))
+            complaints = Complaints(EventLog(logging.getLogger("swimlb.test")))
+            events = ServiceEvents("node-a", OWNER.name, client, {"default/web": "uid-web"}, complaints)
+            reports = Reports("node-a", SYSTEM, client, complaints)
+            task = asyncio.create_task(reports.run(OWNER, events, lambda _: None))
             try:
                 yield cluster, reports
             finally:
