@@ -238,7 +238,7 @@ class Connection:
                 # To a peer that has stopped to read, a KEEPALIVE says no more than what is queued before it.
                 if self._octets_unsent < self.config.send_octets_max:
                     self._emit(self.send(encode(Keepalive()), now))
-            case Timer.CONNECT | Timer.CONNECT_RETRY:
+            case Timer.CONNECT | Timer.CONNECT_RETRY | Timer.REFUSED:
                 raise AssertionError("a timer of the FSM")
 
     def _refuse_timer(self, kind: EndKind, subcode: Subcode, text: str, now: float) -> None:

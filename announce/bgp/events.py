@@ -68,7 +68,8 @@ class BfdDown:
 
 @dataclass(frozen=True, slots=True)
 class BfdUp:
-    """BFD has found a path to the peer, so there is no sense in waiting to connect."""
+    """BFD has found a path to the peer, so there is no sense in waiting to connect: neither by the ConnectRetryTimer nor
+    for TCP to repeat what went into a dead path."""
 
 
 @dataclass(frozen=True, slots=True)

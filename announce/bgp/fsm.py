@@ -50,6 +50,9 @@ from announce.bgp.pacing import Backoff
 from announce.bgp.reluctance import withheld_after
 from announce.bgp.states import FsmEffect, FsmEvent, ManualStop, SessionRefused, State, Tally, Timer
 
+CALL_AGAIN_AFTER = 0.5
+"""A call this old when the path is back was most likely made into a dead one; TCP itself repeats it after 1, 3, 7 s."""
+
 _ORDER = tuple(State)
 
 
@@ -66,6 +69,7 @@ class Fsm:
         self._effects: list[FsmEffect] = []
         self._dialed = 0
         """The number of our latest attempt, which goes on in Connect."""
+        self._called_at = 0.0
         self._connections: dict[int, Connection] = {}
         self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
         self._established_number: int | None = None
@@ -128,8 +132,7 @@ class Fsm:
             case BfdDown():
                 self._path_down(event, now)
             case BfdUp():
-                if Timer.CONNECT_RETRY in self._timers:
-                    self._call(now)
+                self._path_up(now)
             case _:
                 self._connection_event(event, now)
         return self._taken(before, now)
@@ -139,7 +142,7 @@ class Fsm:
         for connection in [*self._connections.values()]:
             connection.advance(now)
             self._settle(connection, now)
-        for timer in (Timer.CONNECT_RETRY, Timer.CONNECT):
+        for timer in (Timer.CONNECT_RETRY, Timer.REFUSED, Timer.CONNECT):
             if self._timers.get(timer, now + 1) <= now:
                 del self._timers[timer]
                 self._expire(timer, now)
@@ -160,6 +163,7 @@ class Fsm:
             self._base = State.ACTIVE
             return
         self._dialed += 1
+        self._called_at = now
         config = self._config
         self._effects.append(
             Connect(
@@ -221,7 +225,7 @@ class Fsm:
 
     def _expire(self, timer: Timer, now: float) -> None:
         match timer:
-            case Timer.CONNECT_RETRY:
+            case Timer.CONNECT_RETRY | Timer.REFUSED:
                 self._call(now)
             case _:
                 self._effects.append(CloseConnection(self._dialed))
@@ -355,7 +359,7 @@ class Fsm:
             connection.refuse(reason, now)
         self._effects.append(SessionEnded(reason, was_established=True, retry_in=wait))
         self._go_idle()
-        self._timers = {Timer.CONNECT_RETRY: now + wait}
+        self._timers = {Timer.REFUSED: now + wait}
 
     def _go_idle(self) -> None:
         self._connections = {}
@@ -372,6 +376,15 @@ class Fsm:
             else:
                 connection.refuse(EndReason(EndKind.BFD_DOWN, text, notification), now)
         self._remove_ended(now)
+
+    def _path_up(self, now: float) -> None:
+        """Neither waits that grew while the path was dead make sense now, nor one for an answer to what was sent into it."""
+        self._backoff.begin_anew()
+        if self._base is State.CONNECT and now - self._called_at >= CALL_AGAIN_AFTER:
+            self._effects.append(CloseConnection(self._dialed))
+            self._call(now)
+        elif Timer.CONNECT_RETRY in self._timers:
+            self._call(now)
 
     def _taken(self, before: State, now: float) -> list[FsmEffect]:
         if self.state is not before:

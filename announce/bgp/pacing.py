@@ -28,6 +28,10 @@ class Backoff:
         self._waits = waits
         self._stable_after = stable_after
 
+    def begin_anew(self) -> None:
+        """What failed had a cause that is gone."""
+        self._failures = 0
+
     def wait_after(self, established_for: float) -> float:
         """The wait that follows an attempt; 0 seconds: it was never Established."""
         if established_for >= self._stable_after:

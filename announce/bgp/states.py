@@ -32,6 +32,8 @@ class Tally:
 class Timer(Enum):
     CONNECT_RETRY = auto()
     """ConnectRetryTimer in Active, IdleHoldTimer in Idle: the next attempt."""
+    REFUSED = auto()
+    """IdleHoldTimer after SessionRefused, which no good news of the path shortens."""
     CONNECT = auto()
     DELAY_OPEN = auto()
     OPEN = auto()

@@ -10,6 +10,7 @@ from announce.bgp import (
     CloseConnection,
     Connect,
     ConnectionClosed,
+    ConnectionFailed,
     EndKind,
     RoutesChanged,
     RoutesComplete,
@@ -156,6 +157,41 @@ def test_bfd_ends_the_session_at_once_and_calls_again_when_the_path_is_back() ->
     assert (end.reason.kind, end.was_established) == (EndKind.BFD_DOWN, True)
     assert "no packet for 150 ms" in str(end.reason)
     assert [type(effect) for effect in up] == [Connect]
+
+
+def test_a_path_that_is_back_ends_the_long_wait_after_short_sessions() -> None:
+    """And if the router is not ready yet, the waits begin anew, from the shortest one."""
+    play = idle(connect_retry=(1.0, 2.0, 4.0, 8.0, 16.0))
+    play.at(0.0, Started())
+    for _ in range(5):
+        now = play.now
+        play.connects(now)
+        play.hears(now, router_open(), Keepalive())
+        [*_, end] = play.at(now, ConnectionClosed(play.connection, "end of stream"))
+        assert isinstance(end, SessionEnded)
+        if end.retry_in != 16.0:
+            play.until(now + (end.retry_in or 0.0))
+
+    called = play.at(play.now + 0.1, BfdUp())
+    [end] = play.at(play.now, ConnectionFailed(play.connection, "Connection refused"))
+
+    assert [type(effect) for effect in called] == [Connect]
+    assert isinstance(end, SessionEnded)
+    assert end.retry_in == 1.0
+
+
+def test_a_call_into_a_dead_path_is_made_again_when_the_path_is_back() -> None:
+    """TCP itself would repeat it only after 1, 3, 7 s. One that has just been made is left alone."""
+    play = idle(connect_timeout=5.0)
+    play.at(0.0, Started())
+
+    assert play.at(0.1, BfdUp()) == []
+    given_up, again = play.at(2.0, BfdUp())
+
+    assert given_up == CloseConnection(1)
+    assert isinstance(again, Connect)
+    assert again.connection == 2
+    assert play.peer.next_deadline() == 7.0
 
 
 def test_bfd_that_dies_with_a_gracefully_restarting_router_costs_no_routes() -> None:

@@ -6,6 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
 from announce.bgp import (
+    BfdDown,
+    BfdUp,
     CloseConnection,
     Connect,
     ConnectionClosed,
@@ -42,6 +44,14 @@ def test_one_prefix_too_many_ends_the_session_for_a_while() -> None:
     assert "received_prefixes_max" in str(end.reason)
     assert waiting == []
     assert [type(effect) for effect in after] == [Connect]
+
+
+def test_a_path_that_is_back_shortens_no_wait_for_somebody_to_look_at_the_router() -> None:
+    play = established(received_prefixes_max=1, prefix_limit_wait=300.0)
+    play.hears(1.0, announced("198.51.100.1/32", "198.51.100.2/32"))
+
+    assert play.at(2.0, BfdDown("no packet for 150 ms"), BfdUp()) == []
+    assert [type(effect) for effect in play.until(301.0)] == [Connect]
 
 
 def test_the_same_prefix_again_and_those_withdrawn_do_not_count() -> None:
