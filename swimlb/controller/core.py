@@ -53,6 +53,8 @@ class Controller:
         self._is_clean = False
         self._has_world = False
         """What is in `_views` is newer than the election."""
+        self._told_meanwhile: set[str] = set()
+        """Services of which the watch has told since all were asked for."""
         self._allocator: Allocator | None = None
         """While this replica leads and knows all it needs."""
         self._frozen: set[str] = set()
@@ -145,6 +147,7 @@ class Controller:
     def _step_down(self) -> None:
         self._term, self._allocator, self._has_world = None, None, False
         self._frozen, self._fence = set(), {}
+        self._told_meanwhile.clear()
         self._outbox.clear()
 
     def _expire(self, now: float) -> list[fx.Effect]:
@@ -155,13 +158,26 @@ class Controller:
 
     def _know_world(self, views: Iterable[ServiceView], now: float) -> list[fx.Effect]:
         newest = {view.key: view for view in views}
-        for key, view in newest.items():
+        for key, view in list(newest.items()):
             known = self._views.get(key)
-            if known is not None and known.uid == view.uid and is_older(view.version, known.version):
+            if known is not None and is_older(view.version, known.version):
                 newest[key] = known
+        # The reading is of the moment of its first page: what has come or gone since is told by the watch alone.
+        for key in self._told_meanwhile:
+            if (known := self._views.get(key)) is None:
+                newest.pop(key, None)
+            else:
+                newest.setdefault(key, known)
         self._views, self._has_world = newest, True
-        self._doubtful = {key: version for key, version in self._doubtful.items() if key in newest}
+        self._told_meanwhile.clear()
+        for table in (self._doubtful, self._conflicted):
+            for key in [key for key, version in table.items() if self._version_of(key) != version]:
+                del table[key]
         return self._begin(now)
+
+    def _version_of(self, key: str) -> str | None:
+        view = self._views.get(key)
+        return view.version if view is not None else None
 
     def _begin(self, now: float) -> list[fx.Effect]:
         """Everything is known: decide, and fence or write."""
@@ -228,6 +244,7 @@ class Controller:
         if known is not None and known.uid != view.uid:
             effects += self._forget(view.key, known.uid, now)
         self._views[view.key] = view
+        self._note_told(view.key)
         effects += self._note_version(view, now)
         if self._allocator is not None:
             effects += self._decide(view, known, now)
@@ -257,12 +274,17 @@ class Controller:
         if known is None or known.uid != uid:
             return []
         del self._views[key]
+        self._note_told(key)
         for table in (self._doubtful, self._conflicted):
             table.pop(key, None)
         self._frozen.discard(key)
         self._contention.forget(key)
         effects = self._release(key, now) + self._post(ob.Discard(key), now)
         return effects + self._lower_fence(key, now)
+
+    def _note_told(self, key: str) -> None:
+        if self._term is not None and not self._has_world:
+            self._told_meanwhile.add(key)
 
     def _release(self, key: str, now: float) -> list[fx.Effect]:
         if self._allocator is None or self._allocator.verdict(key) is None:
@@ -362,6 +384,10 @@ class Controller:
     def _note_written(self, view: ServiceView, now: float) -> list[fx.Effect]:
         item = self._outbox.item_in_flight(view.key)
         effects = self._post(ob.Done(view.key), now)
+        known = self._views.get(view.key)
+        if known is None or known.uid != view.uid:
+            # The watch was faster: this one is gone, and nothing more will be told of it.
+            return effects + self._go_on(view.key, now)
         if isinstance(item, ServiceWrite):
             if not item.is_fence and self._contention.note(view.key, item.essence, now):
                 effects.append(fx.Contended(view.key))
@@ -374,14 +400,13 @@ class Controller:
 
     def _note_conflict(self, key: str, now: float) -> list[fx.Effect]:
         item = self._outbox.item_in_flight(key)
-        if isinstance(item, ServiceWrite):
+        if isinstance(item, ServiceWrite) and self._version_of(key) == item.version:
             self._conflicted[key] = item.version
         return self._post(ob.Dropped(key), now) + self._go_on(key, now)
 
     def _note_failed(self, key: str, retry_after: float | None, now: float) -> list[fx.Effect]:
         item = self._outbox.item_in_flight(key)
-        view = self._views.get(key)
-        if isinstance(item, ServiceWrite) and view is not None and view.version == item.version:
+        if isinstance(item, ServiceWrite) and self._version_of(key) == item.version:
             self._doubtful[key] = item.version
         return self._post(ob.Failed(key, retry_after), now) + self._go_on(key, now)
 

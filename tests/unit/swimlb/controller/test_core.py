@@ -21,6 +21,7 @@ from swimlb.controller.records import (
 from swimlb.model import Pool, Protocol, Service, ServicePort
 
 POOL = Pool(name="lab", ranges=(parse_pool_entry("192.0.2.0-192.0.2.1"),))
+SINGLE = Pool(name="lab", ranges=(parse_pool_entry("192.0.2.0/32"),))
 FIRST, SECOND = ip_address("192.0.2.0"), ip_address("192.0.2.1")
 UNTIL = 1000.0
 
@@ -262,6 +263,108 @@ def test_one_that_goes_makes_room_for_one_that_waits() -> None:
 
     (write,) = writes(effects)
     assert (write.key, write.ingress) == ("default/c", (IngressEntry(FIRST),))
+
+
+def test_an_answer_about_a_service_that_is_gone_does_not_bring_it_back() -> None:
+    """The watch may be faster than the answer. Nothing more would come of it, and its address would be kept for ever."""
+    machine, effects = leader(view("a", 1), pools=(SINGLE,))
+    (write,) = writes(effects)
+    machine.step(ev.ServiceGone("default/a", "uid-a"), 0.1)
+
+    late = machine.step(ev.Written(after(write, view("a", 1), 2)), 0.2)
+    effects = machine.step(ev.ServiceSeen(view("b", 4)), 0.3)
+
+    assert writes(late) == []
+    assert writes(effects) == [assigned("b", 4, "192.0.2.0")]
+
+
+def test_an_answer_about_a_service_that_was_made_anew_does_not_hide_the_new_one() -> None:
+    machine, effects = leader(view("a", 1))
+    (write,) = writes(effects)
+    anew = replace(view("a", 4), uid="uid-another")
+    machine.step(ev.ServiceSeen(anew), 0.1)
+
+    effects = machine.step(ev.Written(after(write, view("a", 1), 2)), 0.2)
+
+    assert writes(effects) == [replace(assigned("a", 4, "192.0.2.0"), uid="uid-another")]
+
+
+def test_what_goes_while_all_is_read_does_not_come_back_with_what_was_read() -> None:
+    """A reading of many pages is of the moment of its first one."""
+    gone, kept = view("a", 1, "192.0.2.0", pool="lab"), view("b", 2)
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
+    machine.step(ev.ServiceSeen(gone), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.ServiceGone(gone.key, gone.uid), 0.1)
+
+    effects = machine.step(ev.WorldRead(3, (gone, kept)), 0.2)
+
+    assert writes(effects) == [assigned("b", 2, "192.0.2.0")]
+
+
+def test_what_comes_while_all_is_read_is_served() -> None:
+    """The reading is of the moment of its first page, and the watch tells of it only once."""
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.ServiceSeen(view("b", 5)), 0.1)
+
+    effects = machine.step(ev.WorldRead(3, (view("a", 1),)), 0.2)
+
+    assert writes(effects) == [assigned("a", 1, "192.0.2.0"), assigned("b", 5, "192.0.2.1")]
+
+
+def test_what_was_made_anew_while_all_was_read_is_served() -> None:
+    former, anew = view("a", 1), replace(view("a", 5), uid="uid-another")
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
+    machine.step(ev.ServiceSeen(former), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.ServiceSeen(anew), 0.1)
+
+    effects = machine.step(ev.WorldRead(3, (former,)), 0.2)
+
+    assert writes(effects) == [replace(assigned("a", 5, "192.0.2.0"), uid="uid-another")]
+
+
+def test_what_went_before_all_was_read_is_not_served() -> None:
+    """Though the watch is late to tell."""
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
+    machine.step(ev.ServiceSeen(view("a", 1, "192.0.2.0", pool="lab")), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+
+    effects = machine.step(ev.WorldRead(3, (view("b", 2),)), 0.1)
+
+    assert writes(effects) == [assigned("b", 2, "192.0.2.0")]
+
+
+def test_a_doubt_ends_when_the_next_reading_shows_another_version() -> None:
+    """It must not make a stop unclean for ever."""
+    machine, _ = leader(view("a", 1))
+    machine.step(ev.WriteFailed("default/a"), 0.1)
+    machine.step(ev.Deposed(), 0.2)
+    machine.step(ev.Elected(4, UNTIL, True), 0.3)
+    machine.step(ev.WorldRead(4, (view("a", 7, "192.0.2.0", pool="lab"),)), 0.4)
+
+    drained = machine.step(ev.StopRequested(), 0.5)
+
+    assert drained == [fx.Drained(True)]
+
+
+def test_one_that_became_ours_again_while_all_was_read_is_served() -> None:
+    there = view("a", 1)
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
+    machine.step(ev.ServiceSeen(there), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.ServiceGone(there.key, there.uid), 0.1)
+    machine.step(ev.ServiceSeen(replace(there, version="5")), 0.2)
+
+    effects = machine.step(ev.WorldRead(3, (there,)), 0.3)
+
+    assert writes(effects) == [assigned("a", 5, "192.0.2.0")]
 
 
 def test_whoever_is_undone_again_and_again_writes_less_often() -> None:
