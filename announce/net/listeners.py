@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import TypeAlias
 
 from announce.net.tcp_options import AoKeyIds, IpAddress, new_socket, set_key, words
 
@@ -23,6 +24,11 @@ RETRY_TIME = 5.0
 """Between attempts to listen where something else holds the port, or the VRF is not there yet."""
 
 _BACKLOG = 64
+
+_Place: TypeAlias = tuple[int, str]
+"""A listening socket: address family and VRF."""
+_Slot: TypeAlias = tuple[_Place, IpAddress, AoKeyIds | None]
+"""Where the kernel holds one key: of TCP MD5 for each address, of TCP-AO for each pair of ids, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,12 @@ class Admission:
     vrf: str = ""
 
     @property
-    def place(self) -> tuple[int, str]:
-        """The listening socket it needs: address family and VRF."""
+    def place(self) -> _Place:
         return self.peer.version, self.vrf
+
+    @property
+    def slot(self) -> _Slot:
+        return self.place, self.peer, self.ao
 
 
 class Listeners:
@@ -56,10 +65,10 @@ class Listeners:
         self._on_failure = on_failure
         self._port = port
         self._admitted: dict[str, Admission] = {}
-        self._sockets: dict[tuple[int, str], socket.socket] = {}
-        self._keyless: set[str] = set()
-        """Admitted, but without the key that they are to show."""
-        self._failures: dict[tuple[int, str], str] = {}
+        self._sockets: dict[_Place, socket.socket] = {}
+        self._keys: dict[_Slot, str] = {}
+        """What the kernel holds. Of several peers with one slot the key of the one that came last."""
+        self._failures: dict[_Place, str] = {}
         self._retry: asyncio.TimerHandle | None = None
         self.strangers = 0
         """Connections that were closed because nobody admitted their source."""
@@ -67,18 +76,16 @@ class Listeners:
     def admit(self, name: str, admission: Admission) -> None:
         """From now on, or by new terms."""
         previous = self._admitted.pop(name, None)
-        if previous is not None:
-            self._remove_key(previous)
         self._admitted[name] = admission
-        if (listening := self._sockets.get(admission.place)) is not None:
-            self._set_key(name, listening)
+        if previous is not None:
+            self._keep_key(previous.slot)
+        self._keep_key(admission.slot)
         self._keep()
 
     def dismiss(self, name: str) -> None:
         admission = self._admitted.pop(name, None)
-        self._keyless.discard(name)
         if admission is not None:
-            self._remove_key(admission)
+            self._keep_key(admission.slot)
             self._keep()
 
     def close(self) -> None:
@@ -103,9 +110,8 @@ class Listeners:
             self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._keep)
 
     def _open(self, place: tuple[int, str]) -> None:
-        version, vrf = place
         try:
-            listening = self._listen(version, vrf)
+            listening = self._listen(place)
         except OSError as error:
             self._fail(place, error)
             return
@@ -113,7 +119,7 @@ class Listeners:
         self._sockets[place] = listening
         asyncio.get_running_loop().add_reader(listening, self._accept, place, listening)
 
-    def _fail(self, place: tuple[int, str], error: OSError) -> None:
+    def _fail(self, place: _Place, error: OSError) -> None:
         """Told once, and tried again later."""
         where = f"port {self._port}" + (f" in VRF {place[1]}" if place[1] else "")
         text = f"cannot listen on {where}: {words(error)}"
@@ -121,7 +127,8 @@ class Listeners:
             self._failures[place] = text
             self._on_failure(text)
 
-    def _listen(self, version: int, vrf: str) -> socket.socket:
+    def _listen(self, place: _Place) -> socket.socket:
+        version, vrf = place
         listening = new_socket(version, vrf)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,44 +136,46 @@ class Listeners:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Wherever the peer knows us: what else comes is closed unread.
             listening.bind(("", self._port))
-            for name, admission in self._admitted.items():
-                if admission.place == (version, vrf):
-                    self._set_key(name, listening)
+            for slot in {admission.slot for admission in self._admitted.values()}:
+                if slot[0] == place:
+                    self._set_key(slot, listening)
             listening.listen(_BACKLOG)
         except BaseException:
+            self._forget_keys(place)
             listening.close()
             raise
         return listening
 
-    def _set_key(self, name: str, listening: socket.socket) -> None:
-        """A peer whose key the kernel does not take stays out: it would get in unasked. The others come in."""
-        admission = self._admitted[name]
-        self._keyless.discard(name)
-        if admission.password is None:
-            return
+    def _keep_key(self, slot: _Slot) -> None:
+        if (listening := self._sockets.get(slot[0])) is not None:
+            self._set_key(slot, listening)
+
+    def _set_key(self, slot: _Slot, listening: socket.socket) -> None:
+        """Hold the key that is wanted. A peer whose key the kernel does not take stays out: it would get in unasked."""
+        _, peer, ao = slot
+        passwords = [one.password for one in self._admitted.values() if one.slot == slot and one.password]
+        wanted, held = passwords[-1] if passwords else None, self._keys.pop(slot, None)
         try:
-            set_key(listening, admission.peer, admission.password, admission.ao)
+            if ao is not None and held not in (None, wanted):
+                set_key(listening, peer, None, ao)  # It replaces none.
+            if wanted != held:
+                set_key(listening, peer, wanted, ao)
         except OSError as error:
-            self._keyless.add(name)
-            self._on_failure(f"{admission.peer} is not let in, as there is no key for it: {words(error)}")
+            self._on_failure(f"{peer} is not let in, as there is no key for it: {words(error)}")
+        else:
+            if wanted is not None:
+                self._keys[slot] = wanted
 
-    def _remove_key(self, admission: Admission) -> None:
-        """Unless another peer at that address, whose key is the same one, is still admitted."""
-        listening = self._sockets.get(admission.place)
-        if listening is None or admission.password is None:
-            return
-        if not any(
-            (other.place, other.peer, other.password) == (admission.place, admission.peer, admission.password)
-            for other in self._admitted.values()
-        ):
-            set_key(listening, admission.peer, None, admission.ao)
+    def _forget_keys(self, place: _Place) -> None:
+        self._keys = {slot: key for slot, key in self._keys.items() if slot[0] != place}
 
-    def _close(self, place: tuple[int, str]) -> None:
+    def _close(self, place: _Place) -> None:
         listening = self._sockets.pop(place)
+        self._forget_keys(place)
         asyncio.get_running_loop().remove_reader(listening)
         listening.close()
 
-    def _accept(self, place: tuple[int, str], listening: socket.socket) -> None:
+    def _accept(self, place: _Place, listening: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_WAKE):
             try:
                 connection, _ = listening.accept()
@@ -190,7 +199,7 @@ class Listeners:
             if listening.fileno() < 0:
                 return  # What this connection led to has ended the listening.
 
-    def _find(self, place: tuple[int, str], connection: socket.socket) -> str | None:
+    def _find(self, place: _Place, connection: socket.socket) -> str | None:
         try:
             remote, local = ip_address(connection.getpeername()[0]), ip_address(connection.getsockname()[0])
         except OSError:
@@ -201,6 +210,6 @@ class Listeners:
             if admission.place == place
             and admission.peer == remote
             and admission.local in (None, local)
-            and name not in self._keyless
+            and (admission.password is None or admission.slot in self._keys)
         }
         return fitting.get(local, fitting.get(None))

@@ -153,6 +153,23 @@ def test_a_key_that_two_share_stays_while_one_of_them_does() -> None:
     run(case())
 
 
+def test_a_peer_keeps_its_key_when_another_one_of_the_same_address_goes() -> None:
+    """The kernel holds one key for an address: the one that was set last."""
+
+    async def case() -> None:
+        async with door() as one:
+            for name, local, password in (("first", "127.0.0.1", "new"), ("second", "127.0.0.2", "old")):
+                one.listeners.admit(name, Admission(peer=A, local=IPv4Address(local), password=password))
+            one.listeners.dismiss("second")
+
+            assert await one.call(A) == "no answer"
+            right = asyncio.create_task(one.call(A, password="new"))
+            assert await one.came() == ("first", str(A))
+            await right
+
+    run(case())
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["when it begins to listen", "while it listens"])
 def test_who_has_no_key_stays_out_and_nobody_else(is_first: bool) -> None:
     """A key that no kernel takes, of an algorithm that there is not: refused with TCP-AO and without."""
