@@ -14,7 +14,7 @@ from swimlb.config.health import parse_health_check
 from swimlb.config.kinds import Options
 from swimlb.config.ranges import parse_address, parse_pool_entry
 from swimlb.config.report import Mistake
-from swimlb.config.resolve import Kept, Resolved, resolve
+from swimlb.config.resolve import Kept, Resolved, recall, resolve
 from swimlb.config.single import Judged, judge
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "parse_health_check",
     "parse_pool_entry",
     "path_text",
+    "recall",
     "resolve",
 ]

@@ -69,6 +69,23 @@ def resolve(
     )
 
 
+def recall(
+    documents: Sequence[Document], meanings: Mapping[Ref, object], *, options: Options | None = None
+) -> Resolved:
+    """What an earlier life of the process had in force, as `previous` of the first call of `resolve`.
+
+    `meanings` are those of objects that stay in force without what they refer to.
+    """
+    versions = read_documents(documents, options or Options()).versions
+    return Resolved(
+        kept={
+            ref: Kept(version.record, meanings.get(ref), None, None)
+            for ref, version in versions.items()
+            if not version.report.has_errors
+        }
+    )
+
+
 def _kept(version: Version) -> Kept:
     document = version.report.document
     return Kept(version.record, version.meaning, document.file, document.line)

@@ -17,6 +17,7 @@ from swimlb.config.declared import EndpointSlice
 from swimlb.config.kinds.cluster import CALICO_ANNOTATIONS, SUBNETS_ANNOTATION
 from swimlb.kube.objects import Metadata
 from swimlb.kube.resources import ENDPOINT_SLICES, NODES, SECRETS, SERVICES, Resource
+from swimlb.kube.services import addresses_of
 from swimlb.model import Labels, Problem, Service, labels_of
 
 _NODE_ANNOTATIONS = frozenset((SUBNETS_ANNOTATION, *CALICO_ANNOTATIONS))
@@ -133,6 +134,10 @@ def keep_all(service: Service) -> Service:
     return service
 
 
+def _nothing(_key: str) -> Service | None:
+    return None
+
+
 @dataclass(slots=True)
 class Services:
     """Reduces Services. `known` are those it has reduced before, by key: a bad version leaves the last good one in force."""
@@ -141,6 +146,8 @@ class Services:
     keep: Callable[[Service], Service] = keep_all
     """Makes a Service without what nobody asks for: that is not kept, and a change of it is no news."""
     known: Mapping[str, ServiceView] = field(default_factory=dict[str, ServiceView])
+    recall: Callable[[str], Service | None] = _nothing
+    """What was in force in an earlier life of this process, by key."""
     _interned: Interned = field(default_factory=Interned)
 
     def __call__(self, content: ServiceObject) -> ServiceView | None:
@@ -152,15 +159,20 @@ class Services:
         judged = judge(_content(SERVICES, content.metadata, spec=spec, status=content.status), self.options)
         if judged.ignored is not None:
             return None
-        return ServiceView(self._in_force(judged), content.metadata.uid, judged.problems)
+        return ServiceView(self._in_force(judged, content.status), content.metadata.uid, judged.problems)
 
-    def _in_force(self, judged: Judged) -> Service | None:
+    def _in_force(self, judged: Judged, status: object) -> Service | None:
         if judged.service is not None:
             return self._slim(self.keep(judged.service))
         if judged.ref is None:
             return None
-        before = self.known.get(f"{judged.ref.namespace}/{judged.ref.name}")
-        return before.service if before is not None else None
+        key = f"{judged.ref.namespace}/{judged.ref.name}"
+        if (before := self.known.get(key)) is not None:
+            return before.service
+        recalled = self.recall(key)
+        # It may be another Service by now, whose predecessor's addresses are somebody else's.
+        is_same = recalled is not None and set(recalled.held_addresses) == set(addresses_of(status))
+        return recalled if is_same else None
 
     def _slim(self, service: Service) -> Service:
         interned = self._interned

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swimlb.config import Document, Options, Resolved, resolve
+from swimlb.config import Document, Options, Resolved, recall, resolve
 from swimlb.config.declared import EndpointSlice
 from swimlb.kube.client import Client
 from swimlb.kube.decode import (
@@ -31,37 +31,17 @@ from swimlb.kube.decode import (
     keep_all,
     reduce_secret,
 )
+from swimlb.kube.in_force import DECLARATIONS, InForce, Recalled
 from swimlb.kube.joining import Joining
 from swimlb.kube.news import ConditionChanged, Configured, News, NodeChanged, Synced
 from swimlb.kube.reflector import Condition, Reflector
-from swimlb.kube.resources import (
-    BFD_PROFILES,
-    BGP_ADVERTISEMENTS,
-    BGP_PEERS,
-    COMMUNITIES,
-    ENDPOINT_SLICES,
-    IP_ADDRESS_POOLS,
-    L2_ADVERTISEMENTS,
-    NAMESPACES,
-    NODES,
-    SECRETS,
-    SERVICES,
-    Resource,
-)
+from swimlb.kube.resources import ENDPOINT_SLICES, NAMESPACES, NODES, SECRETS, SERVICES, Resource
 from swimlb.kube.standing import Standing
 from swimlb.kube.store import Changes
 from swimlb.model import Problem, Service
 from swimlb.runtime import clock
 
-_DECLARATIONS = (
-    IP_ADDRESS_POOLS,
-    L2_ADVERTISEMENTS,
-    BGP_ADVERTISEMENTS,
-    BGP_PEERS,
-    BFD_PROFILES,
-    COMMUNITIES,
-)
-CONTROLLER_KINDS = frozenset((*_DECLARATIONS, NAMESPACES, NODES))
+CONTROLLER_KINDS = frozenset((*DECLARATIONS, NAMESPACES, NODES))
 SPEAKER_KINDS = CONTROLLER_KINDS | {SECRETS, SERVICES, ENDPOINT_SLICES}
 
 SETTLE_TIME = 0.1
@@ -111,6 +91,11 @@ class ClusterFeed:
         self._keep = keep
         self._rng = rng or random.Random()
         self._joining = Joining()
+        self._in_force = InForce()
+        self._before = self.resolved
+        """What the next call of `resolve` goes by where a new version is refused."""
+        self._recalled: Recalled | None = None
+        """Until all is known."""
         self._own: NodeView | None = None
         self._documents: dict[Resource, dict[str, Document]] = {}
         self._has_missed: set[Resource] = set()
@@ -143,6 +128,13 @@ class ClusterFeed:
         """How often all objects of a kind had to be listed."""
         return self._reflectors[kind].lists
 
+    def recall(self, recalled: Recalled) -> None:
+        """What was in force in an earlier life of this process: before `run`, if at all."""
+        self._recalled = recalled
+        self._in_force.recall(recalled.contents)
+        documents = [Document(content) for content in recalled.contents]
+        self._before = recall(documents, recalled.meanings, options=self._options)
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -154,7 +146,7 @@ class ClusterFeed:
 
     def _reflector(self, kind: Resource, node: str | None) -> Reflector[Any]:
         if kind is SERVICES:
-            services = Services(self._options, self._keep)
+            services = Services(self._options, self._keep, recall=self._recall_service)
             reflector = self._made(
                 kind,
                 services,
@@ -193,6 +185,9 @@ class ClusterFeed:
         return Reflector(
             self._client, kind, reduce, sink, on_condition=self._on_condition, rng=rng, **options
         )
+
+    def _recall_service(self, key: str) -> Service | None:
+        return None if self._recalled is None else self._recalled.service(key)
 
     def _on_services(self, changes: Changes[ServiceView]) -> None:
         self._say(self._joining.on_services(changes))
@@ -253,14 +248,15 @@ class ClusterFeed:
             await self._settle()
             if not self._are_known(self._documents):
                 continue
-            before = self.resolved
-            resolved = await asyncio.to_thread(resolve, self.documents, before, options=self._options)
-            self.resolved = resolved
+            documents, told = self.documents, self.resolved
+            resolved = await asyncio.to_thread(resolve, documents, self._before, options=self._options)
+            self.resolved = self._before = resolved
+            is_another = self._in_force.note(documents, resolved) or _essence(resolved) != _essence(told)
             news: list[News] = []
-            if not self.is_synced or _essence(resolved) != _essence(before):
-                news.append(Configured(resolved))
+            if not self.is_synced or is_another:
+                news.append(Configured(resolved, self._in_force.contents))
             if not self.is_synced and self._are_known(self._reflectors) and not self._dirty.is_set():
-                self.is_synced = True
+                self.is_synced, self._recalled = True, None
                 news.append(Synced())
             self._say(news)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from swimlb.config import Resolved
 from swimlb.kube.decode import NodeView
+from swimlb.kube.in_force import Content
 from swimlb.kube.reflector import Condition
 from swimlb.model import Endpoints, Service
 
@@ -40,6 +41,8 @@ class Configured:
     """All else that is in force: pools, advertisements, peers, Nodes. Its `services` and `endpoints` are empty."""
 
     resolved: Resolved
+    contents: tuple[Content, ...] = ()
+    """The objects of it that were declared to us, in the versions that are in force."""
 
 
 @dataclass(frozen=True, slots=True)

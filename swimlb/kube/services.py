@@ -108,6 +108,12 @@ def _what_is_left(source: ServiceObject, view: ServiceView, options: Options) ->
     return replace(plain, requested_addresses=view.addresses)
 
 
+def addresses_of(status: object) -> tuple[IpAddress, ...]:
+    """What a Service has by its status, whatever else is in there."""
+    entries = _ingress(_mapping(status))
+    return tuple(entry.address for entry in entries if entry.address is not None)
+
+
 def _ingress(status: Json) -> tuple[IngressEntry, ...]:
     entries = map(_mapping, _list(_mapping(status.get("loadBalancer")).get("ingress")))
     return tuple(

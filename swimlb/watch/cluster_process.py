@@ -95,6 +95,7 @@ class ClusterWatch:
         garbage = GarbageKeeper()
         garbage.start()
         self._link.start()
+        self._feed.recall(self._source.recall())
         try:
             async with self._client, answers.serve(), asyncio.TaskGroup() as tasks:
                 running = [

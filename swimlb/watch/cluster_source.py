@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, assert_never
 
 from swimlb.drain import DrainMark, NodeMarks, drain_reason
 from swimlb.kube.decode import NodeView
+from swimlb.kube.in_force import Content, Recalled
 from swimlb.kube.news import (
     ConditionChanged,
     Configured,
@@ -34,7 +35,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
 from swimlb.watch.cluster import ClusterRecords
-from swimlb.watch.last_good import Unusable, load, pack, save
+from swimlb.watch.last_good import LastGood, Unusable, load, pack, save
 from swimlb.watch.metrics import ReadingCounts
 from swimlb.watch.process import log_problems
 from swimlb.watch.world import World
@@ -89,6 +90,10 @@ class ClusterSource:
         self._is_synced = False
         self._awaits_seeds = awaits_seeds
         self._has_tried_disk = False
+        self._last_good: LastGood | None = None
+        """As it came from the disk, until all is known."""
+        self._contents: tuple[Content, ...] = ()
+        """The objects that are in force, for the disk."""
         self._drained_by: str | None = None
         self.node_labels: Labels = ()
         """Of this node's Node."""
@@ -148,7 +153,8 @@ class ClusterSource:
                     self.cluster.put_endpoints(key, nodes)
                 case NodeChanged(node):
                     self._node_changed(node)
-                case Configured(resolved):
+                case Configured(resolved, contents):
+                    self._contents = contents
                     self.cluster.configure(resolved)
                     self._problems_changed(resolved.problems)
                 case ConditionChanged(condition):
@@ -168,6 +174,14 @@ class ClusterSource:
     def wake(self) -> None:
         """The records have changed."""
         self._wake.set()
+
+    def recall(self) -> Recalled:
+        """What was in force when this node saved it last, from the disk: to be called before `run`."""
+        try:
+            self._last_good = load(self._state_file, records.SCHEMA, self._node)
+        except Unusable as error:
+            self._log.warning("last_good_state_ignored", path=str(self._state_file), reason=str(error))
+        return Recalled() if self._last_good is None else self._last_good.recalled()
 
     # The life of it
 
@@ -212,7 +226,7 @@ class ClusterSource:
             await asyncio.sleep(0)
         self._published.retain(self.cluster.keys())
         self.has_published = True
-        self._saved_at = None
+        self._saved_at = self._last_good = None
         self._log.info("cluster_known", services=len(self.uids), server=self._server)
         self._flush()
         self._saving.set()
@@ -277,11 +291,7 @@ class ClusterSource:
 
     def _take_last_good(self) -> None:
         self._has_tried_disk = True
-        try:
-            found = load(self._state_file, records.SCHEMA, self._node)
-        except Unusable as error:
-            self._log.warning("last_good_state_ignored", path=str(self._state_file), reason=str(error))
-            return
+        found = self._last_good
         if found is None:
             self._log.warning("last_good_state_missing", path=str(self._state_file))
             return
@@ -301,18 +311,18 @@ class ClusterSource:
         while True:
             await self._saving.wait()
             self._saving.clear()
-            await asyncio.to_thread(self._save, dict(self._published.table))
+            await asyncio.to_thread(self._save, dict(self._published.table), self._contents)
             await asyncio.sleep(SAVE_INTERVAL)
 
     def _save_now(self) -> None:
         if self._is_synced:
-            self._save(self._published.table)
+            self._save(self._published.table, self._contents)
 
-    def _save(self, table: Any) -> None:
+    def _save(self, table: Mapping[str, bytes], contents: tuple[Content, ...]) -> None:
         try:
             # The one that a thread is at when this process ends is waited for: both write the same new file.
             with self._disk:
-                save(self._state_file, pack(records.SCHEMA, self._node, clock.wall(), table))
+                save(self._state_file, pack(records.SCHEMA, self._node, clock.wall(), table, contents))
         except OSError as error:
             self._log.warning(
                 "last_good_state_not_saved",

@@ -5,27 +5,38 @@ digest of the rest: what was torn or altered is not believed. What another versi
 fields, or another node, is not believed either: then the node waits for the API server as if there were no file. It holds the
 passwords of BGP peers as the API server gave them, and only its owner may read it.
 
-    octets 0-7    "swimlb-1"
+    octets 0-7    "swimlb-2"
     octets 8-39   SHA-256 of the rest
-    the rest      msgpack: [schema of the records, node, when (seconds since 1970), {key: record}]
+    the rest      msgpack: [schema of the records, node, when (seconds since 1970), {key: record}, [object]]
+
+The objects are those that were declared to us, each in the version that is in force: where the newest one is refused, the last
+good one, which stays in force when the API server has only the newest one to tell.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 import msgpack
 
+from swimlb.config import Ref
+from swimlb.kube.in_force import Content, Recalled, ref_of
+from swimlb.model import Allocation, Service
+from swimlb.runtime import records
+
 FILE_NAME = "last-good-state"
 STATE_OCTETS_MAX = 256 * 1024 * 1024
 """A thousand times what 500 Services take; more is no state of ours."""
 
-_MAGIC = b"swimlb-1"
+_MAGIC = b"swimlb-2"
+_RECORDS = {"BGPPeer": "BgpPeer", "BGPAdvertisement": "BgpAdvertisement"}
+"""Under which kind of record the table has what outlives the objects that it refers to."""
+
 _HEAD_OCTETS = len(_MAGIC) + sha256().digest_size
 
 
@@ -37,12 +48,36 @@ class Unusable(ValueError):
 class LastGood:
     table: Mapping[str, bytes]
     """Records by key, as they go over the link."""
+    contents: tuple[Content, ...]
+    """Objects as manifests have them."""
     saved_at: float
     """Seconds since 1970."""
 
+    def recalled(self) -> Recalled:
+        """For the feed, which has not read anything yet."""
+        return Recalled(self.contents, dict(self._meanings()), self._service)
 
-def pack(schema: int, node: str, saved_at: float, table: Mapping[str, bytes]) -> bytes:
-    body: bytes = msgpack.packb([schema, node, saved_at, dict(table)], use_bin_type=True)
+    def _meanings(self) -> Iterator[tuple[Ref, object]]:
+        for ref in map(ref_of, self.contents):
+            record = self._record(f"{_RECORDS.get(ref.kind)}/{ref.name}")
+            if record is not None:
+                yield ref, record
+
+    def _service(self, key: str) -> Service | None:
+        record = self._record(f"Allocation/{key}")
+        if not isinstance(record, Allocation):
+            return None
+        return replace(record.service, held_addresses=record.addresses)
+
+    def _record(self, key: str) -> object:
+        data = self.table.get(key)
+        return None if data is None else records.decode(data)
+
+
+def pack(
+    schema: int, node: str, saved_at: float, table: Mapping[str, bytes], contents: Iterable[Content]
+) -> bytes:
+    body: bytes = msgpack.packb([schema, node, saved_at, dict(table), list(contents)], use_bin_type=True)
     return b"".join((_MAGIC, sha256(body).digest(), body))
 
 
@@ -54,14 +89,14 @@ def unpack(data: bytes, schema: int, node: str) -> LastGood:
     if sha256(body).digest() != data[len(_MAGIC) : _HEAD_OCTETS]:
         raise Unusable("it is damaged")
     try:
-        its_schema, its_node, saved_at, table = msgpack.unpackb(body, strict_map_key=True)
+        its_schema, its_node, saved_at, table, contents = msgpack.unpackb(body, strict_map_key=True)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise Unusable("it is not a state of this version of swimlb") from error
     if its_schema != schema:
         raise Unusable("another version of swimlb wrote it")
     if its_node != node:
         raise Unusable(f"it is that of node {its_node}")
-    return LastGood(_table(table), float(saved_at))
+    return LastGood(_table(table), tuple(contents), float(saved_at))
 
 
 def _table(value: Any) -> dict[str, bytes]:

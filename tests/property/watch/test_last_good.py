@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,25 @@ from hypothesis import strategies as st
 from swimlb.watch.last_good import LastGood, Unusable, pack, unpack
 from tests.unit.swimlb.watch.test_last_good import NODE, SCHEMA, STATE
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
 
-@given(st.dictionaries(st.text(), st.binary(), max_size=5), st.floats(min_value=0, max_value=1e10))
-def test_what_was_packed_is_unpacked(table: dict[str, bytes], saved_at: float) -> None:
-    """Whatever the records are."""
-    assert unpack(pack(SCHEMA, NODE, saved_at, table), SCHEMA, NODE) == LastGood(table, saved_at)
+
+@given(
+    st.dictionaries(st.text(), st.binary(), max_size=5),
+    st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=3),
+    st.floats(min_value=0, max_value=1e10),
+)
+def test_what_was_packed_is_unpacked(
+    table: dict[str, bytes], contents: list[dict[str, Any]], saved_at: float
+) -> None:
+    """Whatever the records and the objects are."""
+    packed = pack(SCHEMA, NODE, saved_at, table, contents)
+
+    assert unpack(packed, SCHEMA, NODE) == LastGood(table, tuple(contents), saved_at)
 
 
 @given(st.integers(0, len(STATE) - 1), st.integers(1, 255))

@@ -71,6 +71,7 @@ class Play:
 
     @asynccontextmanager
     async def following(self) -> AsyncGenerator[None, None]:
+        self.source.recall()
         task = asyncio.create_task(self.source.run(lambda: self.unreachable_since))
         try:
             yield
@@ -126,7 +127,7 @@ def test_announces_the_last_good_state_while_nobody_answers(tmp_path: Path) -> N
     async def scene() -> None:
         here = Play(tmp_path)
         table = {"Pool/gone": b"", "Allocation/default/web": b"before"}
-        save(here.file, pack(records.SCHEMA, "node-a", clock.wall() - 100.0, table))
+        save(here.file, pack(records.SCHEMA, "node-a", clock.wall() - 100.0, table, ()))
         here.unreachable_since = clock.monotonic()
         async with here.following():
             await here.until(lambda: here.flushes)
@@ -152,7 +153,7 @@ def test_a_state_that_cannot_be_believed_is_told_and_passed_over(
 
     async def scene() -> None:
         here = Play(tmp_path)
-        save(here.file, pack(records.SCHEMA, "node-a", 0.0, {"Pool/pool": b""})[:-1])
+        save(here.file, pack(records.SCHEMA, "node-a", 0.0, {"Pool/pool": b""}, ())[:-1])
         here.unreachable_since = clock.monotonic()
         async with here.following():
             await here.until(lambda: "last_good_state_ignored" in caplog.messages)

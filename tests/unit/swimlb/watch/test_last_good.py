@@ -12,7 +12,8 @@ from swimlb.watch.last_good import FILE_NAME, LastGood, Unusable, load, pack, sa
 
 SCHEMA, NODE = 0x1234, "node-a"
 TABLE = {"Pool/pool": b"\x00\xff", "Allocation/default/web": b"record"}
-STATE = pack(SCHEMA, NODE, 1000.5, TABLE)
+CONTENTS = ({"kind": "IPAddressPool", "metadata": {"name": "pool"}, "spec": {"addresses": ["192.0.2.0/24"]}},)
+STATE = pack(SCHEMA, NODE, 1000.5, TABLE, CONTENTS)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_what_is_intact_but_not_ours_is_not_believed(schema: int, node: str, why
 
 def test_what_a_later_version_writes_is_refused_by_this_one() -> None:
     """By its first octets, before anything else is looked at."""
-    later = b"swimlb-2" + msgpack.packb({"anything": 1})
+    later = b"swimlb-3" + msgpack.packb({"anything": 1})
 
     with pytest.raises(Unusable, match="this version"):
         unpack(later, SCHEMA, NODE)
@@ -38,10 +39,10 @@ def test_goes_to_the_disk_and_back(tmp_path: Path) -> None:
     path = tmp_path / "state" / FILE_NAME
     assert load(path, SCHEMA, NODE) is None
 
-    save(path, pack(SCHEMA, NODE, 1.0, {}))
+    save(path, pack(SCHEMA, NODE, 1.0, {}, ()))
     save(path, STATE)
 
-    assert load(path, SCHEMA, NODE) == LastGood(TABLE, 1000.5)
+    assert load(path, SCHEMA, NODE) == LastGood(TABLE, CONTENTS, 1000.5)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == [FILE_NAME]
 
@@ -53,8 +54,8 @@ def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:
     (tmp_path / f".{FILE_NAME}.new").mkdir()
 
     with pytest.raises(OSError, match=os.strerror(21)):
-        save(path, pack(SCHEMA, NODE, 2.0, {}))
-    assert load(path, SCHEMA, NODE) == LastGood(TABLE, 1000.5)
+        save(path, pack(SCHEMA, NODE, 2.0, {}, ()))
+    assert load(path, SCHEMA, NODE) == LastGood(TABLE, CONTENTS, 1000.5)
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
