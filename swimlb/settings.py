@@ -27,7 +27,34 @@ class InvalidSettings(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Endpoints:
+    """Where a process, speaker or controller, answers machines, and whom."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    """Where Prometheus may ask; port 0: nowhere."""
+    are_metrics_encrypted: bool = False
+    metrics_cert_dir: str = ""
+    """Directory with `tls.crt` and `tls.key` for /metrics; empty: the process makes a certificate of its own."""
+    are_scrapers_authorized: bool = False
+    """Only bearers of a token whom the API server lets get /metrics are answered there."""
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+
+    def check_endpoints(self) -> None:
+        """Raises InvalidSettings."""
+        if self.metrics_cert_dir and not self.are_metrics_encrypted:
+            raise InvalidSettings(
+                "--metrics-cert-dir", "has no meaning without TLS", "give --metrics-tls, too"
+            )
+        if self.are_scrapers_authorized and not self.are_metrics_encrypted:
+            raise InvalidSettings(
+                "--metrics-authorize", "lets tokens be read on their way", "give --metrics-tls, too"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Endpoints):
     """Everything in it is a plain value, so that it passes to the two processes as one JSON argument."""
 
     node: str
@@ -73,14 +100,10 @@ class Settings:
     """Seconds after which an address on the LAN is announced again, for ever; 0: never."""
     excluded_interfaces: tuple[str, ...] | None = None
     """Regular expressions; None: the list that MetalLB's manifests ship."""
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 0
-    """Where Prometheus may ask; port 0: nowhere."""
-    health_host: str = "127.0.0.1"
-    health_port: int = 0
     log_level: str = "info"
 
     def __post_init__(self) -> None:
+        self.check_endpoints()
         if not self.node or len(self.node.encode()) > 255:
             raise InvalidSettings("--node-name", "is empty or longer than 255 octets", "give the node's name")
         _address("--bind-address", self.bind_address)
@@ -122,6 +145,7 @@ class Settings:
                 "--context": self.kube_context,
                 "--member-labels": self.member_labels,
                 "--drain-on": self.drain_on,
+                "--metrics-authorize": self.are_scrapers_authorized,
             }
             for option in (option for option, value in told.items() if value):
                 raise InvalidSettings(option, "has no meaning with --manifests", "give --kubernetes instead")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from swimlb import app
+from swimlb.cli.endpoints import EndpointOptions, endpoint_options
 from swimlb.control.settings import WEBHOOK_HOST, ControlSettings
 from swimlb.observe.logs import LEVELS
 from swimlb.runtime.errors import StartRefused
@@ -52,24 +54,7 @@ from swimlb.settings import InvalidSettings
     metavar="SECONDS",
     help="Keep an address that was given back from other Services for so long; 0: not at all.",
 )
-@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of /metrics.")
-@click.option(
-    "--metrics-port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port of /metrics, for Prometheus; 0: none.",
-)
-@click.option(
-    "--health-host", default="127.0.0.1", show_default=True, help="Address of /healthz and /readyz."
-)
-@click.option(
-    "--health-port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port of /healthz and /readyz; 0: none.",
-)
+@endpoint_options
 @click.option(
     "--webhook-host",
     default=WEBHOOK_HOST,
@@ -106,15 +91,12 @@ def controller(
     lease_name: str,
     lease_duration: int,
     quarantine: float,
-    metrics_host: str,
-    metrics_port: int,
-    health_host: str,
-    health_port: int,
     webhook_host: str,
     webhook_port: int,
     webhook_service: str,
     webhook_secret: str,
     log_level: str,
+    **endpoints: Unpack[EndpointOptions],
 ) -> None:
     """Give Services their addresses until SIGTERM, which lets another replica take over at once."""
     try:
@@ -127,15 +109,12 @@ def controller(
             lease_name=lease_name,
             lease_duration=float(lease_duration),
             quarantine=quarantine,
-            metrics_host=metrics_host,
-            metrics_port=metrics_port,
-            health_host=health_host,
-            health_port=health_port,
             webhook_host=webhook_host,
             webhook_port=webhook_port,
             webhook_service=webhook_service,
             webhook_secret=webhook_secret,
             log_level=log_level,
+            **endpoints,
         )
         app.run_controller(settings)
     except (InvalidSettings, StartRefused) as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Unpack
 
 import click
 
 from swimlb import app
+from swimlb.cli.endpoints import EndpointOptions, endpoint_options
 from swimlb.observe.logs import LEVELS
 from swimlb.settings import DATA_PATHS, InvalidSettings, Settings
 
@@ -155,24 +157,7 @@ SECRET_DIRECTORY_VARIABLE = "METALLB_ML_SECRET_KEY_PATH"  # noqa: S105 (the name
     metavar="SECONDS",
     help="Announce each address on the LAN again about this often, so that switches do not forget; 0: never.",
 )
-@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of /metrics.")
-@click.option(
-    "--metrics-port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port of /metrics, for Prometheus; 0: none.",
-)
-@click.option(
-    "--health-host", default="127.0.0.1", show_default=True, help="Address of /healthz and /readyz."
-)
-@click.option(
-    "--health-port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port of /healthz and /readyz; 0: none.",
-)
+@endpoint_options
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS))
 def speaker(
     *,
@@ -202,11 +187,8 @@ def speaker(
     probe: bool,
     hearing_check: bool,
     refresh_interval: float,
-    metrics_host: str,
-    metrics_port: int,
-    health_host: str,
-    health_port: int,
     log_level: str,
+    **endpoints: Unpack[EndpointOptions],
 ) -> None:
     """Run this node's speaker until it gets SIGTERM, which makes it hand everything over first."""
     if os.geteuid() != 0:
@@ -244,11 +226,8 @@ def speaker(
             is_probing=probe,
             is_hearing_checked=hearing_check,
             refresh_interval=refresh_interval,
-            metrics_host=metrics_host,
-            metrics_port=metrics_port,
-            health_host=health_host,
-            health_port=health_port,
             log_level=log_level,
+            **endpoints,
         )
     except InvalidSettings as error:
         raise click.ClickException(str(error)) from error

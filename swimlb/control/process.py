@@ -36,9 +36,10 @@ from swimlb.kube.states import has_lost_pool, verdict_on
 from swimlb.kube.store import Changes
 from swimlb.model import Problem, Severity
 from swimlb.observe.controller_metrics import Standing, controller_families
-from swimlb.observe.endpoint import serve_health, serve_metrics
+from swimlb.observe.endpoint import serve_health
 from swimlb.observe.logs import EventLog
 from swimlb.observe.pool_metrics import pool_families
+from swimlb.observe.scraping import serve_scrapers
 from swimlb.runtime.garbage import GarbageKeeper
 
 STOP_TIME_MAX = 3.0
@@ -53,8 +54,9 @@ class Control:
     def __init__(self, settings: ControlSettings, client: Client, log: EventLog, rng: random.Random) -> None:
         self._settings = settings
         self._log = log
-        instance = settings.pod or socket.gethostname()
-        self._identity = f"{instance}_{secrets.token_hex(4)}"
+        self._client = client
+        self._instance = settings.pod or socket.gethostname()
+        self._identity = f"{self._instance}_{secrets.token_hex(4)}"
         self._options = Options(system_namespace=settings.namespace, lb_class=settings.lb_class)
         self._around = around = Surroundings(settings, client, log, rng)
         self._calls = ServiceCalls(client, self._options, log)
@@ -62,7 +64,7 @@ class Control:
         self._driver = around.driver("controller", self._machine, self._perform)
         self._election = Election(around, self._identity, self._on_outcome)
         self._statuses = Statuses(around, self._machine.counts)
-        self._telling = Telling(around, instance)
+        self._telling = Telling(around, self._instance)
         self._feed = ClusterFeed(client, self._options, self._on_news, kinds=CONTROLLER_KINDS, rng=rng)
         self._webhooks = Webhooks(settings, client, lambda: self._feed.documents, log)
         self._services = around.reflector(
@@ -84,7 +86,7 @@ class Control:
             async with AsyncExitStack() as stack:
                 for context in (
                     serve_health(settings.health_host, settings.health_port, self._unready, self._log),
-                    serve_metrics(settings.metrics_host, settings.metrics_port, self._families, self._log),
+                    serve_scrapers(settings, self._instance, self._families, self._log, self._client),
                 ):
                     await stack.enter_async_context(context)
                 async with asyncio.TaskGroup() as tasks:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swimlb.controller.lease import Timing
-from swimlb.settings import InvalidSettings
+from swimlb.settings import Endpoints, InvalidSettings
 
 QUARANTINE_MAX = 86_400.0
 LEASE_DURATION_MIN = 3.0
@@ -16,7 +16,7 @@ WEBHOOK_HOST = "0.0.0.0"  # noqa: S104 (the API server comes from other hosts, a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ControlSettings:
+class ControlSettings(Endpoints):
     """Seconds, unless said otherwise."""
 
     kubeconfig: Path | None = None
@@ -31,10 +31,6 @@ class ControlSettings:
     lease_duration: float = 10.0
     quarantine: float = 60.0
     """For so long an address that was given back is kept from others; 0: not at all."""
-    health_host: str = "127.0.0.1"
-    health_port: int = 0
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 0
     webhook_host: str = WEBHOOK_HOST
     webhook_port: int = 0
     """0: neither admission nor conversion."""
@@ -43,6 +39,7 @@ class ControlSettings:
     log_level: str = "info"
 
     def __post_init__(self) -> None:
+        self.check_endpoints()
         if not 0 <= self.quarantine <= QUARANTINE_MAX:
             raise InvalidSettings(
                 "--quarantine",

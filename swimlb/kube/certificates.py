@@ -1,4 +1,4 @@
-"""The certificate with which the controller answers the API server: made by itself, P-256, renewed in time.
+"""A certificate to serve with, such as the one of the webhooks: made by ourselves, P-256, renewed in time.
 
 A certificate authority of our own signs it, and stays when it is renewed. Near its end it is followed by another one,
 and for a while both are told, so that no replica is refused that still shows what the former one signed.
@@ -68,7 +68,7 @@ def _authority(
         if certificate is not None and _has_time_left(certificate, moment) and _key(known.authority_key):
             return None
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swimlb webhook authority")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swimlb authority")])
     builder = _builder(name, name, key, moment, AUTHORITY_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     return builder.sign(key, SHA256()), key

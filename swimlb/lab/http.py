@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def get_from(
     target: str = "/",
     timeout: float = TIMEOUT,
     tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """GET as a host inside the namespace, on a new connection. OSError when it cannot be had."""
     with namespaces.entered(namespace):
@@ -47,16 +49,22 @@ def get_from(
         connection.settimeout(timeout)
         connection.connect((address, port))
         if tls is None:
-            return _get(connection, f"{address}:{port}", target, timeout)
+            return _get(connection, f"{address}:{port}", target, timeout, headers)
         with tls.wrap_socket(connection, server_hostname=address) as secured:
-            return _get(secured, f"{address}:{port}", target, timeout)
+            return _get(secured, f"{address}:{port}", target, timeout, headers)
 
 
-def _get(connection: socket.socket, host: str, target: str, timeout: float) -> Response:
+def _get(
+    connection: socket.socket,
+    host: str,
+    target: str,
+    timeout: float,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     client = http.client.HTTPConnection(host, timeout=timeout)
     client.sock = connection
     try:
-        client.request("GET", target)
+        client.request("GET", target, headers=headers or {})
         answer = client.getresponse()
         return Response(answer.status, answer.read())
     except http.client.HTTPException as error:

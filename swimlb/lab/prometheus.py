@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,11 +22,22 @@ QUERY_TIMEOUT = 5.0
 class Prometheus(Daemon):
     """Scrapes and judges once a second; the history is gone with the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, namespace: str, targets: Sequence[str], rules: Path) -> None:
-        """`targets` are addresses with ports. An alert has to last a second, whatever `for` the rules give."""
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        namespace: str,
+        targets: Sequence[str],
+        rules: Path,
+        how: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`targets` are addresses with ports. An alert has to last a second, whatever `for` the rules give.
+
+        `how` they are scraped is in Prometheus' own words, such as `scheme` and `authorization`.
+        """
         super().__init__(sandbox, namespace, "prometheus")
         self._targets = tuple(targets)
         self._rules = rules
+        self._how = dict(how or {})
 
     def start(self) -> None:
         namespaces.require_tool("prometheus")
@@ -65,7 +76,7 @@ class Prometheus(Daemon):
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(self.home / "rules.yaml")],
             "scrape_configs": [
-                {"job_name": "swimlb", "static_configs": [{"targets": list(self._targets)}]},
+                {**self._how, "job_name": "swimlb", "static_configs": [{"targets": list(self._targets)}]},
             ],
         }
 

@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import TypeAlias
 
 from aiohttp import web
@@ -29,8 +30,27 @@ SCRAPES_AT_ONCE_MAX = 2
 Collect: TypeAlias = Callable[[], Iterable[Metric]]
 """Called in the event loop, to note what there is; what it gives is gone through in a thread."""
 
-Authorize: TypeAlias = Callable[[str], Awaitable[bool]]
+
+class Bearer(Enum):
+    """What is known of whoever shows a token."""
+
+    ADMITTED = "admitted"
+    UNKNOWN = "unknown"
+    """It is nobody's token, or nobody's any more."""
+    REFUSED = "refused"
+    """Somebody's, who may not."""
+    UNDECIDED = "undecided"
+    """Who decides cannot be asked."""
+
+
+Authorize: TypeAlias = Callable[[str], Awaitable[Bearer]]
 """Whether the bearer of this token may read the metrics."""
+
+_REFUSALS = {
+    Bearer.UNKNOWN: (401, "a bearer token of this cluster is needed"),
+    Bearer.REFUSED: (403, "the bearer of this token may not get /metrics"),
+    Bearer.UNDECIDED: (503, "the API server cannot be asked who this is; come again"),
+}
 
 
 @asynccontextmanager
@@ -76,10 +96,10 @@ async def serve_metrics(
         nonlocal running
         if authorize is not None:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not token:
-                return web.Response(status=401, text="a bearer token is needed\n")
-            if not await authorize(token):
-                return web.Response(status=403, text="the bearer of this token may not read /metrics\n")
+            is_shown = scheme.lower() == "bearer" and token
+            bearer = await authorize(token) if is_shown else Bearer.UNKNOWN
+            if bearer is not Bearer.ADMITTED:
+                return _refusal(bearer)
         if running >= SCRAPES_AT_ONCE_MAX:
             return web.Response(status=503, headers={"Retry-After": "1"}, text="enough scrapes are running\n")
         running += 1
@@ -102,6 +122,12 @@ async def serve_metrics(
             yield
         finally:
             sys.setswitchinterval(before)
+
+
+def _refusal(bearer: Bearer) -> web.Response:
+    status, text = _REFUSALS[bearer]
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
+    return web.Response(status=status, text=f"{text}\n", headers=headers)
 
 
 class _Families:

@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client.core import Metric
 
 from swimlb.model import Problem
-from swimlb.observe.endpoint import serve_health, serve_metrics
+from swimlb.observe.endpoint import serve_health
 from swimlb.observe.logs import EventLog
+from swimlb.observe.scraping import serve_scrapers
 from swimlb.settings import Settings
 from swimlb.speaker.links import SubnetRule
 from swimlb.speaker.rules import RuleOptions
@@ -20,6 +21,9 @@ from swimlb.watch import api
 from swimlb.watch.metrics import ReadingCounts, families
 from swimlb.watch.status import Facts, status
 from swimlb.watch.world import World
+
+if TYPE_CHECKING:
+    from swimlb.kube.client import Client
 
 
 class Source(Protocol):
@@ -46,6 +50,8 @@ class Answers:
     has_published: Callable[[], bool]
     """Whether *wire* has been told what to serve."""
     log: EventLog
+    client: Client | None = None
+    """To the API server, if there is one."""
 
     @asynccontextmanager
     async def serve(self) -> AsyncGenerator[None, None]:
@@ -55,7 +61,7 @@ class Answers:
         async with (
             api.serve(socket, self._status),
             serve_health(settings.health_host, settings.health_port, self._unready, self.log),
-            serve_metrics(settings.metrics_host, settings.metrics_port, self._metrics, self.log),
+            serve_scrapers(settings, settings.node, self._metrics, self.log, self.client),
         ):
             yield
 

@@ -91,6 +91,7 @@ class ClusterWatch:
             pids={"supervisor": supervisor_pid, "watch": os.getpid()},
             has_published=lambda: self._source.has_published,
             log=self._log,
+            client=self._client,
         )
         garbage = GarbageKeeper()
         garbage.start()

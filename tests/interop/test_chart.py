@@ -129,7 +129,13 @@ def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
         ),
         ("frrk8s.enabled=false", "frrk8s: the speaker holds BGP sessions itself, without FRR; remove it"),
         ("configInline.peers=1", "`swimlb convert` writes them from it"),
-        ("tls.minVersion=x", "tls: metrics are served without TLS"),
+        ("tls.minVersion=VersionTLS13", "tls.minVersion: is OpenSSL's own choice, of TLS 1.2 or later"),
+        ("tls.speakerMetricsTLSSecret=a", "has no meaning while prometheus.secureMetrics is false"),
+        (
+            "prometheus.secureMetrics=true,prometheus.podMonitor.enabled=true",
+            "a PodMonitor cannot show Prometheus' own token",
+        ),
+        ("prometheus.serviceAccount=prometheus", "name the namespace of prometheus.serviceAccount"),
         ("networkpolicies.defaultDeny=true", "has no meaning while networkpolicies.enabled is false"),
         ("speaker.createSecret=false", "name the Secret with the ring's key"),
         (
@@ -187,6 +193,7 @@ def _paths(values: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         ("securityContext",),
         ("requests",),
         ("labels",),
+        ("tlsConfig",),
     }:
         for name, inner in values.items():
             yield from _paths(inner, (*path, name))

@@ -10,7 +10,7 @@ labels:
   {{- end }}
 {{- $annotations := $values.podAnnotations -}}
 {{- if $root.Values.prometheus.scrapeAnnotations -}}
-{{- $annotations = merge (dict "prometheus.io/scrape" "true" "prometheus.io/port" ($root.Values.prometheus.metricsPort | toString)) $annotations -}}
+{{- $annotations = merge (dict "prometheus.io/scrape" "true" "prometheus.io/port" ($root.Values.prometheus.metricsPort | toString)) (ternary (dict "prometheus.io/scheme" "https") dict $root.Values.prometheus.secureMetrics) $annotations -}}
 {{- end -}}
 {{- with $annotations }}
 annotations:
@@ -78,6 +78,35 @@ imagePullPolicy: {{ . }}
   {{- toYaml (omit $probe "enabled" "port") | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- /* How /metrics is served. The Secret with a certificate is mounted where the arguments look for it. */ -}}
+{{- define "swimlb.metricsArguments" -}}
+{{- $root := first . -}}
+- --metrics-host=$(METALLB_HOST)
+- --metrics-port={{ $root.Values.prometheus.metricsPort }}
+{{- if $root.Values.prometheus.secureMetrics }}
+- --metrics-tls
+- --metrics-authorize
+{{- if include "swimlb.metricsSecret" . }}
+- --metrics-cert-dir=/etc/swimlb-metrics
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "swimlb.metricsSecret" -}}
+{{- index (first .).Values.tls (printf "%sMetricsTLSSecret" (last .)) -}}
+{{- end -}}
+
+{{- define "swimlb.metricsMount" -}}
+- {name: metrics-certificate, mountPath: /etc/swimlb-metrics, readOnly: true}
+{{- end -}}
+
+{{- define "swimlb.metricsVolume" -}}
+- name: metrics-certificate
+  secret:
+    secretName: {{ include "swimlb.metricsSecret" . }}
+    defaultMode: 288 # 0440
 {{- end -}}
 
 {{- define "swimlb.gossipSecret" -}}

@@ -44,6 +44,16 @@ def test_bad_values_are_refused_with_the_way_out(option: str, value: str, hint: 
     assert hint in result.output
 
 
+@pytest.mark.parametrize("option", ["--metrics-authorize", "--metrics-cert-dir=/certificate"])
+def test_what_needs_tls_asks_for_it(option: str) -> None:
+    """A token in the clear would be everybody's."""
+    result = run(option)
+
+    assert result.exit_code == 1
+    assert f"{option.partition('=')[0]}: " in result.output
+    assert "give --metrics-tls, too" in result.output
+
+
 def test_the_times_of_the_lease_keep_their_proportions() -> None:
     timing = ControlSettings(lease_duration=20.0).timing
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from swimlb.observe.endpoint import Authorize, serve_health, serve_metrics
+from swimlb.observe.endpoint import Authorize, Bearer, serve_health, serve_metrics
 from swimlb.observe.families import gauge
 from swimlb.observe.logs import EventLog
 
@@ -49,12 +49,15 @@ def test_metrics_are_told() -> None:
     assert "up_gauge 1.0" in text
 
 
-@pytest.mark.parametrize(("token", "status"), [(None, 401), ("wrong", 403), ("right", 200)])
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [(None, 401), ("unknown", 401), ("refused", 403), ("undecided", 503), ("admitted", 200)],
+)
 def test_only_who_may_reads_the_metrics(token: str | None, status: int) -> None:
     """Others are told what is missing."""
 
-    async def authorize(one: str) -> bool:
-        return one == "right"
+    async def authorize(one: str) -> Bearer:
+        return Bearer(one)
 
     async def story() -> tuple[int, str]:
         async with metrics(authorize) as url:
