@@ -43,7 +43,7 @@ from announce.bgp.events import (
     Started,
     StopRequested,
 )
-from announce.bgp.messages import Notification
+from announce.bgp.messages import MessageType, Notification
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family
 from announce.bgp.peer import Peer, PeerStatus
 from announce.bgp.routes import Route, RouteAttributes
@@ -91,6 +91,7 @@ __all__ = [
     "EndReason",
     "EndKind",
     "Notification",
+    "MessageType",
     "RoutesReceived",
     "Stopped",
 ]

@@ -31,8 +31,10 @@ from announce.bgp.framing import Framer
 from announce.bgp.messages import (
     EXTENDED_OCTETS_MAX,
     MESSAGE_OCTETS_MAX,
+    TYPE_AT,
     Keepalive,
     Message,
+    MessageType,
     Notification,
     Open,
     RouteRefresh,
@@ -117,7 +119,7 @@ class Connection:
         """Every message of a chunk, until one of them ends the connection."""
         try:
             for kind, body in self._framer.feed(data):
-                self._tally.messages_received += 1
+                self._tally.received[kind] += 1
                 is_four_octet_as = self.session is not None and self.session.is_four_octet_as
                 self._hear(decode_message(kind, body, four_octet_as=is_four_octet_as), now)
                 if self.ended:
@@ -134,7 +136,7 @@ class Connection:
 
     def send(self, message: bytes, now: float) -> Send:
         """Account for an octet string that is one whole message, and hand it out."""
-        self._tally.messages_sent += 1
+        self._tally.sent[MessageType(message[TYPE_AT])] += 1
         self._octets_unsent += len(message)
         self._timers.setdefault(Timer.SEND_HOLD, now + self.config.send_hold_time)
         if Timer.KEEPALIVE in self._timers:

@@ -38,6 +38,8 @@ from announce.bgp.nlri import IPV4_UNICAST, Afi, Family, Prefixes
 
 MARKER = b"\xff" * 16
 HEADER_OCTETS = 19
+TYPE_AT = 18
+"""Where the octet of its type is in a message."""
 MESSAGE_OCTETS_MAX = 4096
 EXTENDED_OCTETS_MAX = 65535
 """Where both sides have the capability ExtendedMessage (RFC 8654)."""

@@ -13,6 +13,7 @@ The session is the business of `Fsm`, the routes are that of `AdjRibOut`; a Peer
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -39,7 +40,7 @@ from announce.bgp.events import (
     StopRequested,
 )
 from announce.bgp.fsm import Fsm
-from announce.bgp.messages import Notification, Update
+from announce.bgp.messages import MessageType, Notification, Update
 from announce.bgp.nlri import Family
 from announce.bgp.outbound import Outbound
 from announce.bgp.received import AdjRibIn
@@ -77,8 +78,9 @@ class PeerStatus:
     """Routes that are desired but not told: no session, a slow peer, or a family the session does not carry."""
     routes_received: int
     updates_sent: int
-    messages_received: int
-    messages_sent: int
+    received: Mapping[MessageType, int]
+    sent: Mapping[MessageType, int]
+    """Messages by their type; types that never came or went are left out."""
     sessions_established: int
     sessions_lost: int
     """Flaps: Established sessions that ended, but not by our stop."""
@@ -169,8 +171,8 @@ class Peer:
             waiting_count=self._rib.waiting_count,
             routes_received=self._routes_received,
             updates_sent=self._updates_sent,
-            messages_received=self._fsm.tally.messages_received,
-            messages_sent=self._fsm.tally.messages_sent,
+            received=dict(self._fsm.tally.received),
+            sent=dict(self._fsm.tally.sent),
             sessions_established=self._sessions_established,
             sessions_lost=self._sessions_lost,
             last_end=self._last_end,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import TypeAlias
 
 from announce.bgp.effects import CloseConnection, Connect, EndReason, Send, SessionEnded, SessionEstablished
 from announce.bgp.events import BfdDown, BfdUp, ConnectionEvent, Started
-from announce.bgp.messages import Update
+from announce.bgp.messages import MessageType, Update
 from announce.bgp.nlri import Family
 
 
@@ -23,10 +24,10 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """What all connections of a peer have carried."""
+    """How many messages all connections of a peer have carried, by their type."""
 
-    messages_received: int = 0
-    messages_sent: int = 0
+    received: Counter[MessageType] = field(default_factory=Counter[MessageType])
+    sent: Counter[MessageType] = field(default_factory=Counter[MessageType])
 
 
 class Timer(Enum):

@@ -287,6 +287,11 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
             "Prefixes that the peer sent, and were dropped.",
             "routes_received",
         ),
+        (
+            "swimlb_bgp_notifications_received_total",
+            "NOTIFICATION messages received.",
+            "notifications_received",
+        ),
         ("swimlb_bgp_sessions_established_total", "Sessions that came up.", "sessions_established"),
         ("swimlb_bgp_sessions_lost_total", "Established sessions that ended.", "sessions_lost"),
     ):
@@ -294,6 +299,12 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
     for name, about, key in (
         ("metallb_bgp_total_sent", "Messages sent.", "messages_sent"),
         ("metallb_bgp_total_received", "Messages received.", "messages_received"),
+        ("metallb_bgp_opens_sent", "OPEN messages sent.", "opens_sent"),
+        ("metallb_bgp_opens_received", "OPEN messages received.", "opens_received"),
+        ("metallb_bgp_updates_total_received", "UPDATE messages received.", "updates_received"),
+        ("metallb_bgp_notifications_sent", "NOTIFICATION messages sent.", "notifications_sent"),
+        ("metallb_bgp_keepalives_sent", "KEEPALIVE messages sent.", "keepalives_sent"),
+        ("metallb_bgp_keepalives_received", "KEEPALIVE messages received.", "keepalives_received"),
     ):
         yield bare_counters(name, about, ["peer"], [((address,), one[key]) for address, one in counted])
 

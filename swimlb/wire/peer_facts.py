@@ -12,6 +12,18 @@ from swimlb.model import IpAddress
 from swimlb.wire.bfd import BfdView
 from swimlb.wire.peers import PeerView
 
+_SENT = {
+    bgp.MessageType.OPEN: "opens_sent",
+    bgp.MessageType.NOTIFICATION: "notifications_sent",
+    bgp.MessageType.KEEPALIVE: "keepalives_sent",
+}
+_RECEIVED = {
+    bgp.MessageType.OPEN: "opens_received",
+    bgp.MessageType.UPDATE: "updates_received",
+    bgp.MessageType.NOTIFICATION: "notifications_received",
+    bgp.MessageType.KEEPALIVE: "keepalives_received",
+}
+
 ROUTES_TOLD_MAX = 1000
 """Of a peer. All of 100,000, each time that anything changes, would occupy the process for a tenth of a second."""
 
@@ -86,8 +98,10 @@ def _counters(status: bgp.PeerStatus) -> dict[str, int]:
         "routes_waiting": status.waiting_count,
         "routes_received": status.routes_received,
         "updates_sent": status.updates_sent,
-        "messages_sent": status.messages_sent,
-        "messages_received": status.messages_received,
+        "messages_sent": sum(status.sent.values()),
+        "messages_received": sum(status.received.values()),
+        **{name: status.sent.get(kind, 0) for kind, name in _SENT.items()},
+        **{name: status.received.get(kind, 0) for kind, name in _RECEIVED.items()},
         "sessions_established": status.sessions_established,
         "sessions_lost": status.sessions_lost,
     }

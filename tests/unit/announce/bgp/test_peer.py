@@ -44,7 +44,7 @@ from announce.bgp.errors import (
     Subcode,
     code_of,
 )
-from announce.bgp.messages import Keepalive, Message, Open, RouteRefresh, Update, encode
+from announce.bgp.messages import Keepalive, Message, MessageType, Open, RouteRefresh, Update, encode
 from announce.bgp.nlri import IPV6_UNICAST, Prefixes
 from tests.unit.announce.bgp.playbook import (
     CAPABILITIES,
@@ -506,6 +506,23 @@ def test_routes_of_the_peer_are_counted() -> None:
 
     assert effects == [RoutesReceived(announced=3, withdrawn=0)]
     assert play.peer.status().routes_received == 3
+
+
+def test_messages_are_counted_by_their_type() -> None:
+    """The End-of-RIB is an UPDATE, too."""
+    play = established("198.51.100.1/32")
+
+    play.hears(1.0, update("198.51.100.2/32"), Keepalive())
+    play.hears(2.0, Notification(ErrorCode.CEASE, CeaseError.ADMINISTRATIVE_RESET))
+
+    status = play.peer.status()
+    assert status.sent == {MessageType.OPEN: 1, MessageType.KEEPALIVE: 1, MessageType.UPDATE: 2}
+    assert status.received == {
+        MessageType.OPEN: 1,
+        MessageType.KEEPALIVE: 2,
+        MessageType.UPDATE: 1,
+        MessageType.NOTIFICATION: 1,
+    }
 
 
 def test_a_stuck_peer_gets_no_more_than_it_has_room_for() -> None:

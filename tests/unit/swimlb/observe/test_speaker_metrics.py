@@ -27,6 +27,13 @@ BGP: dict[str, Any] = {
         "updates_sent": 2,
         "messages_sent": 10,
         "messages_received": 11,
+        "opens_sent": 3,
+        "opens_received": 2,
+        "updates_received": 4,
+        "notifications_sent": 1,
+        "notifications_received": 0,
+        "keepalives_sent": 5,
+        "keepalives_received": 6,
         "sessions_established": 2,
         "sessions_lost": 1,
     },
@@ -176,6 +183,8 @@ def test_sessions_with_routers_are_told_by_address_and_port() -> None:
     assert found[labelled("metallb_bgp_session_up", **peer)] == 1
     assert found[labelled("metallb_bgp_announced_prefixes_total", **peer)] == 3
     assert found[labelled("metallb_bgp_updates_total", **peer)] == 2
+    assert found[labelled("metallb_bgp_opens_sent", **peer)] == 3
+    assert found[labelled("metallb_bgp_updates_total_received", **peer)] == 4
     assert found[labelled("swimlb_bgp_sessions_lost_total", **peer)] == 1
     assert found[labelled("metallb_bfd_session_up", **peer)] == 1
     assert found[labelled("metallb_bfd_session_down_events", **peer)] == 1

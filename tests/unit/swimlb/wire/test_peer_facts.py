@@ -42,6 +42,25 @@ def test_a_peer_without_a_session_has_counters() -> None:
     assert entry["counters"]["sessions_established"] == 0
 
 
+def test_messages_are_told_by_their_type() -> None:
+    status = replace(
+        bgp.Peer(CONFIG, random.Random(1)).status(),
+        sent={bgp.MessageType.OPEN: 2, bgp.MessageType.KEEPALIVE: 9},
+        received={bgp.MessageType.OPEN: 1, bgp.MessageType.NOTIFICATION: 1},
+    )
+
+    counters = peer_entry("tor", PeerView(PEER, PEER.peer_address, status))["counters"]
+
+    assert {name: counters[name] for name in counters if "routes" not in name and counters[name]} == {
+        "messages_sent": 11,
+        "opens_sent": 2,
+        "keepalives_sent": 9,
+        "messages_received": 2,
+        "opens_received": 1,
+        "notifications_received": 1,
+    }
+
+
 def test_a_peer_under_the_watch_of_bfd_says_how_that_is() -> None:
     config = bfd.SessionConfig(peer_address=IPv4Address("192.0.2.1"))
     session = bfd.Session(config, 7, random.Random(1))
