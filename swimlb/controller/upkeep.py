@@ -84,8 +84,8 @@ class Upkeep:
     def step(self, event: Event, now: float) -> list[Effect]:
         match event:
             case PoolsShown(counts):
-                self._shown = counts
-                return self._compare_pools(now)
+                gone, self._shown = self._shown.keys() - counts.keys(), counts
+                return [*self._forget_pools(gone, now), *self._compare_pools(now)]
             case StateShown(state):
                 self._shown_state = state
                 return self._compare_state(now)
@@ -133,6 +133,12 @@ class Upkeep:
             else:
                 effects += self._sent(self._outbox.step(ob.Put(key, wanted), now))
         return effects
+
+    def _forget_pools(self, names: Iterable[str], now: float) -> list[Effect]:
+        """There is nothing any more that could show how full they are."""
+        return [
+            one for name in names for one in self._sent(self._outbox.step(ob.Discard(f"pool/{name}"), now))
+        ]
 
     def _compare_state(self, now: float) -> list[Effect]:
         wanted = self._state

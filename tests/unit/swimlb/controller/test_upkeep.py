@@ -15,7 +15,7 @@ from swimlb.controller.upkeep import (
     StateShown,
     Upkeep,
 )
-from swimlb.runtime.outbox import Done, Send
+from swimlb.runtime.outbox import Done, Failed, Send
 
 COUNTS = PoolCounts("lab", 1, 9, 0, 0)
 VALID, INVALID = State(True), State(False, "configuration error: IPAddressPool/metallb-system/lab: no")
@@ -51,6 +51,19 @@ def test_a_pool_that_is_gone_is_not_written_to() -> None:
     upkeep = leading()
 
     assert upkeep.step(Counted((COUNTS,)), 1.0) == []
+
+
+def test_a_pool_that_goes_while_its_counts_are_on_their_way_is_not_tried_again() -> None:
+    """What comes back is that it is not there, and that for ever."""
+    upkeep = leading()
+    upkeep.step(PoolsShown({"lab": None}), 0.0)
+    upkeep.step(Counted((COUNTS,)), 1.0)
+
+    gone = upkeep.step(PoolsShown({}), 1.1)
+    refused = upkeep.step(Failed("pool/lab"), 1.2)
+
+    assert gone == refused == []
+    assert upkeep.next_deadline() is None
 
 
 def test_the_verdict_is_written_when_it_is_another_one_or_gone() -> None:
