@@ -2,7 +2,7 @@
 
 What goes wrong: replicas crash, are paused between any two instructions and are cut off; calls and answers are late or
 lost; a call whose answer nobody waits for any more is done all the same, even after long. Watches lag, and skip
-versions when they are taken up again.
+versions when they are taken up again. The API server may go away, or fall silent, for as long as a test likes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Weather:
     slow_share: float = 0.0
     slow: tuple[float, float] = (1.0, 30.0)
     """A call may take so long, whether or not its sender still waits, or lives."""
+    is_silent: bool = False
+    """Calls arrive and are done, and nothing comes back: neither answers nor what watches would tell."""
 
 
 @dataclass
@@ -245,7 +247,8 @@ class Cluster:
         """Takes up what is new in the log now and then; a break skips to what there is."""
         if not replica.is_alive:
             return
-        if not replica.is_cut_off and self.now >= replica.paused_until:
+        is_deaf = replica.is_cut_off or self.weather.is_silent
+        if not is_deaf and self.now >= replica.paused_until:
             if is_new or self.rng.random() < 0.02:
                 known = {key for key, _, _ in self.api.log[: replica.watched]}
                 replica.watched = len(self.api.log)
@@ -395,7 +398,8 @@ class Cluster:
 
         def arrive() -> None:
             answer = do()
-            if not replica.is_cut_off and self.rng.random() >= weather.loss:
+            is_heard = not replica.is_cut_off and not self.weather.is_silent
+            if is_heard and self.rng.random() >= weather.loss:
                 self._deliver(replica, lambda: conclude(lambda: answered(replica, answer)), latency())
 
         self.at(self.now + self.rng.uniform(0, 0.002), leave)
