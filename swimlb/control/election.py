@@ -26,7 +26,6 @@ class Election:
         self._calls = LeaseCalls(around.client, around.settings.namespace, around.settings.lease_name)
         self._elector = ls.Elector(identity, around.rng, around.settings.timing)
         self._driver = around.driver("election", self._elector, self._perform)
-        self._is_refused = False
         self.has_begun = False
         self.reflector = around.reflector(
             LEASES, lease_of, self._on_changes, **around.named(around.settings.lease_name)
@@ -79,22 +78,9 @@ class Election:
         try:
             async with asyncio.timeout(self._around.settings.timing.renew_deadline):
                 event = await self._calls.write(lease)
-            self._is_refused = False
-        except TimeoutError:
+            self._around.complaints.done(LEASES.name)
+        except (TimeoutError, Unavailable, TooManyRequests):
             pass
         except ApiError as error:
-            self._note_refusal(error)
+            self._around.complaints.refused(LEASES.name, error)
         self._driver.feed(event)
-
-    def _note_refusal(self, error: ApiError) -> None:
-        """What the operator has to mend is told once."""
-        if self._is_refused or isinstance(error, Unavailable | TooManyRequests):
-            return
-        self._is_refused = True
-        settings = self._around.settings
-        self._around.log.error(
-            "lease_refused",
-            lease=f"{settings.namespace}/{settings.lease_name}",
-            reason=str(error),
-            hint="let the role of the controller create and update this Lease; it is tried again",
-        )

@@ -59,7 +59,7 @@ class Control:
         self._identity = f"{self._instance}_{secrets.token_hex(4)}"
         self._options = Options(system_namespace=settings.namespace, lb_class=settings.lb_class)
         self._around = around = Surroundings(settings, client, log, rng)
-        self._calls = ServiceCalls(client, self._options, log)
+        self._calls = ServiceCalls(client, self._options, around.complaints)
         self._machine = Controller(rng, quarantine=settings.quarantine or None)
         self._driver = around.driver("controller", self._machine, self._perform)
         self._election = Election(around, self._identity, self._on_outcome)

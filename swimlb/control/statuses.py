@@ -34,8 +34,6 @@ class Statuses:
         self._count = count
         self._writer = StateWriter(around.client, around.settings.namespace, around.settings.pod)
         self._driver = around.driver("upkeep", up.Upkeep(around.rng), self._perform)
-        self._refused: set[str] = set()
-        """What the API server does not take; told once."""
         self._pools: Reflector[ShownCounts] = around.reflector(
             IP_ADDRESS_POOLS,
             shown_counts,
@@ -80,6 +78,8 @@ class Statuses:
 
     async def _write(self, key: str, item: up.Item) -> None:
         """What is refused is told once, and tried again."""
+        kind = CONFIGURATION_STATES if isinstance(item, State) else IP_ADDRESS_POOLS
+        what = f"{kind.name}/status"
         try:
             if isinstance(item, State):
                 await self._writer.write(item)
@@ -88,12 +88,8 @@ class Statuses:
         except (TooManyRequests, Unavailable) as error:
             self._driver.feed(ob.Failed(key, error.retry_after))
         except ApiError as error:
-            if key not in self._refused:
-                self._refused.add(key)
-                self._around.log.error(
-                    "status_refused", object=key, reason=str(error), hint="it is tried again"
-                )
+            self._around.complaints.refused(what, error)
             self._driver.feed(ob.Failed(key))
         else:
-            self._refused.discard(key)
+            self._around.complaints.done(what)
             self._driver.feed(ob.Done(key))

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from swimlb.control.settings import ControlSettings
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
+from swimlb.kube.following import Trouble
 from swimlb.kube.reflector import Condition, Reflector
 from swimlb.kube.resources import Resource
 from swimlb.kube.store import Changes
@@ -29,8 +31,11 @@ class Surroundings:
         self.client = client
         self.log = log
         self.rng = rng
+        self.complaints = Complaints(log, "controller")
         self.tasks: asyncio.TaskGroup
         self._recorder = Recorder()
+        self._troubles: dict[Resource, Trouble] = {}
+        """As they were told last."""
 
     def driver(
         self, name: str, machine: Machine[EventT, EffectT], perform: Callable[[EffectT], None]
@@ -58,13 +63,19 @@ class Surroundings:
         return {"namespace": self.settings.namespace, "field_selector": f"metadata.name={name}"}
 
     def tell_condition(self, condition: Condition) -> None:
-        if condition.trouble is None:
-            self.log.info("following", resource=condition.resource.name)
+        """Once, though several parts may follow the same kind."""
+        resource, trouble = condition.resource, condition.trouble
+        if self._troubles.get(resource) is trouble:
             return
+        if trouble is None:
+            del self._troubles[resource]
+            self.log.info("following", resource=resource.name)
+            return
+        self._troubles[resource] = trouble
         self.log.error(
             "cannot_follow",
-            resource=condition.resource.name,
-            trouble=condition.trouble.value,
+            resource=resource.name,
+            trouble=trouble.value,
             message=condition.message,
             hint=condition.hint,
         )

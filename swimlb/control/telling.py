@@ -7,7 +7,7 @@ from swimlb.controller import effects as fx
 from swimlb.controller.records import NoteType
 from swimlb.kube.errors import ApiError, TooManyRequests, Unavailable
 from swimlb.kube.events import EventWriter, Happening, Subject
-from swimlb.kube.resources import SERVICES
+from swimlb.kube.resources import EVENTS, SERVICES
 from swimlb.runtime import outbox as ob
 
 COMPONENT = "swimlb-controller"
@@ -51,7 +51,8 @@ class Telling:
             self._driver.feed(ob.Failed(send.key, error.retry_after))
         except ApiError as error:
             # Its namespace is going, or we may not.
-            self._around.log.warning("event_refused", service=send.item.subject.name, reason=str(error))
+            self._around.complaints.refused(EVENTS.name, error)
             self._driver.feed(ob.Dropped(send.key))
         else:
+            self._around.complaints.done(EVENTS.name)
             self._driver.feed(ob.Done(send.key))

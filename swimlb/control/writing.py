@@ -11,10 +11,10 @@ from swimlb.controller import effects as fx
 from swimlb.controller import events as ev
 from swimlb.controller.records import Look, ServiceView
 from swimlb.kube.client import Client, PatchType
-from swimlb.kube.errors import ApiError, Conflict, NotFound, TooManyRequests, Unavailable
+from swimlb.kube.complaints import Complaints
+from swimlb.kube.errors import ApiError, Conflict, Forbidden, NotFound, TooManyRequests, Unavailable
 from swimlb.kube.resources import SERVICES
 from swimlb.kube.services import ServiceObject, service_view, status_patch
-from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
 
 CALL_TIME_MAX = 10.0
@@ -22,14 +22,16 @@ CALL_TIME_MAX = 10.0
 
 PAGE_SIZE = 500
 
+_STATUSES = "services/status"
+
 
 class ServiceCalls:
     """Reads Services and writes their statuses."""
 
-    def __init__(self, client: Client, options: Options, log: EventLog) -> None:
+    def __init__(self, client: Client, options: Options, complaints: Complaints) -> None:
         self._client = client
         self._options = options
-        self._log = log
+        self._complaints = complaints
 
     async def read_world(self) -> tuple[ServiceView, ...]:
         """All Services that are ours, as the API server has them now or later. Raises ApiError."""
@@ -63,8 +65,11 @@ class ServiceCalls:
         except TimeoutError:
             return [ev.WriteFailed(key)]
         except ApiError as error:
-            self._log.error("service_write_refused", service=key, reason=str(error))
+            # A lost permission is one matter, however many Services there are; anything else is one Service's own.
+            self._complaints.refused(_STATUSES if isinstance(error, Forbidden) else f"services/{key}", error)
             return [ev.WriteFailed(key)]
+        for what in (_STATUSES, f"services/{key}"):
+            self._complaints.done(what)
         view = service_view(content, self._options)
         if view is None or view.uid != effect.item.uid:
             return [ev.ServiceGone(key, effect.item.uid), ev.NotWritten(key)]

@@ -14,6 +14,7 @@ from swimlb.config.targets import problems_of_node
 from swimlb.kube.access import Access
 from swimlb.kube.announcements import Owner
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.kube.errors import ApiError
 from swimlb.kube.feed import ClusterFeed
 from swimlb.kube.pods import PodObject, read_running
@@ -30,7 +31,6 @@ from swimlb.settings import Settings
 from swimlb.watch.answers import Answers, rule_options
 from swimlb.watch.cluster import without_the_rest
 from swimlb.watch.cluster_source import ClusterSource
-from swimlb.watch.complaints import Complaints
 from swimlb.watch.failures import FailureKeeper
 from swimlb.watch.judging import Judging
 from swimlb.watch.last_good import FILE_NAME
@@ -68,7 +68,7 @@ class ClusterWatch:
             node=settings.node,
             keep=without_the_rest,
         )
-        self._complaints = Complaints(log)
+        self._complaints = Complaints(log, "speaker")
         self._reports = Reports(settings.node, settings.system_namespace, self._client, self._complaints)
         self._failures = FailureKeeper(settings.node, self._source.cluster, rule_options(settings))
         self._seeds: dict[str, dict[str, str]] = {}

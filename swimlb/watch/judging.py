@@ -9,6 +9,7 @@ from typing import Any
 
 from swimlb.kube.announcements import Owner
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests
 from swimlb.kube.reflector import Reflector
 from swimlb.kube.resources import CONFIGURATION_STATES
@@ -20,7 +21,6 @@ from swimlb.runtime.driver import Driver
 from swimlb.runtime.outbox import Done, Event, Failed, Outbox, Put, Send
 from swimlb.runtime.recorder import Recorder
 from swimlb.watch.cluster_source import ClusterSource
-from swimlb.watch.complaints import Complaints
 from swimlb.watch.reports import FORBIDDEN_PAUSE
 
 _KEY = "state"

@@ -11,6 +11,7 @@ import msgpack
 
 from swimlb.kube.announcements import AnnouncementObject, AnnouncementWriter, Owner, read_announcement
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests
 from swimlb.kube.reflector import Condition, Reflector
 from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES, Resource
@@ -33,7 +34,6 @@ from swimlb.reporting.statuses import (
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.recorder import Recorder
 from swimlb.runtime.replica import Batch
-from swimlb.watch.complaints import Complaints
 from swimlb.watch.service_events import ServiceEvents
 
 FORBIDDEN_PAUSE = 30.0

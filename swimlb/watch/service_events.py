@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.kube.errors import ApiError
 from swimlb.kube.events import EventWriter, Happening, Subject
 from swimlb.kube.resources import SERVICES
 from swimlb.model import IpAddress
-from swimlb.watch.complaints import Complaints
 
 
 class ServiceEvents:

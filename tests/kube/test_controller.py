@@ -180,7 +180,7 @@ def test_statuses_tell_what_is_given_and_why_something_is_not(lab: KubernetesLab
     assert (condition["type"], condition["status"]) == ("swimlb.io/AddressAssigned", "False")
     assert "no pool contains 203.0.113.1" in condition["message"]
     assert state["status"]["result"] == "Valid"
-    troubles = {"cannot_follow", "lease_refused", "status_refused", "service_write_refused", "event_refused"}
+    troubles = {"cannot_follow", "write_refused"}
     assert not [line for line in log_of(lab, "controller-0") if line["event"] in troubles]
 
 

@@ -10,6 +10,7 @@ import msgpack
 
 from swimlb.kube.access import Access
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.replica import Batch, Publisher
@@ -17,7 +18,6 @@ from swimlb.speaker.links import Link, name_id
 from swimlb.speaker.presence import Presence
 from swimlb.speaker.rules import RuleOptions
 from swimlb.watch.cluster import ClusterRecords
-from swimlb.watch.complaints import Complaints
 from swimlb.watch.failures import FailureKeeper
 from swimlb.watch.service_events import ServiceEvents
 from tests.unit.swimlb.kube.cluster import small_cluster
@@ -55,7 +55,7 @@ def test_the_node_that_would_announce_says_what_it_lacks() -> None:
     async def scene() -> None:
         async with small_cluster() as small, Client(Access(server=small.server.url)) as client:
             written = WritableCluster(small)
-            complaints = Complaints(EventLog(logging.getLogger("swimlb.test")))
+            complaints = Complaints(EventLog(logging.getLogger("swimlb.test")), "speaker")
             events = ServiceEvents("node-a", "speaker-x", client, {"default/web": "uid-web"}, complaints)
             keeper = FailureKeeper("node-a", cluster_records(), RuleOptions())
             keeper.learn(facts("NodeJoining"))

@@ -16,10 +16,10 @@ from aiohttp import web
 from swimlb.kube.access import Access
 from swimlb.kube.announcements import Owner
 from swimlb.kube.client import Client
+from swimlb.kube.complaints import Complaints
 from swimlb.kube.resources import SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.replica import Batch
-from swimlb.watch.complaints import Complaints
 from swimlb.watch.reports import Reports
 from swimlb.watch.service_events import ServiceEvents
 from tests.unit.swimlb.kube.cluster import SmallCluster, small_cluster
@@ -90,7 +90,7 @@ async def reporting() -> AsyncGenerator[tuple[WritableCluster, Reports], None]:
     async with small_cluster() as small:
         cluster = WritableCluster(small)
         async with Client(Access(server=small.server.url)) as client:
-            complaints = Complaints(EventLog(logging.getLogger("swimlb.test")))
+            complaints = Complaints(EventLog(logging.getLogger("swimlb.test")), "speaker")
             events = ServiceEvents("node-a", OWNER.name, client, {"default/web": "uid-web"}, complaints)
             reports = Reports("node-a", SYSTEM, client, complaints)
             task = asyncio.create_task(reports.run(OWNER, events, lambda _: None))
