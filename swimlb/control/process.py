@@ -35,6 +35,7 @@ from swimlb.kube.services import ServiceObject, service_view
 from swimlb.kube.states import has_lost_pool, verdict_on
 from swimlb.kube.store import Changes
 from swimlb.model import Problem, Severity
+from swimlb.observe.api_metrics import api_families
 from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import serve_health
 from swimlb.observe.logs import EventLog
@@ -130,7 +131,13 @@ class Control:
             writes_in_flight=self._machine.in_flight,
             writes_waiting=self._machine.waiting,
         )
-        return iter([*pool_families(self._machine.counts()), *controller_families(standing)])
+        return iter(
+            [
+                *pool_families(self._machine.counts()),
+                *controller_families(standing),
+                *api_families(self._client.metrics),
+            ]
+        )
 
     # What is followed
 

@@ -24,6 +24,12 @@ class Latencies:
         self.total += seconds
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
 
+    def add(self, others: Latencies) -> None:
+        """Those of other calls."""
+        self.count += others.count
+        self.total += others.total
+        self.buckets = [one + other for one, other in zip(self.buckets, others.buckets, strict=True)]
+
 
 @dataclass(slots=True)
 class CallMetrics:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
-from swimlb.observe.families import gauge
+from swimlb import __version__
+from swimlb.observe.families import gauge, gauges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,9 @@ class Standing:
 
 
 def controller_families(standing: Standing) -> Iterator[Metric]:
+    yield gauges(
+        "swimlb_controller_build_info", "The release that runs here.", ["version"], [((__version__,), 1)]
+    )
     yield gauge(
         "metallb_k8s_client_config_loaded_bool", "Some configuration is in force.", standing.is_configured
     )

@@ -51,6 +51,20 @@ def histogram(name: str, about: str, bounds: Sequence[float], counts: Sequence[i
     return HistogramMetricFamily(name, about, buckets=list(_accumulated(bounds, counts)), sum_value=total)
 
 
+def histograms(
+    name: str,
+    about: str,
+    labels: Sequence[str],
+    bounds: Sequence[float],
+    values: Iterable[tuple[tuple[str, ...], Sequence[int], float]],
+) -> Metric:
+    """As `histogram`, for each set of labels: counts by bucket, and the sum."""
+    family = HistogramMetricFamily(name, about, labels=labels)
+    for of_labels, counts, total in values:
+        family.add_metric(of_labels, buckets=list(_accumulated(bounds, counts)), sum_value=total)
+    return family
+
+
 def _accumulated(bounds: Sequence[float], counts: Sequence[int]) -> Iterator[tuple[str, float]]:
     so_far = 0
     for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):

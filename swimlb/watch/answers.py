@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,7 +72,7 @@ class Answers:
         return None if phase in ("running", "joining") else f"the speaker is {phase}"
 
     def _metrics(self) -> Iterator[Metric]:
-        return families(
+        told = families(
             self.settings.node,
             self.facts,
             self.source.world,
@@ -79,6 +80,11 @@ class Answers:
             self.readings,
             is_config_loaded=self.has_published(),
         )
+        if self.client is None:
+            return told
+        from swimlb.observe.api_metrics import api_families
+
+        return chain(told, api_families(self.client.metrics))
 
     def _status(self) -> dict[str, Any]:
         settings = self.settings

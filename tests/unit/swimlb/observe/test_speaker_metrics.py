@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from swimlb.allocator import PoolCounts
+from swimlb.kube.metrics import CallMetrics
+from swimlb.observe.api_metrics import api_families
 from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import exposition
 from swimlb.observe.pool_metrics import pool_families
@@ -99,7 +101,12 @@ def test_the_reference_lists_every_metric() -> None:
     standing = Standing(
         is_configured=True, is_stale=False, is_leading=True, writes_in_flight=0, writes_waiting=0
     )
-    told = [*speaker_families(snapshot), *pool_families([]), *controller_families(standing)]
+    told = [
+        *speaker_families(snapshot),
+        *pool_families([]),
+        *controller_families(standing),
+        *api_families(CallMetrics()),
+    ]
     reference = (ROOT / "docs/reference/metrics.md").read_text()
 
     documented = set(re.findall(r"^\| `((?:metallb|swimlb)_\w+)`", reference, re.MULTILINE))
