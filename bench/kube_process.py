@@ -133,6 +133,7 @@ async def watch(link_fd: int, directory: Path) -> None:
     from swimlb.kube.feed import ClusterFeed
     from swimlb.kube.news import Configured, EndpointsChanged, News, ServiceChanged, Synced
     from swimlb.kube.trust import Trust
+    from swimlb.model import Service
     from swimlb.watch.cluster import ClusterRecords, without_the_rest
 
     keeper = GarbageKeeper()
@@ -149,10 +150,10 @@ async def watch(link_fd: int, directory: Path) -> None:
         for one in news:
             counts["news"] += 1
             match one:
-                case ServiceChanged(key, None):
+                case ServiceChanged(key, Service() as service):
+                    cluster.put_service(service, key)
+                case ServiceChanged(key):
                     cluster.remove_service(key)
-                case ServiceChanged(_, service):
-                    cluster.put_service(service)
                 case EndpointsChanged(key, endpoints):
                     cluster.put_endpoints(key, frozenset() if endpoints is None else endpoints.nodes)
                 case Configured(resolved):

@@ -40,6 +40,7 @@ from swimlb.kube.standing import Standing
 from swimlb.kube.store import Changes
 from swimlb.model import Problem, Service
 from swimlb.runtime import clock
+from swimlb.runtime.garbage import give_back
 
 CONTROLLER_KINDS = frozenset((*DECLARATIONS, NAMESPACES, NODES))
 SPEAKER_KINDS = CONTROLLER_KINDS | {SECRETS, SERVICES, ENDPOINT_SLICES}
@@ -248,7 +249,7 @@ class ClusterFeed:
             await self._settle()
             if not self._are_known(self._documents):
                 continue
-            documents, told = self.documents, self.resolved
+            documents, told, was_synced = self.documents, self.resolved, self.is_synced
             resolved = await asyncio.to_thread(resolve, documents, self._before, options=self._options)
             self.resolved = self._before = resolved
             is_another = self._in_force.note(documents, resolved) or _essence(resolved) != _essence(told)
@@ -259,6 +260,9 @@ class ClusterFeed:
                 self.is_synced, self._recalled = True, None
                 news.append(Synced())
             self._say(news)
+            if self.is_synced and not was_synced:
+                # The lists have been read: their pages are not needed any more.
+                give_back()
 
     async def _settle(self) -> None:
         """Until something has changed, and then nothing more for a moment."""

@@ -19,7 +19,8 @@ class Joining:
         self._slices: dict[str, EndpointSlice] = {}
         self._of_service: dict[str, tuple[str, ...]] = {}
         """Keys of slices by the key of their Service; most have one, and a set of one is four times as large."""
-        self._told: dict[str, Endpoints] = {}
+        self._told: dict[str, frozenset[str]] = {}
+        """By Service, the nodes that were told of: sets that many Services share."""
 
     @property
     def services(self) -> Mapping[str, ServiceView]:
@@ -66,19 +67,19 @@ class Joining:
     def _tell_endpoints(self, service: str) -> list[News]:
         if service not in self._services:
             return []
-        now = self._endpoints(service)
+        now = self._nodes(service)
         if now == self._told.get(service):
             return []
         if now is None:
             del self._told[service]
         else:
             self._told[service] = now
-        return [EndpointsChanged(service, now)]
+        return [EndpointsChanged(service, None if now is None else Endpoints(service=service, nodes=now))]
 
-    def _endpoints(self, service: str) -> Endpoints | None:
+    def _nodes(self, service: str) -> frozenset[str] | None:
         keys = self._of_service.get(service)
         if not keys:
             return None
         sets = [self._slices[key].nodes for key in keys]
         # Most Services have one slice, whose set is shared with others like it.
-        return Endpoints(service=service, nodes=sets[0] if len(sets) == 1 else frozenset[str]().union(*sets))
+        return sets[0] if len(sets) == 1 else frozenset[str]().union(*sets)

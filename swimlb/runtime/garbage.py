@@ -11,6 +11,7 @@ machine and the driver of a peer that was removed, which is some kilobytes for e
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 
 INTERVAL = 60.0
@@ -20,6 +21,13 @@ THRESHOLDS = 700, 10, 1_000_000_000
 
 _MIDDLE_COLLECTIONS_MAX = 3
 """Each leaves 7,700 objects at most to the next full one, which takes some 10 ms then."""
+
+
+def give_back() -> None:
+    """What was freed goes back to the kernel: after a burst of large buffers the C library keeps some megabytes of them."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):  # musl has none, and keeps less.
+        library.malloc_trim(0)
 
 
 class GarbageKeeper:

@@ -120,6 +120,8 @@ class Publisher:
             return self._frame(_Code.BEGIN, self._schema)
         self._is_batch_open = True
         if not self._changed:
+            # One that has held the whole table stays as large though it is empty.
+            self._changed = {}
             self._is_batch_open = False
             return self._frame(_Code.COMPLETE)
         key = next(iter(self._changed))

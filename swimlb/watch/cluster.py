@@ -155,9 +155,11 @@ class ClusterRecords:
             self._published.remove(key)
         self._configured = keys
 
-    def put_service(self, service: Service) -> None:
-        self._services[service.key] = service
-        self._dirty[service.key] = None
+    def put_service(self, service: Service, key: str | None = None) -> None:
+        """`key` is the Service's, from who has it already: of thousands, a second one each is a megabyte."""
+        known = key or service.key
+        self._services[known] = service
+        self._dirty[known] = None
 
     def remove_service(self, key: str) -> None:
         if self._services.pop(key, None) is not None:
@@ -194,6 +196,9 @@ class ClusterRecords:
         for key in list(islice(self._dirty, services_max)):
             del self._dirty[key]
             self._settle(key)
+        if not self._dirty:
+            # One that has held all of them stays as large though it is empty.
+            self._dirty = {}
 
     def _settle(self, key: str) -> None:
         before, after = self._allocations.get(key), self._allocation_of(key)
@@ -208,7 +213,7 @@ class ClusterRecords:
             self._allocations[key] = after
             # First the endpoints: without any record of them *wire* would believe that each node checks for itself.
             self._put(Endpoints(service=key, nodes=self._endpoints.get(key, _NOBODY)))
-            self._put(after)
+            self._published.put(key_of(after), records.encode(replace(after, service=_slim(after.service))))
         self._count(before, after)
 
     def _allocation_of(self, key: str) -> Allocation | None:
@@ -221,7 +226,8 @@ class ClusterRecords:
             pool = before.pool
         if pool is None:
             return None
-        return Allocation(service=_slim(service), addresses=service.held_addresses, pool=pool)
+        # The Service as it is kept anyway: a second one without its addresses is made when *wire* is told.
+        return Allocation(service=service, addresses=service.held_addresses, pool=pool)
 
     def _count(self, before: Allocation | None, after: Allocation | None) -> None:
         if after is not None:

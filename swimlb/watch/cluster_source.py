@@ -37,7 +37,7 @@ from swimlb.runtime.replica import Publisher
 from swimlb.watch.cluster import ClusterRecords
 from swimlb.watch.last_good import LastGood, Unusable, load, pack, save
 from swimlb.watch.metrics import ReadingCounts
-from swimlb.watch.process import log_problems
+from swimlb.watch.problems import log_problems
 from swimlb.watch.world import World
 
 SERVICES_AT_ONCE = 200
@@ -246,7 +246,7 @@ class ClusterSource:
             self.cluster.remove_service(news.key)
         else:
             self.uids[news.key] = news.uid
-            self.cluster.put_service(news.service)
+            self.cluster.put_service(news.service, news.key)
 
     def _node_changed(self, node: NodeView | None) -> None:
         marks = NodeMarks()

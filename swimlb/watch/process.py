@@ -6,10 +6,9 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterable
 
 from swimlb.health.checks import HealthChecks
-from swimlb.model import Problem, Readiness, Severity
+from swimlb.model import Readiness
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
@@ -18,6 +17,7 @@ from swimlb.settings import Settings
 from swimlb.speaker.inventory import key_of
 from swimlb.watch.answers import Answers
 from swimlb.watch.metrics import ReadingCounts
+from swimlb.watch.problems import log_problems
 from swimlb.watch.standalone import Standalone
 from swimlb.watch.status import Facts
 
@@ -94,21 +94,6 @@ class Watch:
             table[key_of(record)] = records.encode(record)
         self._published.replace(table)
         self._link.flush()
-
-
-def log_problems(log: EventLog, problems: Iterable[Problem]) -> None:
-    """Each of them, with the way out."""
-    for problem in problems:
-        tell = log.error if problem.severity is Severity.ERROR else log.warning
-        tell(
-            "configuration_problem",
-            object=problem.object,
-            field=problem.field,
-            message=problem.message,
-            hint=problem.hint,
-            file=problem.file,
-            line=problem.line,
-        )
 
 
 async def _wait(wake: asyncio.Event, seconds: float) -> None:
