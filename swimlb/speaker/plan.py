@@ -1,13 +1,12 @@
-"""The plan: who is to answer for which address, what goes to which router, and what this node withholds, and why."""
+"""What the plan is made of: who is to answer for which address, and what this node withholds, and why.
+
+Nothing of BGP is known here: *watch* reads the same words, and has no use for what BGP takes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-
-from announce.bgp.routes import Route
-from swimlb.model import IpAddress
 
 
 class Reason(StrEnum):
@@ -61,15 +60,3 @@ class Withheld:
     service: str
     by: str
     reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    duties: Mapping[IpAddress, Duty] = field(default_factory=dict[IpAddress, Duty])
-    """Every address that is announced on the LAN, by whomever."""
-    routes: Mapping[str, frozenset[Route]] = field(default_factory=dict[str, frozenset[Route]])
-    """By name of the peer; a peer without routes is there too, for its session stays up."""
-    withheld: tuple[Withheld, ...] = ()
-
-    def announced_by(self, node: str) -> dict[IpAddress, frozenset[str] | None]:
-        return {address: duty.interfaces for address, duty in self.duties.items() if duty.owner == node}

@@ -12,16 +12,31 @@ The rules themselves stand in `rules`, `layer2_rules` and `bgp_rules`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from announce.bgp.routes import Route, merged
 from swimlb.model import Allocation, IpAddress, IpNetwork
 from swimlb.speaker.bgp_rules import BgpRules
 from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.layer2_rules import Layer2Rules, precedence
 from swimlb.speaker.links import SubnetRule
-from swimlb.speaker.plan import Duty, Plan, Reason, Withheld
+from swimlb.speaker.plan import Duty, Reason, Withheld
 from swimlb.speaker.rules import EXCLUDE_LABEL, RuleOptions
 
 __all__ = ["EXCLUDE_LABEL", "Duty", "Plan", "Reason", "Withheld", "plan", "sharers_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    duties: Mapping[IpAddress, Duty] = field(default_factory=dict[IpAddress, Duty])
+    """Every address that is announced on the LAN, by whomever."""
+    routes: Mapping[str, frozenset[Route]] = field(default_factory=dict[str, frozenset[Route]])
+    """By name of the peer; a peer without routes is there too, for its session stays up."""
+    withheld: tuple[Withheld, ...] = ()
+
+    def announced_by(self, node: str) -> dict[IpAddress, frozenset[str] | None]:
+        return {address: duty.interfaces for address, duty in self.duties.items() if duty.owner == node}
 
 
 def plan(

@@ -19,9 +19,11 @@ NOT_IN_WIRE = {
     "swimlb.lab",
 }
 NOT_IN_WATCH = {"announce.net", "membership.net", "swimlb.wire", "swimlb.lab"}
+NOT_IN_WATCH_ON_KUBERNETES = NOT_IN_WATCH | {"yaml", "announce.bgp", "swimlb.sources", "swimlb.health"}
 
 WIRE = "swimlb.app swimlb.wire.process swimlb.wire.ring swimlb.wire.lan swimlb.wire.peers"
 WATCH = "swimlb.app swimlb.watch.process swimlb.watch.standalone"
+WATCH_ON_KUBERNETES = "swimlb.app swimlb.watch.cluster_process"
 SUPERVISOR = "swimlb.app swimlb.runtime.processes"
 
 
@@ -35,9 +37,10 @@ def loaded_by(modules: str) -> set[str]:
     [
         (WIRE, NEVER | NOT_IN_WIRE),
         (WATCH, NEVER | NOT_IN_WATCH),
+        (WATCH_ON_KUBERNETES, NEVER | NOT_IN_WATCH_ON_KUBERNETES),
         (SUPERVISOR, NEVER | NOT_IN_WIRE | {"asyncio"}),
     ],
-    ids=["wire", "watch", "supervisor"],
+    ids=["wire", "watch", "watch on Kubernetes", "supervisor"],
 )
 def test_loads_only_what_it_needs(modules: str, forbidden: set[str]) -> None:
     """wire must start and fail over fast; neither process carries the lab's or the tests' weight."""
