@@ -45,6 +45,8 @@ class Source(Protocol):
 class Answers:
     settings: Settings
     source: Source
+    own_problems: Callable[[], tuple[Problem, ...]]
+    """Those of the source that are about this node: metrics tell of them alone."""
     facts: Facts
     readings: ReadingCounts
     pids: dict[str, int]
@@ -62,7 +64,7 @@ class Answers:
         async with (
             api.serve(socket, self._status),
             serve_health(settings.health_host, settings.health_port, self._unready, self.log),
-            serve_scrapers(settings, settings.node, self._metrics, self.log, self.client),
+            serve_scrapers(settings, settings.node, self.metrics, self.log, self.client),
         ):
             yield
 
@@ -71,12 +73,12 @@ class Answers:
         phase = self.facts.speaker.get("phase", "starting")
         return None if phase in ("running", "joining") else f"the speaker is {phase}"
 
-    def _metrics(self) -> Iterator[Metric]:
+    def metrics(self) -> Iterator[Metric]:
         told = families(
             self.settings.node,
             self.facts,
             self.source.world,
-            self.source.problems,
+            self.own_problems(),
             self.readings,
             is_config_loaded=self.has_published(),
         )

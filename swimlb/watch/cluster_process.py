@@ -86,6 +86,7 @@ class ClusterWatch:
         answers = Answers(
             settings=self._settings,
             source=self._source,
+            own_problems=self._own_problems,
             facts=self._facts,
             readings=self._source.readings,
             pids={"supervisor": supervisor_pid, "watch": os.getpid()},

@@ -50,6 +50,7 @@ class Watch:
         answers = Answers(
             settings=self._settings,
             source=self._standalone,
+            own_problems=lambda: self._standalone.problems,
             facts=self._facts,
             readings=self._readings,
             pids={"supervisor": supervisor_pid, "watch": os.getpid()},
