@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -33,16 +33,18 @@ class _Frontier:
     """A heap: addresses below `next` that may be free; may name some twice, or some that are taken again."""
 
     def lowest_free(self, usage: Usage, quarantine: Quarantine, avoid_buggy: bool) -> IpAddress | None:
-        kind = type(self.range.first)
+        kind, last = type(self.range.first), int(self.range.last)
+
+        def is_to_have(address: IpAddress) -> bool:
+            is_avoided = avoid_buggy and is_buggy(address)
+            return usage.is_free(address) and not is_avoided and address not in quarantine
+
         while self.freed:
-            if usage.is_free(address := kind(self.freed[0])) and address not in quarantine:
+            if is_to_have(address := kind(self.freed[0])):
                 return address
             heappop(self.freed)
-        last = int(self.range.last)
         while self.next <= last:
-            address = kind(self.next)
-            is_avoided = avoid_buggy and is_buggy(address)
-            if usage.is_free(address) and not is_avoided and address not in quarantine:
+            if is_to_have(address := kind(self.next)):
                 return address
             self.next += 1
         return None
@@ -102,14 +104,16 @@ class PoolSpace:
         found = (
             frontier.lowest_free(self._usage, self._quarantine, self.pool.avoid_buggy_ips),
             self._usage.lowest_shareable(service, first, last),
-            # What it had a moment ago is no stranger's.
-            min(
-                (address for address in self._quarantine.of(service.key) if address in frontier.range),
-                key=int,
-                default=None,
-            ),
+            *self._former(frontier, service),
         )
         return min((address for address in found if address is not None), key=int, default=None)
+
+    def _former(self, frontier: _Frontier, service: Service) -> Iterator[IpAddress]:
+        """What the Service has still, or had a moment ago: that is no stranger's."""
+        for address in (*self._usage.left_by(service), *self._quarantine.of(service.key)):
+            is_avoided = self.pool.avoid_buggy_ips and is_buggy(address)
+            if address in frontier.range and not is_avoided:
+                yield address
 
     def reopen(self, address: IpAddress) -> None:
         """An address of this pool is free again."""
@@ -165,11 +169,7 @@ class Space:
 
     def may_have(self, service: Service, address: IpAddress) -> bool:
         """Whether nobody has the address with whom the Service may not share it; whatever the pools say."""
-        try:
-            self.usage.check(service, address)
-        except Refused:
-            return False
-        return True
+        return self.usage.allows(service, address)
 
     def _common_pool(self, addresses: Sequence[IpAddress]) -> PoolSpace:
         spaces = [self.pool_of(address) for address in addresses]

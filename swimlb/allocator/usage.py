@@ -7,6 +7,7 @@ the same backends as far as externalTrafficPolicy Local makes that matter, and n
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -48,6 +49,8 @@ class Usage:
         """Addresses of a group in ascending order."""
         self._exhausted: dict[tuple[SharingGroup, int], dict[tuple[int, tuple[ServicePort, ...]], int]] = {}
         """By start of a scan and ports: up to which address every one of the group has a clashing port."""
+        self._leaving: dict[str, set[IpAddress]] = {}
+        """By Service: what it is giving up."""
 
     def is_free(self, address: IpAddress) -> bool:
         return address not in self._uses
@@ -72,6 +75,14 @@ class Usage:
                     f'port {port.protocol}/{port.port} is already in use on "{address}" by {use.ports[port]}'
                 )
 
+    def allows(self, service: Service, address: IpAddress) -> bool:
+        """Whether `check` would not refuse it."""
+        try:
+            self.check(service, address)
+        except Refused:
+            return False
+        return True
+
     def lowest_shareable(self, service: Service, first: IpAddress, last: IpAddress) -> IpAddress | None:
         """The lowest address of a range that is in use and that this Service may share."""
         group = sharing_group(service)
@@ -90,12 +101,17 @@ class Usage:
             exhausted[scan] = number + 1
         return None
 
+    def left_by(self, service: Service) -> Iterator[IpAddress]:
+        """What this Service is giving up, and may have again."""
+        return (address for address in self._leaving.get(service.key, ()) if self.allows(service, address))
+
     def take(self, service: Service, address: IpAddress) -> bool:
         """The caller has checked that the Service may. True if it did not have the address before."""
         group = sharing_group(service)
         use = self._uses.get(address)
         if use is not None and use.group != group and use.services.keys() == {service.key}:
             # Its only user has changed what it shares with whom.
+            self._end_leaving(service, use, address)
             self._forget(use, address)
             use = None
         if use is None:
@@ -108,7 +124,7 @@ class Usage:
         if not is_new:
             use.ports = {port: key for port, key in use.ports.items() if key != service.key}
         if service.key in use.leaving:
-            use.leaving.remove(service.key)
+            self._end_leaving(service, use, address)
             if group is not None:
                 self._reopen((group, address.version), address)
         use.services[service.key] = service
@@ -118,12 +134,13 @@ class Usage:
     def begin_leaving(self, service: Service, address: IpAddress) -> None:
         """The Service has the address until it is released, and nobody new may share it until then."""
         self._uses[address].leaving.add(service.key)
+        self._leaving.setdefault(service.key, set()).add(address)
 
     def release(self, service: Service, address: IpAddress) -> bool:
         """Give an address back, in whatever version the Service took it; True if nobody uses it any more."""
         use = self._uses[address]
         del use.services[service.key]
-        use.leaving.discard(service.key)
+        self._end_leaving(service, use, address)
         use.ports = {port: key for port, key in use.ports.items() if key != service.key}
         if use.group is not None:
             self._reopen((use.group, address.version), address)
@@ -131,6 +148,15 @@ class Usage:
             return False
         self._forget(use, address)
         return True
+
+    def _end_leaving(self, service: Service, use: _Use, address: IpAddress) -> None:
+        if service.key not in use.leaving:
+            return
+        use.leaving.remove(service.key)
+        left = self._leaving[service.key]
+        left.remove(address)
+        if not left:
+            del self._leaving[service.key]
 
     def _forget(self, use: _Use, address: IpAddress) -> None:
         del self._uses[address]

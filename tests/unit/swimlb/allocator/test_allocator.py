@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from swimlb.allocator import Allocator, StatusWritten, WorldChanged, WriteStatus
 from swimlb.allocator.allocator import QUARANTINE
 from swimlb.allocator.pools import PoolSpace
@@ -121,6 +123,37 @@ def test_a_pool_that_shrinks_moves_whom_it_must() -> None:
     effects = allocator.step(WorldChanged((pool("p", "192.0.2.1-192.0.2.2"),)), 1.0)
 
     assert names(effects) == {"a": (ip_address("192.0.2.2"),)}
+
+
+def test_what_is_left_of_its_addresses_may_be_its_own_again() -> None:
+    """Its pool has lost a family: the address of the other one is still shown, but that is by itself."""
+    allocator = started(dual("web", PREFER), pools=(pool("both", "192.0.2.0/31", "2001:db8::/127"),))
+
+    effects = allocator.step(WorldChanged((SMALL,)), 1.0)
+
+    assert names(effects) == {"web": (FIRST,)}
+
+
+@pytest.mark.parametrize("quarantine", [None, QUARANTINE])
+def test_what_its_pool_avoids_now_is_not_its_own_again(quarantine: float | None) -> None:
+    allocator = started(service("web"), quarantine=quarantine)
+
+    effects = allocator.step(WorldChanged((replace(SMALL, avoid_buggy_ips=True),)), 1.0)
+    assert names(effects) == {"web": (SECOND,)}
+    written(allocator, effects[0], 1.0)
+    allocator.step(WorldChanged(deleted=("default/web",)), 2.0)
+
+    assert names(allocator.step(WorldChanged(put=(service("web"),)), 3.0)) == {"web": (SECOND,)}
+
+
+def test_what_others_share_is_left_to_them_by_who_may_not_any_more() -> None:
+    """What a Service is giving up is its own only where it may have it."""
+    one = pool("one", "192.0.2.0/32")
+    allocator = started(service("a", 80, sharing_key="k"), service("b", 81, sharing_key="k"), pools=(one,))
+
+    effects = allocator.step(WorldChanged(put=(service("b", 81),)), 1.0)
+
+    assert names(effects) == {"b": ()}
 
 
 def test_a_second_family_is_added_when_it_becomes_free() -> None:
