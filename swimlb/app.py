@@ -181,7 +181,9 @@ def run_watch(settings: Settings, link_fd: int) -> int:
     from swimlb.watch.standalone import Standalone
 
     log = configure(settings.log_level, process="watch", node=settings.node)
-    options = Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or "")
+    options = Options(
+        system_namespace=settings.system_namespace, lb_class=settings.lb_class or "", node=settings.node
+    )
     standalone = Standalone(Directory(Path(settings.manifests)), options)
     asyncio.run(Watch(settings, standalone, link_fd, log).run(os.getppid()))
     return 0

@@ -58,8 +58,8 @@ class Linked:
     """Keys of Services that are none of our business, and why."""
 
 
-def link(candidates: Candidates) -> Linked:
-    """Admit what fits together, and report the rest."""
+def link(candidates: Candidates, node: str = "") -> Linked:
+    """Admit what fits together, and report the rest. On one node: see `Options.node`."""
     namespaces = _values(candidates.admit(Namespace, _as_is))
     aliases = Aliases()
     candidates.admit(CommunityAliases, aliases.define)
@@ -69,7 +69,9 @@ def link(candidates: Candidates) -> Linked:
     whole = candidates.admit(DeclaredPool, pools.link)
     profiles = candidates.admit(BfdProfile, _as_is)
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
-    peer_linker = Peers(nodes, {one.ref.name: one.value for one in profiles}, secrets, candidates.missing)
+    known_profiles = {one.ref.name: one.value for one in profiles}
+    asking = next((one for one in nodes if one.name == node), None)
+    peer_linker = Peers(nodes, asking, known_profiles, secrets, candidates.missing)
     peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=BgpPeer)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))
@@ -217,6 +219,8 @@ class Peers:
     """Finds what peers refer to; a node can hold only one session between two addresses and ports."""
 
     nodes: tuple[Node, ...]
+    asking: Node | None
+    """The node whose sessions alone matter; None: those of all nodes do."""
     profiles: Mapping[str, BfdProfile]
     secrets: Mapping[tuple[str, str], Secret]
     missing: Callable[[Ref], tuple[str, str]]
@@ -316,6 +320,9 @@ class Peers:
 
     def _share_a_node(self, one: BgpPeer, other: BgpPeer) -> bool:
         """Where Nodes are not known, only selectors that surely select the same are judged."""
+        if self.asking is not None:
+            labels = dict(self.asking.labels)
+            return any_matches(one.node_selectors, labels) and any_matches(other.node_selectors, labels)
         if not one.node_selectors or not other.node_selectors or one.node_selectors == other.node_selectors:
             return True
         return any(

@@ -54,10 +54,11 @@ def resolve(
     A bad object is refused alone. If `previous` had a good version of it, that one stays in force; an object
     that is gone is gone, except when it came from a file that `source_problems` tells could not be read.
     """
-    reading = read_documents(documents, options or Options())
+    options = options or Options()
+    reading = read_documents(documents, options)
     versions = _versions(previous, reading.versions, reading.present, _unreadable(source_problems))
     candidates = Candidates(versions, reading.present)
-    linked = link(candidates)
+    linked = link(candidates, options.node)
     problems = [problem for report in reading.reports for problem in report.problems]
     stale = frozenset(str(ref) for ref in candidates.fallen_back)
     return Resolved(

@@ -60,7 +60,9 @@ class ClusterWatch:
             log,
             awaits_seeds=bool(settings.member_selectors()),
         )
-        self._options = Options(system_namespace=settings.system_namespace, lb_class=settings.lb_class or "")
+        self._options = Options(
+            system_namespace=settings.system_namespace, lb_class=settings.lb_class or "", node=settings.node
+        )
         self._feed = ClusterFeed(
             self._client,
             self._options,

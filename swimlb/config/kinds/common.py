@@ -30,6 +30,8 @@ class Options:
     system_namespace: str = "metallb-system"
     lb_class: str = ""
     """Only Services of this loadBalancerClass are ours; empty: only those without a class."""
+    node: str = ""
+    """Whose speaker asks: peers that clash on other nodes alone are well there. Empty: all nodes count."""
 
 
 def _not_empty(text: str, place: Place) -> str:

@@ -518,6 +518,33 @@ def test_a_node_has_one_session_with_a_router(
     assert all("BGPPeer a has 192.0.2.254 port 179 already" in problem.message for problem in result.problems)
 
 
+def test_peers_that_clash_on_one_node_are_well_on_the_others() -> None:
+    """Each of these has one session with the router, and its speaker judges for itself."""
+
+    def exists(label: str) -> dict[str, object]:
+        return {"nodeSelectors": [{"matchExpressions": [{"key": label, "operator": "Exists"}]}]}
+
+    nodes = [
+        node("node-a", labels={"left": "", "right": ""}),
+        node("node-b", labels={"right": ""}),
+        node("node-c"),
+    ]
+    content = [*nodes, peer("a", **exists("left")), peer("b", **exists("right"))]
+
+    def in_force(asking: str) -> list[str]:
+        result = resolve([Document(one) for one in content], options=Options(node=asking))
+        assert result.has_errors == (len(result.configuration.bgp_peers) == 1)
+        return [one.name for one in result.configuration.bgp_peers]
+
+    assert {one: in_force(one) for one in ("", "node-a", "node-b", "node-c", "node-unknown")} == {
+        "": ["a"],
+        "node-a": ["a"],
+        "node-b": ["a", "b"],
+        "node-c": ["a", "b"],
+        "node-unknown": ["a"],
+    }
+
+
 def test_objects_without_a_file_are_read_too() -> None:
     """As they come from an API server."""
     assert pool_names(resolve([Document(pool("gold", "192.0.2.0/24"))])) == ["gold"]
