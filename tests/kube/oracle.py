@@ -64,6 +64,12 @@ class Relay:
         """Half open: connections stay, and nothing passes."""
         self._open.clear()
 
+    def abandon(self) -> None:
+        """Connections that are open now are dead for good, and nobody tells; new ones pass. So a firewall forgets them."""
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
+
     def cut(self) -> None:
         """All connections break; new ones pass."""
         for flow in self._flows:
@@ -107,9 +113,10 @@ class Relay:
             upstream.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_open = self._open
         with suppress(OSError):
             while piece := await reader.read(65536):
-                await self._open.wait()
+                await is_open.wait()
                 writer.write(piece)
                 await writer.drain()
 

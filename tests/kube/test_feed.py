@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from swimlb.config import Document, Options, resolve
 from swimlb.config.document import Ref
+from swimlb.kube import following
 from swimlb.kube.access import Access
 from swimlb.kube.client import Client
 from swimlb.kube.feed import ClusterFeed
@@ -25,6 +28,7 @@ from swimlb.kube.news import (
     Synced,
 )
 from swimlb.kube.resources import SERVICES
+from swimlb.kube.transport import DEADLINE
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.model import Configuration, Endpoints, Service
 from tests.kube.oracle import admin, api, compact, inside, relayed, run
@@ -71,9 +75,9 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(access: Access, node: str = "worker-01") -> AsyncGenerator[Listener, None]:
-    async with Client(access) as client:
-        listener = Listener(client, node)
+async def listening(access: Access, deadline: float = DEADLINE) -> AsyncGenerator[Listener, None]:
+    async with Client(access, deadline=deadline) as client:
+        listener = Listener(client, "worker-01")
         task = asyncio.create_task(listener.feed.run())
         try:
             yield listener
@@ -243,6 +247,56 @@ def test_connections_that_break_lose_nothing(cluster: KubernetesLab, namespace: 
             await settles(listener, oracle, namespace)
 
             assert listener.feed.unreadable == 0
+
+    with inside(cluster) as oracle:
+        run(play(oracle))
+
+
+def test_watches_that_are_open_and_dead_are_given_up_and_nothing_is_lost(
+    cluster: KubernetesLab, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a firewall leaves them that has forgotten them: no word comes, and no end. Here no word for 3 s is too long."""
+
+    async def play(oracle: Any) -> None:
+        async with (
+            relayed(admin(cluster), cluster.control_plane.authority) as (relay, access),
+            listening(access) as listener,
+        ):
+            await listener.synced()
+            lists = listener.feed.lists(SERVICES)
+            relay.abandon()
+            workload = Workload(oracle, namespace, seed=5)
+            for _ in range(20):
+                workload.step()
+            await settles(listener, oracle, namespace)
+
+            assert listener.feed.lists(SERVICES) == lists
+
+    monkeypatch.setattr(following, "QUIET_MAX", 3.0)
+    with inside(cluster) as oracle:
+        run(play(oracle))
+
+
+def test_an_api_server_that_accepts_and_never_answers_is_told_as_such(
+    cluster: KubernetesLab, namespace: str
+) -> None:
+    """Once, with what to look for; and all is well as soon as it answers."""
+
+    async def play(oracle: Any) -> None:
+        async with relayed(admin(cluster), cluster.control_plane.authority) as (relay, access):
+            relay.hold()
+            async with listening(access, deadline=1.0) as listener:
+                await listener.until(lambda: bool(listener.troubles()))
+                [told] = [one.condition for one in listener.news if isinstance(one, ConditionChanged)]
+                assert told.trouble is Trouble.UNREACHABLE
+                assert f"{access.server} gave no answer within 1.0 s" in told.message
+                assert "firewall" in told.message
+
+                relay.cut()
+                await listener.synced()
+                Workload(oracle, namespace, seed=6).step()
+                await settles(listener, oracle, namespace)
+                assert listener.troubles() == [Trouble.UNREACHABLE, None]
 
     with inside(cluster) as oracle:
         run(play(oracle))
