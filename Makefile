@@ -231,6 +231,10 @@ bench-allocator: setup-dev $(STAMPS)/bench ## Allocation of 1,000 to 100,000 Ser
 bench-kube: setup-dev $(STAMPS)/bench ## What following 10,000 Services costs watch, and whether wire notices: 2 min; QUICK=1: 20 s
 	@$(BIN)/python -m bench.kube $(if $(QUICK),--quick)
 
+.PHONY: bench-kubernetes
+bench-kubernetes: setup-dev kube-tools $(STAMPS)/bench ## 500 to 5,000 Services on a real API server: time, requests, memory: 10 min; QUICK=1: 2 min
+	@$(BIN)/python -m bench.kubernetes $(if $(QUICK),--quick)
+
 MINUTES ?= 30
 
 .PHONY: soak-bfd

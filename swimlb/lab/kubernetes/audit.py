@@ -6,12 +6,19 @@ The log is the API server's own (audit.k8s.io/v1, one event a line): what was re
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from swimlb.lab.waiting import wait_until
 
 _ACCOUNT = "system:serviceaccount:"
 _FORBIDDEN = 403
+
+QUIET_MAX = 10
+"""Requests a second of a cluster in which nothing happens: leases, and watches that are made anew."""
 
 
 def policy(namespace: str) -> dict[str, Any]:
@@ -59,6 +66,31 @@ def read(lines: Iterable[str]) -> Iterator[tuple[Asked, bool]]:
             resource="/".join(filter(None, (where["resource"], where.get("subresource")))),
         )
         yield asked, event.get("responseStatus", {}).get("code") == _FORBIDDEN
+
+
+class Meter:
+    """Counts what is asked from the moment on when it is made."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._offset = log.stat().st_size if log.exists() else 0
+
+    def counts(self) -> Counter[Asked]:
+        """All that has been written down by now, which may be a moment behind."""
+        with self._log.open() as file:
+            file.seek(self._offset)
+            return Counter(asked for asked, _ in read(file))
+
+    def settled(self, quiet: float = 1.0, timeout: float = 30.0) -> Counter[Asked]:
+        """The same, when nothing but what always comes has come for a while: `quiet` seconds with little in them."""
+        known = [self.counts()]
+
+        def is_quiet() -> bool:
+            known.append(self.counts())
+            return known[-1].total() - known[-2].total() <= QUIET_MAX
+
+        wait_until(is_quiet, timeout=timeout, interval=quiet, what="requests to become few")
+        return known[-1]
 
 
 def allowed(objects: Iterable[Mapping[str, Any]]) -> frozenset[Asked]:

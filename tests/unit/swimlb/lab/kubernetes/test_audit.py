@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from swimlb.lab.kubernetes.audit import Asked, allowed, read
+from swimlb.lab.kubernetes.audit import Asked, Meter, allowed, read
 
 SPEAKER = "metallb-system/swimlb-speaker"
 
@@ -30,6 +31,20 @@ def test_requests_of_accounts_are_read_with_what_was_refused() -> None:
         (Asked(SPEAKER, "list", "", "services"), False),
         (Asked(SPEAKER, "patch", "apps", "services/status"), True),
     ]
+
+
+def test_a_meter_counts_what_comes_after_it_was_made(tmp_path: Path) -> None:
+    """Also where there is no log yet."""
+    account, log = "system:serviceaccount:metallb-system:swimlb-speaker", tmp_path / "audit.jsonl"
+    from_the_start = Meter(log)
+    log.write_text(line(account, "list", resource="services"))
+    later = Meter(log)
+    with log.open("a") as file:
+        file.write(2 * line(account, "patch", resource="services", subresource="status"))
+
+    patched = Asked(SPEAKER, "patch", "", "services/status")
+    assert later.counts() == {patched: 2}
+    assert from_the_start.counts() == {Asked(SPEAKER, "list", "", "services"): 1, patched: 2}
 
 
 def test_roles_allow_what_they_are_bound_for() -> None:

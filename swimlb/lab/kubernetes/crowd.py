@@ -1,0 +1,202 @@
+"""Thousands of Services at once: made as fast as the API server takes them, and followed until each is announced.
+
+They have endpoints of their own making and no Pods, so nothing is measured but what becomes of their addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from swimlb.kube.access import Access
+from swimlb.kube.announcements import AnnouncementObject, read_announcement
+from swimlb.kube.client import Client
+from swimlb.kube.objects import Metadata
+from swimlb.kube.reflector import Reflector
+from swimlb.kube.resources import ENDPOINT_SLICES, SERVICE_L2_STATUSES, SERVICES, Resource
+from swimlb.kube.store import Changes
+from swimlb.lab import namespaces
+from swimlb.lab.kubernetes.control_plane import AUDITED
+from swimlb.lab.kubernetes.lab import KubernetesLab
+from swimlb.lab.kubernetes.plan import CONTROL
+from swimlb.lab.waiting import wait_until
+from swimlb.reporting.statuses import StatusObject
+from swimlb.runtime import clock
+
+HOME = "crowd"
+"""The namespace of all of them."""
+
+RANGE = "198.18.0.0/17"
+"""RFC 2544's, for benchmarks: 32,768 addresses, more than have been given back in the last minute."""
+
+AT_ONCE = 16
+"""Calls under way: more make an API server on two cores no faster."""
+
+GONE_WITHIN = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """When what was so of some Services that were made at once (monotonic), and their addresses by name."""
+
+    begun: float
+    made: float
+    """The last of them was."""
+    addressed: float
+    """The last of them had got its address."""
+    told: float
+    """A status object said of the last of them who announces it."""
+    addresses: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """Waits until something has been seen of each of these."""
+
+    names: Collection[str]
+    seen: dict[str, str] = field(default_factory=dict[str, str])
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+    at: float = 0.0
+
+    def note(self, found: Mapping[str, str]) -> None:
+        self.seen |= {name: what for name, what in found.items() if name in self.names}
+        if len(self.seen) == len(self.names) and not self.complete.is_set():
+            self.at = clock.monotonic()
+            self.complete.set()
+
+
+class _Status(msgspec.Struct):
+    class Balancer(msgspec.Struct):
+        class Entry(msgspec.Struct):
+            ip: str = ""
+
+        ingress: tuple[Entry, ...] | None = None
+
+    load_balancer: Balancer | None = msgspec.field(default=None, name="loadBalancer")
+
+
+class _Service(msgspec.Struct):
+    metadata: Metadata
+    status: _Status | None = None
+
+
+def configuration() -> list[dict[str, Any]]:
+    """The namespace, a pool for all of them, and its advertisement on the LAN."""
+    ours = {"apiVersion": "metallb.io/v1beta1", "metadata": {"name": HOME, "namespace": AUDITED}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}},
+        {**ours, "kind": "IPAddressPool", "spec": {"addresses": [RANGE]}},
+        {**ours, "kind": "L2Advertisement", "spec": {"ipAddressPools": [HOME]}},
+    ]
+
+
+def names(first: int, count: int) -> list[str]:
+    return [f"web-{number:05}" for number in range(first, first + count)]
+
+
+def fill(lab: KubernetesLab, wanted: Sequence[str], timeout: float) -> Filling:
+    """Make Services of these names, and return when all are announced and told of. TimeoutError when they are not."""
+    access = Access.from_kubeconfig(lab.control_plane.kubeconfig("admin"))
+    nodes = itertools.cycle(node.name for node in lab.network.nodes)
+    with namespaces.entered(lab.sandbox.namespace(CONTROL.name)):
+        return asyncio.run(asyncio.wait_for(_fill(access, dict(zip(wanted, nodes, strict=False))), timeout))
+
+
+async def _fill(access: Access, wanted: Mapping[str, str]) -> Filling:
+    addressed, told = _Arrival(frozenset(wanted)), _Arrival(frozenset(wanted))
+    async with Client(access, user_agent="swimlb-lab") as client:
+        following = [
+            asyncio.create_task(one.run())
+            for one in (
+                _reflector(client, SERVICES, HOME, _Service, _address, addressed),
+                _reflector(client, SERVICE_L2_STATUSES, AUDITED, AnnouncementObject, _announcer, told),
+            )
+        ]
+        try:
+            begun = clock.monotonic()
+            remaining = iter(wanted.items())
+            async with asyncio.TaskGroup() as makers:
+                for _ in range(AT_ONCE):
+                    makers.create_task(_make(client, remaining))
+            made = clock.monotonic()
+            await addressed.complete.wait()
+            await told.complete.wait()
+        finally:
+            for task in following:
+                task.cancel()
+            await asyncio.wait(following)
+    # Connections that were cut off close their sockets in the next turns.
+    await asyncio.sleep(0.05)
+    return Filling(begun, made, addressed.at, told.at, addressed.seen)
+
+
+async def _make(client: Client, remaining: Iterator[tuple[str, str]]) -> None:
+    for name, node in remaining:
+        # The endpoints first: what has an address is to be announced at once.
+        await client.create(ENDPOINT_SLICES, _endpoints(name, node))
+        await client.create(SERVICES, _service(name))
+
+
+def _service(name: str) -> dict[str, Any]:
+    spec = {
+        "type": "LoadBalancer",
+        "allocateLoadBalancerNodePorts": False,
+        "ports": [{"port": 80, "protocol": "TCP"}],
+    }
+    return {"metadata": {"name": name, "namespace": HOME}, "spec": spec}
+
+
+def _endpoints(name: str, node: str) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": HOME,
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": [{"port": 80, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.244.9.9"], "conditions": {"ready": True}, "nodeName": node}],
+    }
+
+
+def _reflector(
+    client: Client, resource: Resource, namespace: str, into: Any, reduce: Any, arrival: _Arrival
+) -> Reflector[tuple[str, str]]:
+    def sink(changes: Changes[tuple[str, str]]) -> None:
+        arrival.note(dict(changes.put.values()))
+
+    return Reflector(client, resource, reduce, sink, into=into, namespace=namespace, rng=random.Random(1))
+
+
+def _address(content: _Service) -> tuple[str, str] | None:
+    ingress = content.status and content.status.load_balancer and content.status.load_balancer.ingress
+    return (content.metadata.name, ingress[0].ip) if ingress else None
+
+
+def _announcer(content: AnnouncementObject) -> tuple[str, str] | None:
+    found: StatusObject | None = read_announcement(content)
+    if found is None or found.content is None:
+        return None
+    return found.service.rpartition("/")[2], found.node
+
+
+def empty(lab: KubernetesLab) -> None:
+    """All of them go at once; returns when nobody announces one of them any more."""
+    for group, kind in (("api/v1", "services"), ("apis/discovery.k8s.io/v1", "endpointslices")):
+        lab.kubectl("delete", "--raw", f"/{group}/namespaces/{HOME}/{kind}", timeout=GONE_WITHIN)
+    kinds = "services,endpointslices", "servicel2statuses"
+    for kind, namespace in zip(kinds, (HOME, AUDITED), strict=True):
+        wait_until(
+            lambda kind=kind, namespace=namespace: (
+                not lab.kubectl("-n", namespace, "get", kind, "-o", "name")
+            ),
+            timeout=GONE_WITHIN,
+            interval=1.0,
+            what=f"the {kind} of {HOME} to go",
+        )
