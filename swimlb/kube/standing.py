@@ -16,20 +16,31 @@ class Standing:
     troubles: dict[Resource, Condition] = field(default_factory=dict[Resource, Condition])
     unreachable_since: float | None = None
     """Monotonic; None: it can be reached, or only some kinds are in trouble."""
+    _told: dict[Resource, Condition] = field(default_factory=dict[Resource, Condition])
 
     def note(self, condition: Condition, now: float) -> list[Condition]:
-        """What is worth telling."""
-        before = self.troubles.get(condition.resource)
+        """What is worth telling: whoever keeps the last that was told of each kind knows all that is wrong."""
         if condition.trouble is None:
             self.troubles.pop(condition.resource, None)
         else:
             self.troubles[condition.resource] = condition
-        was_cut_off, is_cut_off = self.unreachable_since is not None, self._is_cut_off()
-        if is_cut_off != was_cut_off:
-            self.unreachable_since = now if is_cut_off else None
-            return [condition]
-        lasting = [one for one in (before, condition) if one is not None and _is_lasting(one.trouble)]
-        return [condition] if lasting else []
+        told, self._told = self._told, self._worth_telling()
+        if not self._is_cut_off():
+            self.unreachable_since = None
+        elif self.unreachable_since is None:
+            self.unreachable_since = now
+        over = [Condition(resource, None) for resource in told if resource not in self._told]
+        return over + [one for resource, one in self._told.items() if told.get(resource) != one]
+
+    def _worth_telling(self) -> dict[Resource, Condition]:
+        lasting = {kind: one for kind, one in self.troubles.items() if _is_lasting(one)}
+        passing = [one for one in self.troubles.values() if not _is_lasting(one)]
+        if not passing:
+            return lasting
+        # The kind of which it was told stands for all until the last one is followed again.
+        before = [one for one in self._told.values() if not _is_lasting(one) and one.resource not in lasting]
+        stands_for_all = (before or passing)[0]
+        return lasting | {stands_for_all.resource: stands_for_all}
 
     def is_missing(self, resource: Resource) -> bool:
         """The API server does not know this kind."""
@@ -37,8 +48,8 @@ class Standing:
         return condition is not None and condition.trouble is Trouble.KIND_MISSING
 
     def _is_cut_off(self) -> bool:
-        return any(not _is_lasting(one.trouble) for one in self.troubles.values())
+        return any(not _is_lasting(one) for one in self.troubles.values())
 
 
-def _is_lasting(trouble: Trouble | None) -> bool:
-    return trouble is not None and trouble.is_lasting
+def _is_lasting(condition: Condition) -> bool:
+    return condition.trouble is not None and condition.trouble.is_lasting

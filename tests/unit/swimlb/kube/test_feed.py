@@ -348,6 +348,7 @@ def condition(kind: Any, trouble: Trouble | None) -> Condition:
 
 
 def test_an_api_server_that_is_away_is_told_once_for_all_kinds() -> None:
+    """By the kind of which it was told first: who reads it takes back what that one said."""
     standing = Standing()
     away = [condition(kind, Trouble.UNREACHABLE) for kind in (SERVICES, NODES, NAMESPACES)]
     back = [condition(kind, None) for kind in (SERVICES, NODES, NAMESPACES)]
@@ -358,7 +359,7 @@ def test_an_api_server_that_is_away_is_told_once_for_all_kinds() -> None:
 
     assert told == [[away[0]], [], []]
     assert since == 1.0
-    assert told_back == [[], [], [back[2]]]
+    assert told_back == [[], [], [back[0]]]
     assert standing.unreachable_since is None
 
 
