@@ -204,10 +204,13 @@ class Reflector(Generic[T]):
                 self._deliver()
                 await self._happened(following.Ended())
                 return
-            for line in lines.feed(piece):
-                await self._happened(self._learn(line))
-                await self._breathe()
-            self._deliver()
+            try:
+                for line in lines.feed(piece):
+                    await self._happened(self._learn(line))
+                    await self._breathe()
+            finally:
+                # Also what came before a line that ends it all: the next list may be long in coming.
+                self._deliver()
 
     async def _next_piece(self, body: aiohttp.StreamReader) -> bytes | None:
         """None: nothing came until the machine's deadline, and it has been told so."""

@@ -135,6 +135,21 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "BACKOFF_FIRST", 0.02)
 
 
+@pytest.mark.parametrize("end", [status_event(410, "Expired"), b"nonsense\n"], ids=["too old", "nonsense"])
+def test_what_came_before_a_stream_broke_is_told_though_nobody_answers_any_more(end: bytes) -> None:
+    """All in one piece of the stream; the next list may be long in coming."""
+
+    async def play() -> None:
+        script = stream(
+            event("ADDED", thing("a", 1, 1)) + bookmark(2, is_list_end=True),
+            event("MODIFIED", thing("a", 3, 2)) + event("MODIFIED", thing("a", 4, 3)) + end,
+        )
+        async with reflecting(script, refusal(503, "Unavailable")) as copy:
+            await copy.becomes(a=3)
+
+    run(play())
+
+
 def test_a_watch_that_begins_with_the_list() -> None:
     async def play() -> None:
         script = stream(
