@@ -33,14 +33,14 @@ class Surroundings:
         self.rng = rng
         self.complaints = Complaints(log, "controller")
         self.tasks: asyncio.TaskGroup
-        self._recorder = Recorder()
+        self.recorder = Recorder()
         self._troubles: dict[Resource, Trouble] = {}
         """As they were told last."""
 
     def driver(
         self, name: str, machine: Machine[EventT, EffectT], perform: Callable[[EffectT], None]
     ) -> Driver[EventT, EffectT]:
-        return Driver(name, machine, perform, self._recorder)
+        return Driver(name, machine, perform, self.recorder)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A call, whose end is an event."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+from contextlib import AsyncExitStack
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -128,9 +129,6 @@ class ClusterWatch:
         """Statuses, events and the verdict on the configuration: none of which anything else waits for."""
         owner = await self._own_pod()
         instance = self._settings.node if owner is None else owner.name
-        events = ServiceEvents(
-            self._settings.node, instance, self._client, self._source.uids, self._complaints
-        )
         judging = Judging(
             self._settings.node,
             self._settings.system_namespace,
@@ -140,7 +138,11 @@ class ClusterWatch:
             self._own_problems,
             self._complaints,
         )
-        async with asyncio.TaskGroup() as tasks:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            events = ServiceEvents(
+                self._settings.node, instance, self._client, self._source.uids, self._complaints, tasks
+            )
+            stack.callback(events.close)
             tasks.create_task(self._reports.run(owner, events, self._source.note_condition))
             tasks.create_task(self._failures.run(events))
             tasks.create_task(judging.run())

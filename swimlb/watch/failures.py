@@ -54,7 +54,7 @@ class FailureKeeper:
         try:
             while True:
                 one = await self._untold.get()
-                await events.failed(one.service, one.address)
+                events.failed(one.service, one.address)
         finally:
             self._driver.close()
 

@@ -213,7 +213,7 @@ class Reports:
                 )
 
                 def tell(service: str, protocol: str = protocol) -> None:
-                    tasks.create_task(events.assigned(service, protocol))
+                    events.assigned(service, protocol)
 
                 keeper = StatusKeeper(
                     writer, by, tell, on_condition, self._complaints, tasks, random.Random()

@@ -56,14 +56,16 @@ def test_the_node_that_would_announce_says_what_it_lacks() -> None:
         async with small_cluster() as small, Client(Access(server=small.server.url)) as client:
             written = WritableCluster(small)
             complaints = Complaints(EventLog(logging.getLogger("swimlb.test")), "speaker")
-            events = ServiceEvents("node-a", "speaker-x", client, {"default/web": "uid-web"}, complaints)
             keeper = FailureKeeper("node-a", cluster_records(), RuleOptions())
             keeper.learn(facts("NodeJoining"))
             async with asyncio.TaskGroup() as tasks:
+                uids = {"default/web": "uid-web"}
+                events = ServiceEvents("node-a", "speaker-x", client, uids, complaints, tasks)
                 running = tasks.create_task(keeper.run(events))
                 keeper.learn(facts("NoInterface"))
                 await until(lambda: written.events)
                 running.cancel()
+                events.close()
             [event] = written.events
             assert (event["type"], event["reason"]) == ("Warning", "announceFailed")
             assert event["source"]["component"] == "metallb-speaker"

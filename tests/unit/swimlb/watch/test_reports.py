@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgpack
@@ -27,6 +27,7 @@ from tests.unit.swimlb.kube.server import refusal
 
 SYSTEM = "metallb-system"
 KINDS = {one.plural: one for one in (SERVICE_L2_STATUSES, SERVICE_BGP_STATUSES)}
+WEB_UIDS = {"default/web": "uid-web"}
 OWNER = Owner(name="speaker-x", uid="pod-a")
 
 
@@ -38,6 +39,8 @@ class WritableCluster:
         self.writes: list[tuple[str, str]] = []
         self.events: list[dict[str, Any]] = []
         self.is_read_only = False
+        self.events_at_once_max = 0
+        self._events_at_once = 0
         self._objects: dict[str, dict[str, Any]] = {}
         self._made = 0
         cluster.server.script[:] = [self.answer]
@@ -51,9 +54,16 @@ class WritableCluster:
         self.writes.append((request.method, "/".join(parts)))
         body = json.loads(await request.read() or b"{}")
         if parts[0] == "events":
-            self.events.append(body)
-            return web.json_response(body, status=201)
+            return await self._take_event(body)
         return self._write(request.method, parts, body)
+
+    async def _take_event(self, body: dict[str, Any]) -> web.Response:
+        self._events_at_once += 1
+        self.events_at_once_max = max(self.events_at_once_max, self._events_at_once)
+        await asyncio.sleep(0.005)
+        self._events_at_once -= 1
+        self.events.append(body)
+        return web.json_response(body, status=201)
 
     def _write(self, method: str, parts: list[str], body: dict[str, Any]) -> web.Response:
         kind = KINDS[parts[0]]
@@ -86,20 +96,22 @@ JOINING = Batch({"speaker": msgpack.packb({"phase": "joining"})}, frozenset())
 
 
 @asynccontextmanager
-async def reporting() -> AsyncGenerator[tuple[WritableCluster, Reports], None]:
+async def reporting(
+    uids: Mapping[str, str] = WEB_UIDS,
+) -> AsyncGenerator[tuple[WritableCluster, Reports], None]:
     async with small_cluster() as small:
         cluster = WritableCluster(small)
         async with Client(Access(server=small.server.url)) as client:
             complaints = Complaints(EventLog(logging.getLogger("swimlb.test")), "speaker")
-            events = ServiceEvents("node-a", OWNER.name, client, {"default/web": "uid-web"}, complaints)
             reports = Reports("node-a", SYSTEM, client, complaints)
-            task = asyncio.create_task(reports.run(OWNER, events, lambda _: None))
-            try:
-                yield cluster, reports
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            async with asyncio.TaskGroup() as tasks:
+                events = ServiceEvents("node-a", OWNER.name, client, uids, complaints, tasks)
+                task = tasks.create_task(reports.run(OWNER, events, lambda _: None))
+                try:
+                    yield cluster, reports
+                finally:
+                    task.cancel()
+                    events.close()
 
 
 async def until(is_so: Callable[[], object]) -> None:
@@ -133,6 +145,23 @@ def test_a_new_owner_writes_three_times_and_says_so_once() -> None:
             reports.learn(Batch({}, frozenset({"announced/default/web/l2"})))
             await until(lambda: cluster.statuses == [])
             assert cluster.writes[3:] == [("DELETE", "servicel2statuses/l2-1")]
+
+    asyncio.run(scene())
+
+
+def test_whoever_takes_over_much_at_once_publishes_a_few_at_a_time() -> None:
+    """A hundred calls at once from the nodes that are left would be felt by everybody, and some be given up."""
+
+    async def scene() -> None:
+        async with reporting({f"default/web-{number}": f"uid-{number}" for number in range(100)}) as (
+            cluster,
+            reports,
+        ):
+            reports.learn(RUNNING)
+            for number in range(100):
+                reports.learn(fact(f"default/web-{number}", "l2", interfaces=None))
+            await until(lambda: len(cluster.events) == 100)
+            assert cluster.events_at_once_max <= 2
 
     asyncio.run(scene())
 
