@@ -20,7 +20,7 @@ _COLUMNS_UNSEEN = 160
 def print_problems(problems: Sequence[Problem], *, err: bool = False) -> None:
     """A line each, in the manner of compilers, so that editors find the place."""
     for problem in problems:
-        where = _where(problem)
+        where = place(problem.file, problem.line)
         severity = click.style(problem.severity.value, fg=_COLORS[problem.severity], bold=True)
         # A problem of a whole file names it once.
         names = [name for name in (problem.object, problem.field) if name and name != problem.file]
@@ -44,7 +44,7 @@ def print_table(problems: Sequence[Problem]) -> None:
             Text(problem.severity.value, _COLORS[problem.severity]),
             Text(named),
             Text(problem.field),
-            Text(_where(problem)),
+            Text(place(problem.file, problem.line)),
             Text(f"{problem.message}\n→ {problem.hint}"),
         )
     if problems:
@@ -63,5 +63,6 @@ def summary(objects: int, problems: Sequence[Problem]) -> str:
     return ", ".join(f"{number} {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counted)
 
 
-def _where(problem: Problem) -> str:
-    return ":".join(str(part) for part in (problem.file, problem.line) if part is not None)
+def place(file: str | None, line: int | None) -> str:
+    """`FILE:LINE`, as far as it is known."""
+    return ":".join(str(part) for part in (file, line) if part is not None)

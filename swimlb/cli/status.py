@@ -52,6 +52,8 @@ def _print(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from swimlb.cli.problems import place
+
     console = Console()
 
     def show(title: str, columns: list[str], rows: list[list[object]]) -> None:
@@ -124,7 +126,7 @@ def _print(answer: dict[str, Any]) -> None:
         [
             [
                 problem["severity"],
-                f"{problem['file']}:{problem['line']}",
+                place(problem["file"], problem["line"]),
                 f"{problem['object']} {problem['field']}",
                 problem["message"],
                 problem["hint"],
