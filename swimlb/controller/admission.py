@@ -6,11 +6,12 @@ order in which files are applied does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from swimlb.config import Document, Options, resolve
+from swimlb.config.document import mapping_of
 from swimlb.model import Problem, Severity
 
 Json = dict[str, Any]
@@ -74,12 +75,10 @@ def _without_references(candidate: Json) -> Json:
 
 
 def _identity(content: object) -> tuple[str, str, str]:
-    mapping = cast("Json", content) if isinstance(content, dict) else {}
-    metadata = cast("Json", mapping.get("metadata") or {})
-    return str(mapping.get("kind")), str(metadata.get("namespace", "")), str(metadata.get("name"))
+    fields = mapping_of(content)
+    metadata = mapping_of(fields.get("metadata"))
+    return str(fields.get("kind")), str(metadata.get("namespace", "")), str(metadata.get("name"))
 
 
-def _spec(content: object) -> Json:
-    mapping = cast("Json", content) if isinstance(content, dict) else {}
-    spec = mapping.get("spec")
-    return cast("Json", spec) if isinstance(spec, dict) else {}
+def _spec(content: object) -> Mapping[object, object]:
+    return mapping_of(mapping_of(content).get("spec"))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from swimlb.kube.client import Client
 from swimlb.kube.resources import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS
-
-Json = dict[str, Any]
+from swimlb.kube.untyped import Json, mapping
 
 
 async def subject_of(client: Client, token: str) -> Json | None:
     """User and groups, in the words of a SubjectAccessReview; None: it is nobody's. Raises ApiError."""
     review = await client.create(TOKEN_REVIEWS, {"metadata": {}, "spec": {"token": token}})
-    status = _section(review, "status")
+    status = mapping(review.get("status"))
     if status.get("authenticated") is not True:
         return None
-    user = _section(status, "user")
+    user = mapping(status.get("user"))
     return {
         "user": user.get("username", ""),
         "uid": user.get("uid", ""),
@@ -29,9 +26,4 @@ async def may_get_path(client: Client, subject: Json, path: str) -> bool:
     """Whether a role lets them `get` what is no resource. Raises ApiError."""
     spec = {**subject, "nonResourceAttributes": {"path": path, "verb": "get"}}
     review = await client.create(SUBJECT_ACCESS_REVIEWS, {"metadata": {}, "spec": spec})
-    return _section(review, "status").get("allowed") is True
-
-
-def _section(content: Json, name: str) -> Json:
-    section = content.get(name)
-    return cast("Json", section) if isinstance(section, dict) else {}
+    return mapping(review.get("status")).get("allowed") is True

@@ -7,7 +7,8 @@ on the way to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+
+from swimlb.kube.untyped import Json, mapping, mappings
 
 OLD, NEW = "metallb.io/v1beta1", "metallb.io/v1beta2"
 KIND = "BGPPeer"
@@ -29,21 +30,20 @@ _COMMON = (
 _TIMERS = ("holdTime", "keepaliveTime")
 _REQUIRED_IN_OLD: Mapping[str, object] = {"myASN": 0, "peerASN": 0, "peerAddress": ""}
 
-Json = dict[str, Any]
-
 
 class NotConvertible(ValueError):
     """The object is no BGPPeer, or of a version that is not known. Nothing was converted."""
 
 
-def convert(content: Mapping[str, Any], version: str) -> Json:
+def convert(source: object, version: str) -> Json:
     """The object in another version (`metallb.io/v1beta1`); its metadata and status stay. Raises NotConvertible."""
+    content = mapping(source)
     given, kind = content.get("apiVersion"), content.get("kind")
     if kind != KIND or given not in (OLD, NEW) or version not in (OLD, NEW):
         raise NotConvertible(f"there is no way from {kind} {given} to {version}")
     if given == version:
         return dict(content)
-    spec = cast("Json", content.get("spec") or {})
+    spec = mapping(content.get("spec"))
     converted = {name: spec[name] for name in _COMMON if spec.get(name) is not None}
     for name in _TIMERS:
         converted.setdefault(name, "0s")
@@ -51,7 +51,7 @@ def convert(content: Mapping[str, Any], version: str) -> Json:
         if converted.get("peerPort") == 0:
             del converted["peerPort"]
     else:
-        selectors = cast("list[Json]", converted.get("nodeSelectors") or [])
+        selectors = mappings(converted.get("nodeSelectors"))
         converted = {**_REQUIRED_IN_OLD, **converted}
         if selectors:
             converted["nodeSelectors"] = [_old_selector(one) for one in selectors]
@@ -60,7 +60,7 @@ def convert(content: Mapping[str, Any], version: str) -> Json:
 
 def _old_selector(selector: Json) -> Json:
     """v1beta1 wants `values` in every expression."""
-    expressions = cast("list[Json]", selector.get("matchExpressions") or [])
+    expressions = mappings(selector.get("matchExpressions"))
     if not expressions:
         return selector
     return {**selector, "matchExpressions": [{"values": [], **one} for one in expressions]}

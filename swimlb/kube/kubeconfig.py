@@ -13,6 +13,7 @@ import yaml
 from swimlb.kube.access import Access, NoAccess
 from swimlb.kube.credentials import Certificate, Credentials, ExecPlugin, Fixed, Identity, RotatedToken
 from swimlb.kube.trust import Trust
+from swimlb.kube.untyped import items, mapping, mappings
 
 SIZE_MAX = 1 << 20
 """Octets; kubectl's own files have thousands."""
@@ -95,9 +96,9 @@ class _Section:
 
 
 def _credentials(user: _Section, cluster: _Section, authority: bytes) -> Credentials:
-    if _mapping(user.content.get("exec")):
+    if mapping(user.content.get("exec")):
         return _plugin(user, cluster, authority)
-    if _mapping(user.content.get("auth-provider")):
+    if mapping(user.content.get("auth-provider")):
         raise user.refuse(
             "auth-provider", "is what kubectl itself has given up", "Use exec with the vendor's plugin."
         )
@@ -115,7 +116,7 @@ def _credentials(user: _Section, cluster: _Section, authority: bytes) -> Credent
 
 
 def _plugin(user: _Section, cluster: _Section, authority: bytes) -> ExecPlugin:
-    told = _Section(user.path, f"{user.name}: exec", _mapping(user.content.get("exec")))
+    told = _Section(user.path, f"{user.name}: exec", mapping(user.content.get("exec")))
     command, version = told.text("command"), told.text("apiVersion")
     if not command:
         raise told.refuse("command", "is missing", "Name the plugin's command.")
@@ -131,8 +132,8 @@ def _plugin(user: _Section, cluster: _Section, authority: bytes) -> ExecPlugin:
         if authority:
             described["certificate-authority-data"] = base64.b64encode(authority).decode()
     return ExecPlugin(
-        [command, *map(str, _list(told.content.get("args")))],
-        {_text(entry, "name"): _text(entry, "value") for entry in _mappings(told.content.get("env"))},
+        [command, *map(str, items(told.content.get("args")))],
+        {_text(entry, "name"): _text(entry, "value") for entry in mappings(told.content.get("env"))},
         version,
         cluster=described,
         install_hint=told.text("installHint"),
@@ -163,23 +164,11 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 
 def _named(content: Mapping[str, Any], section: str, key: str, name: str, path: Path) -> Mapping[str, Any]:
-    for entry in _mappings(content.get(section)):
+    for entry in mappings(content.get(section)):
         if entry.get("name") == name:
-            return _mapping(entry.get(key))
-    known = ", ".join(_text(entry, "name") for entry in _mappings(content.get(section))) or "none"
+            return mapping(entry.get(key))
+    known = ", ".join(_text(entry, "name") for entry in mappings(content.get(section))) or "none"
     raise NoAccess(f"{path}: there is no {key} {name!r} in {section}. Known there: {known}.")
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [_mapping(entry) for entry in _list(value)]
 
 
 def _text(content: Mapping[str, Any], key: str) -> str:

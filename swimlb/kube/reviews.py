@@ -7,12 +7,11 @@ means its own versions, so that is what the API server asks in; the fields are t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from swimlb.controller.admission import Verdict
 from swimlb.kube.conversion import NotConvertible, convert
-
-Json = dict[str, Any]
+from swimlb.kube.untyped import Json, items
 
 
 class NoReview(ValueError):
@@ -38,13 +37,12 @@ def answer_admission(review: Json, judge: Callable[[str, Json], Verdict]) -> Jso
 def answer_conversion(review: Json) -> Json:
     """All or none is converted. Raises NoReview."""
     request = _section(review, "request")
-    objects = request.get("objects")
-    if not isinstance(objects, list):
+    if not isinstance(request.get("objects"), list):
         raise NoReview("request.objects is missing")
     response: Json = {"uid": request.get("uid")}
     try:
         version = str(request.get("desiredAPIVersion"))
-        response["convertedObjects"] = [convert(one, version) for one in cast("list[Json]", objects)]
+        response["convertedObjects"] = [convert(one, version) for one in items(request["objects"])]
         response["result"] = {"status": "Success"}
     except NotConvertible as error:
         response["convertedObjects"] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -12,14 +12,13 @@ from swimlb.controller.records import CONDITION, Condition, IngressEntry, Servic
 from swimlb.kube.objects import Metadata
 from swimlb.kube.resources import SERVICES
 from swimlb.kube.times import now_text
+from swimlb.kube.untyped import Json, mapping, mappings
 from swimlb.model import IpAddress, Service, Severity, family_of, labels_of
 
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 _PREFIXES = ("metallb.io/", "metallb.universe.tf/")
 _DEPRECATED = _PREFIXES[1]
 _SHARING = "allow-shared-ip"
-
-Json = dict[str, Any]
 
 
 class ServiceObject(msgspec.Struct):
@@ -110,12 +109,12 @@ def _what_is_left(source: ServiceObject, view: ServiceView, options: Options) ->
 
 def addresses_of(status: object) -> tuple[IpAddress, ...]:
     """What a Service has by its status, whatever else is in there."""
-    entries = _ingress(_mapping(status))
+    entries = _ingress(mapping(status))
     return tuple(entry.address for entry in entries if entry.address is not None)
 
 
 def _ingress(status: Json) -> tuple[IngressEntry, ...]:
-    entries = map(_mapping, _list(_mapping(status.get("loadBalancer")).get("ingress")))
+    entries = mappings(mapping(status.get("loadBalancer")).get("ingress"))
     return tuple(
         IngressEntry(_address(entry.get("ip")), msgspec.json.encode(entry).decode())
         for entry in entries
@@ -131,7 +130,7 @@ def _address(text: object) -> IpAddress | None:
 
 
 def _condition(status: Json) -> Condition | None:
-    for one in map(_mapping, _list(status.get("conditions"))):
+    for one in mappings(status.get("conditions")):
         if one.get("type") == CONDITION:
             return Condition(
                 one.get("status") == "True",
@@ -140,14 +139,6 @@ def _condition(status: Json) -> Condition | None:
                 str(one.get("lastTransitionTime", "")),
             )
     return None
-
-
-def _list(value: object) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Json:
-    return cast("Json", value) if isinstance(value, dict) else {}
 
 
 # What is written
