@@ -160,7 +160,7 @@ def test_statuses_tell_what_is_given_and_why_something_is_not(lab: KubernetesLab
     """Annotation, condition, Events, counts of the pool and the ConfigurationState; no permission is lacking."""
     lab.start_controller("controller-0")
     lab.kubectl.apply_objects(
-        [service("served"), service("refused", **{"metallb.io/loadBalancerIPs": "203.0.113.1"})]
+        [service("served"), service("refused", **{"metallb.io/loadBalancerIPs": "198.51.100.1"})]
     )
     wait_for_addresses(lab, 1)
 
@@ -178,7 +178,7 @@ def test_statuses_tell_what_is_given_and_why_something_is_not(lab: KubernetesLab
     assert served["metadata"]["annotations"]["metallb.io/ip-allocated-from-pool"] == "lab"
     (condition,) = refused["status"]["conditions"]
     assert (condition["type"], condition["status"]) == ("swimlb.io/AddressAssigned", "False")
-    assert "no pool contains 203.0.113.1" in condition["message"]
+    assert "no pool contains 198.51.100.1" in condition["message"]
     assert state["status"]["result"] == "Valid"
     troubles = {"cannot_follow", "write_refused"}
     assert not [line for line in log_of(lab, "controller-0") if line["event"] in troubles]
