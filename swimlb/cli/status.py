@@ -25,7 +25,7 @@ def status(run_dir: Path, output: str) -> None:
         answer = asyncio.run(_ask(socket))
     except OSError as error:
         raise click.ClickException(
-            f"no speaker answers at {socket}: {error}; is one running here, with this --run-dir?"
+            f"no speaker answers at {socket}: {error.strerror or error}; is one running here, with this --run-dir?"
         ) from error
     if output == "json":
         click.echo(json.dumps(answer, indent=2))

@@ -1,1 +1,1 @@
-"""What people and machines can see of a speaker: logs, and the local status API."""
+"""What people and machines can see of a process: logs, metrics, health."""

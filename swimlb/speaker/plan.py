@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why this node does not announce. The names are an interface: statuses, metrics and `swimlb why` show them."""
+    """Why this node does not announce. The names are an interface: the status API, metrics and `swimlb status` show them."""
 
     NO_INTERFACE = "NoInterface"
     NO_SUBNET = "NoSubnet"
