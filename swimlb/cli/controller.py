@@ -9,7 +9,7 @@ import click
 
 from swimlb import app
 from swimlb.cli.endpoints import EndpointOptions, endpoint_options
-from swimlb.control.settings import WEBHOOK_HOST, ControlSettings
+from swimlb.control.settings import ControlSettings
 from swimlb.observe.logs import LEVELS
 from swimlb.runtime.errors import StartRefused
 from swimlb.settings import InvalidSettings
@@ -57,8 +57,8 @@ from swimlb.settings import InvalidSettings
 @endpoint_options
 @click.option(
     "--webhook-host",
-    default=WEBHOOK_HOST,
-    show_default=True,
+    default="",
+    show_default="all addresses",
     help="Address that the API server asks for admission and conversion at.",
 )
 @click.option(

@@ -12,9 +12,6 @@ QUARANTINE_MAX = 86_400.0
 LEASE_DURATION_MIN = 3.0
 
 
-WEBHOOK_HOST = "0.0.0.0"  # noqa: S104 (the API server comes from other hosts, and is shown a certificate)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlSettings(Endpoints):
     """Seconds, unless said otherwise."""
@@ -31,7 +28,8 @@ class ControlSettings(Endpoints):
     lease_duration: float = 10.0
     quarantine: float = 60.0
     """For so long an address that was given back is kept from others; 0: not at all."""
-    webhook_host: str = WEBHOOK_HOST
+    webhook_host: str = ""
+    """Empty: all addresses, of either family. The API server comes from other hosts, and is shown a certificate."""
     webhook_port: int = 0
     """0: neither admission nor conversion."""
     webhook_service: str = "metallb-webhook-service"

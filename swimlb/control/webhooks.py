@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
 import msgspec
@@ -24,6 +24,7 @@ from swimlb.kube.errors import ApiError
 from swimlb.kube.reviews import NoReview, answer_admission, answer_conversion
 from swimlb.kube.trust import load_pair
 from swimlb.kube.trusting import certificate, inject
+from swimlb.observe.endpoint import listening
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
 
@@ -121,29 +122,15 @@ class Webhooks:
 
     # Answering
 
-    @asynccontextmanager
-    async def _serving(self) -> AsyncGenerator[None, None]:
+    def _serving(self) -> AbstractAsyncContextManager[None]:
         application = web.Application(client_max_size=_BODY_OCTETS_MAX)
         for kind in KINDS:
             application.router.add_post(admission_path(kind), self._admission)
         application.router.add_post("/convert", self._conversion)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
-        await runner.setup()
-        host, port = self._settings.webhook_host, self._settings.webhook_port
-        try:
-            try:
-                await web.TCPSite(runner, host, port, ssl_context=self._tls).start()
-            except OSError as error:
-                self._log.error(
-                    "listen_failed",
-                    purpose="webhook",
-                    address=f"{host}:{port}",
-                    reason=error.strerror or str(error),
-                    hint="end what uses the port, or choose another by --webhook-port",
-                )
-            yield
-        finally:
-            await runner.cleanup()
+        settings = self._settings
+        return listening(
+            application, settings.webhook_host, settings.webhook_port, "webhook", self._log, self._tls
+        )
 
     async def _admission(self, request: web.Request) -> web.Response:
         def judge(operation: str, content: Json) -> Verdict:

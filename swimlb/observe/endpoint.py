@@ -72,7 +72,7 @@ async def serve_health(
     application = web.Application()
     application.router.add_get("/healthz", get_healthz)
     application.router.add_get("/readyz", get_readyz)
-    async with _listening(application, host, port, "health", log):
+    async with listening(application, host, port, "health", log):
         yield
 
 
@@ -116,7 +116,7 @@ async def serve_metrics(
     application = web.Application()
     application.router.add_get("/metrics", get_metrics)
     before = sys.getswitchinterval()
-    async with _listening(application, host, port, "metrics", log, tls):
+    async with listening(application, host, port, "metrics", log, tls):
         sys.setswitchinterval(SWITCH_INTERVAL)
         try:
             yield
@@ -146,7 +146,7 @@ def exposition(families: Iterable[Metric]) -> bytes:
 
 
 @asynccontextmanager
-async def _listening(
+async def listening(
     application: web.Application,
     host: str,
     port: int,
@@ -154,6 +154,7 @@ async def _listening(
     log: EventLog,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[None, None]:
+    """An empty host stands for all addresses, of IPv4 and IPv6."""
     if not port:
         yield
         return
@@ -161,7 +162,7 @@ async def _listening(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            await web.TCPSite(runner, host or None, port, ssl_context=tls).start()
         except OSError as error:
             log.error(
                 "listen_failed",

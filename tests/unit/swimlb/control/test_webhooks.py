@@ -34,10 +34,10 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-async def certificate_at(port: int) -> x509.Certificate:
+async def certificate_at(port: int, host: str = "127.0.0.1") -> x509.Certificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    _, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
         return x509.load_der_x509_certificate(
             writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -47,27 +47,38 @@ async def certificate_at(port: int) -> x509.Certificate:
         await writer.wait_closed()
 
 
-def test_it_answers_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chart's container has a read-only root and no other directory."""
-    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
-    settings = ControlSettings(webhook_host="127.0.0.1", webhook_port=free_port())
+def served(settings: ControlSettings, host: str = "127.0.0.1") -> x509.Certificate:
+    """The certificate that is shown there."""
 
     async def scene() -> x509.Certificate:
         async with serving(empty_cluster) as server, Client(Access(server=server.url)) as client:
             webhooks = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
             task = asyncio.create_task(webhooks.run())
             try:
-                while True:
-                    with suppress(ConnectionRefusedError):
-                        return await certificate_at(settings.webhook_port)
-                    assert not task.done(), task.exception()
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(10):
+                    while True:
+                        with suppress(ConnectionRefusedError):
+                            return await certificate_at(settings.webhook_port, host)
+                        assert not task.done(), task.exception()
+                        await asyncio.sleep(0.01)
             finally:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
 
-    certificate = run(scene())
+    return run(scene())
+
+
+def test_it_answers_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart's container has a read-only root and no other directory."""
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    certificate = served(ControlSettings(webhook_host="127.0.0.1", webhook_port=free_port()))
 
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "metallb-webhook-service.metallb-system.svc" in names.get_values_for_type(x509.DNSName)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_answers_in_clusters_of_either_family(host: str) -> None:
+    """Whatever the address of its Pod is."""
+    assert served(ControlSettings(webhook_port=free_port()), host)
