@@ -9,7 +9,9 @@ import asyncio
 import itertools
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from swimlb.kube.reflector import Reflector
 from swimlb.kube.resources import ENDPOINT_SLICES, SERVICE_L2_STATUSES, SERVICES, Resource
 from swimlb.kube.store import Changes
 from swimlb.lab import namespaces
+from swimlb.lab.errors import LabError
 from swimlb.lab.kubernetes.control_plane import AUDITED
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.kubernetes.plan import CONTROL
@@ -187,16 +190,17 @@ def _announcer(content: AnnouncementObject) -> tuple[str, str] | None:
 
 
 def empty(lab: KubernetesLab) -> None:
-    """All of them go at once; returns when nobody announces one of them any more."""
-    for group, kind in (("api/v1", "services"), ("apis/discovery.k8s.io/v1", "endpointslices")):
-        lab.kubectl("delete", "--raw", f"/{group}/namespaces/{HOME}/{kind}", timeout=GONE_WITHIN)
-    kinds = "services,endpointslices", "servicel2statuses"
-    for kind, namespace in zip(kinds, (HOME, AUDITED), strict=True):
+    """All of them go, and what speakers have written of them, who may have ended."""
+    for resource, namespace in ((SERVICES, HOME), (ENDPOINT_SLICES, HOME), (SERVICE_L2_STATUSES, AUDITED)):
         wait_until(
-            lambda kind=kind, namespace=namespace: (
-                not lab.kubectl("-n", namespace, "get", kind, "-o", "name")
-            ),
+            partial(_is_empty, lab, resource, namespace),
             timeout=GONE_WITHIN,
-            interval=1.0,
-            what=f"the {kind} of {HOME} to go",
+            what=f"the {resource.plural} of {namespace} to go",
         )
+
+
+def _is_empty(lab: KubernetesLab, resource: Resource, namespace: str) -> bool:
+    """The API server deletes a collection one by one, and may run out of the minute that a call has."""
+    with suppress(LabError):
+        lab.kubectl("delete", "--raw", resource.path(namespace), timeout=GONE_WITHIN)
+    return not lab.kubectl("-n", namespace, "get", resource.name, "-o", "name")
