@@ -6,6 +6,7 @@ manifests. What comes of an object is kept, and compared with what came before: 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
@@ -199,7 +200,8 @@ class Slices:
         found = judged.record
         if not isinstance(found, EndpointSlice) or not found.service:
             return None
-        return EndpointSlice(found.service, self._interned(found.nodes))
+        # The key of its Service is that Service's own, if there is one.
+        return EndpointSlice(sys.intern(found.service), self._interned(found.nodes))
 
 
 @dataclass(frozen=True, slots=True)

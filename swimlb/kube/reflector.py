@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -274,14 +275,15 @@ class Reflector(Generic[T]):
         return identity
 
     def _keep(self, identity: Identity, content: Any) -> None:
-        version = identity.metadata.resource_version
-        if self.store.has(identity.key, version):
+        # One text for all who keep it: a Service's key stands in its EndpointSlices, too.
+        key, version = sys.intern(identity.key), identity.metadata.resource_version
+        if self.store.has(key, version):
             return
         value = self._reduce(content)
         if value is None:
-            self.store.drop(identity.key)
+            self.store.drop(key)
         else:
-            self.store.put(identity.key, version, value)
+            self.store.put(key, version, value)
 
     # Telling
 

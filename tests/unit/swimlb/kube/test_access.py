@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+from asyncio import sslproto
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from swimlb.kube.client import Client
 from swimlb.kube.credentials import FILE_AGE_MAX, ExecPlugin, FreshFile, Identity
 from swimlb.kube.errors import ApiError, Unavailable
 from swimlb.kube.resources import NODES
+from swimlb.kube.transport import TLS_BUFFER_OCTETS
 from tests.unit.swimlb.kube.certificates import Authority
 from tests.unit.swimlb.kube.server import json_answer, refusal, run, serving
 
@@ -110,6 +112,24 @@ def test_a_file_that_vanishes_for_a_moment_keeps_its_content(tmp_path: Path) -> 
     now = FILE_AGE_MAX
 
     assert file.content() == b"first"
+
+
+def test_answers_longer_than_the_buffer_of_a_connection_come_whole(tmp_path: Path) -> None:
+    """Each connection has a small one: a dozen watches have one each for hours."""
+    authority, content = Authority(), {"kind": "Node", "text": "x" * (20 * TLS_BUFFER_OCTETS)}
+
+    async def play() -> None:
+        async with serving(json_answer(content), tls=authority.server_context(tmp_path)) as server:
+            file = kubeconfig(
+                tmp_path,
+                cluster={"server": server.url, "certificate-authority-data": encoded(authority.pem)},
+                user={"token": "secret-token"},
+            )
+            async with Client(Access.from_kubeconfig(file)) as client:
+                assert await client.get(NODES, "node-a") == content
+                assert sslproto.SSLProtocol.max_size == TLS_BUFFER_OCTETS
+
+    run(play())
 
 
 def test_a_client_certificate_reaches_the_api_server(tmp_path: Path) -> None:
