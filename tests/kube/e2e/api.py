@@ -91,6 +91,11 @@ class Api:
         path = _path(kind, name, namespace) + (f"/{subresource}" if subresource else "")
         self._ask("PATCH", path, change, "application/merge-patch+json")
 
+    def patch_status(self, kind: str, name: str, status: Object, namespace: str | None = None) -> None:
+        """A strategic merge patch: conditions are told apart by their types."""
+        path = f"{_path(kind, name, namespace)}/status"
+        self._ask("PATCH", path, {"status": status}, "application/strategic-merge-patch+json")
+
     def get(self, kind: str, name: str, namespace: str | None = None) -> Any:
         return self._ask("GET", _path(kind, name, namespace))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -28,6 +28,23 @@ def api(admin: Api) -> Iterator[Api]:
         yield admin
     finally:
         clear(admin)
+
+
+LabelNode = Callable[[str, str, str | None], None]
+
+
+@pytest.fixture
+def label(admin: Api) -> Iterator[LabelNode]:
+    """Gives a node a label, or takes it (None); none of them is there after the test."""
+
+    def give(node: str, key: str, value: str | None) -> None:
+        given.append((node, key))
+        admin.patch("Node", node, {"metadata": {"labels": {key: value}}})
+
+    given: list[tuple[str, str]] = []
+    yield give
+    for node, key in given:
+        admin.patch("Node", node, {"metadata": {"labels": {key: None}}})
 
 
 def clear(api: Api) -> None:

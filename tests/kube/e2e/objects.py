@@ -80,21 +80,22 @@ def namespace(name: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def workload(name: str = APP, port: int = PORT) -> Object:
-    """A Pod on every node that answers HTTP with its name, and echoes datagrams."""
+def workload(name: str = APP, node: str | None = None) -> Object:
+    """A Pod on every node, or on one, that answers HTTP with its name, and echoes datagrams."""
     container = {
         "name": name,
         "image": name,
-        "ports": [{"containerPort": port, "protocol": protocol} for protocol in ("TCP", "UDP")],
+        "ports": [{"containerPort": PORT, "protocol": protocol} for protocol in ("TCP", "UDP")],
     }
     labels = {"app": name}
+    where = {} if node is None else {"nodeSelector": {"kubernetes.io/hostname": node}}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], **where}},
         },
     }
 

@@ -22,8 +22,6 @@ from tests.kube.e2e.seen import (
     wait_until_served,
 )
 
-pytestmark = pytest.mark.usefixtures("controller")
-
 ONE = "192.0.2.1"
 SHARED = {"allow-shared-ip": "key"}
 
@@ -394,7 +392,7 @@ def test_a_service_gets_an_address_of_the_pool_that_it_names(
     assert addresses(api, *earlier) == before
 
 
-def test_a_service_of_another_class_never_gets_an_address(api: Api, controller: KubernetesLab) -> None:
+def test_a_service_of_another_class_never_gets_an_address(api: Api) -> None:
     """A Service that comes after it is served, and it is left as it was."""
     foreign, ours = unique("foreign"), unique("ours")
     api.apply(pool("a", ANY4), service(foreign, loadBalancerClass="example.com/other"))
