@@ -35,8 +35,12 @@ class DaemonPods:
         name: str,
         program: Sequence[str],
         environment: Mapping[str, str] | None = None,
+        around: Sequence[str] = (),
     ) -> None:
-        """`program` runs in place of the image's, with the container's arguments."""
+        """`program` runs in place of the image's, with the container's arguments.
+
+        `around` is a command that runs another one, which is the program as it is confined.
+        """
         self._sandbox = sandbox
         self._control_plane = control_plane
         self._kubectl = control_plane.kubectl
@@ -44,6 +48,7 @@ class DaemonPods:
         self.name = name
         self._program = tuple(program)
         self._environment = dict(environment or {})
+        self._around = tuple(around)
         self._graces: dict[str, float] = {}
 
     def start(self, node: str, *options: str) -> None:
@@ -57,7 +62,7 @@ class DaemonPods:
         self._graces[node] = container.grace
         self._sandbox.start(
             self.label(node),
-            command(container, self._program, options),
+            (*self._around, *command(container, self._program, options)),
             namespace=node,
             log=self.log(node),
             environment={
@@ -139,6 +144,8 @@ class DaemonPods:
             case {"secret": {"secretName": name}}:
                 data = self._object("secret", name).get("data", {})
                 return {key: base64.b64decode(value) for key, value in data.items()}
+            case {"configMap": {"optional": True}}:
+                return {}  # What is there is there for who reads it at its own place, see `around`.
             case {"configMap": {"name": name}}:
                 data = self._object("configmap", name).get("data", {})
                 return {key: value.encode() for key, value in data.items()}

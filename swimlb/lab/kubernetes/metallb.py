@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -21,16 +22,45 @@ SECRET = "memberlist"  # noqa: S105 - its name
 STOP_TIMEOUT = 10.0
 _CONTROLLER = "metallb-controller"
 
-_BUILT = Path(__file__).parents[3] / ".setup" / "metallb"
+_SETUP = Path(__file__).parents[3] / ".setup"
+BUILT = _SETUP / "metallb"
+CURRENT = _SETUP / "metallb-current"
+"""What `make metallb` and `make metallb-current` fill: the release that ours replaces in tests, and the latest one there is."""
+
+_OWN_POD: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "controller-in-the-lab", "namespace": NAMESPACE},
+    "spec": {"schedulerName": "nobody", "containers": [{"name": "controller", "image": "controller"}]},
+}
+"""From 0.16 on the controller looks for its own Pod before it begins. Nobody places this one."""
+
+_WITH_ETC = 'mount -t overlay -o "lowerdir=$0:/etc" overlay /etc && exec "$@"'
+"""In a namespace of mounts of its own: files of a directory lie over the machine's /etc."""
 
 
 class MetalLB:
     """In one cluster. Its processes belong to the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, control_plane: ControlPlane) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        control_plane: ControlPlane,
+        built: Path = BUILT,
+        memberlist: Mapping[str, object] | None = None,
+    ) -> None:
+        """`memberlist` is the file by which the speakers of `CURRENT` time their gossip; None: as they do by default."""
         self._sandbox = sandbox
         self._control_plane = control_plane
-        self.speakers = DaemonPods(sandbox, control_plane, NAMESPACE, "speaker", [find("speaker")])
+        self._built = built
+        around: tuple[str, ...] = ()
+        if memberlist is not None:
+            etc = sandbox.home / "metallb-etc"
+            (etc / "metallb" / "memberlist").mkdir(parents=True)
+            (etc / "metallb" / "memberlist" / "config.json").write_text(json.dumps(memberlist))
+            around = ("unshare", "--mount", "sh", "-c", _WITH_ETC, str(etc))
+        program = [find("speaker", built)]
+        self.speakers = DaemonPods(sandbox, control_plane, NAMESPACE, "speaker", program, around=around)
 
     def install(self, affinity: Mapping[str, Any] | None = None) -> None:
         """Apply its manifest, with an affinity of the speakers' Pods; returns when its kinds are there to be used.
@@ -40,15 +70,19 @@ class MetalLB:
         """
         kubectl = self._control_plane.kubectl
         objects = [
-            changed(one, affinity) for one in manifest() if one["kind"] != "ValidatingWebhookConfiguration"
+            changed(one, affinity)
+            for one in manifest(self._built)
+            if one["kind"] != "ValidatingWebhookConfiguration"
         ]
+        if self._built == CURRENT:
+            objects.append(_OWN_POD)
         kubectl.apply_objects(objects, "--server-side", "--field-manager=metallb")
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
     def start_controller(self) -> None:
         self._sandbox.start(
             _CONTROLLER,
-            [find("controller"), "--port=7472", "--log-level=info", "--webhook-mode=disabled"],
+            [find("controller", self._built), "--port=7472", "--log-level=info", "--webhook-mode=disabled"],
             namespace=CONTROL.name,
             log=self.controller_log,
             environment={
@@ -56,6 +90,7 @@ class MetalLB:
                 "METALLB_NAMESPACE": NAMESPACE,
                 "METALLB_ML_SECRET_NAME": SECRET,
                 "METALLB_DEPLOYMENT": "controller",
+                "METALLB_POD_NAME": _OWN_POD["metadata"]["name"],
             },
         )
 
@@ -67,17 +102,17 @@ class MetalLB:
         return self._sandbox.home / f"{_CONTROLLER}.log"
 
 
-def find(name: str) -> str:
+def find(name: str, built: Path = BUILT) -> str:
     """The path of what `make metallb` has put there. `LabError` when it is missing."""
-    path = _BUILT / name
+    path = built / name
     if not os.access(path, os.R_OK):
-        raise LabError(f"{path} is missing: build MetalLB with `make metallb`")
+        raise LabError(f"{path} is missing: build MetalLB with `make {built.name}`")
     return str(path)
 
 
-def manifest() -> list[dict[str, Any]]:
+def manifest(built: Path = BUILT) -> list[dict[str, Any]]:
     """The objects of its release's manifest for native mode."""
-    text = Path(find("metallb-native.yaml")).read_text()
+    text = Path(find("metallb-native.yaml", built)).read_text()
     return [one for one in yaml.safe_load_all(text) if one]
 
 
