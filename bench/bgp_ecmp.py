@@ -108,7 +108,7 @@ class Scene:
     def __init__(self, sandbox: Sandbox, kind: Kind, directory: Path, monitor: RouteMonitor) -> None:
         self._sandbox, self._kind, self._monitor = sandbox, kind, monitor
         self.nodes = walkthrough(NODES).nodes
-        self._manifests = manifests(directory, ADDRESS, PORT, DETECTION)
+        self._manifests = manifests(directory, f"{ADDRESS}/32", PORT, DETECTION)
 
     def start(self) -> None:
         if self._kind.router == "FRR":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from swimlb.lab import speakers
+from swimlb.lab import processes, speakers
 from swimlb.lab.bird import Bird, bird_text
+from swimlb.lab.exabgp import ExaBgp, exabgp_text
 from swimlb.lab.frr import Frr
 from swimlb.lab.frr_dialect import frr_text
+from swimlb.lab.lab import STOP_TIMEOUT
 from swimlb.lab.processes import ProcessId
 from swimlb.lab.router import BfdTimers, Neighbour, RouterConfig
 from swimlb.lab.sandbox import Sandbox
@@ -64,6 +67,10 @@ class Node(Protocol):
     """What announces prefixes from a host."""
 
     def start(self) -> None: ...
+    def stop(self) -> None:
+        """SIGTERM; returns when it has ended."""
+        ...
+
     def family(self) -> tuple[ProcessId, ...]:
         """All of its processes, in the order to kill them in."""
         ...
@@ -78,6 +85,9 @@ class SwimlbNode:
 
     def start(self) -> None:
         speakers.start(self._sandbox, self._host, speakers.reading(self._manifests), join=self._join)
+
+    def stop(self) -> None:
+        self._sandbox.signal(speakers.label(self._host.name), signal.SIGTERM, timeout=STOP_TIMEOUT)
 
     def family(self) -> tuple[ProcessId, ...]:
         return speakers.family(self._sandbox, self._host.name)
@@ -96,6 +106,9 @@ class FrrNode:
     def start(self) -> None:
         self._frr.start()
 
+    def stop(self) -> None:
+        self._frr.stop()
+
     def family(self) -> tuple[ProcessId, ...]:
         found = (self._sandbox.process(f"{daemon}/{self._host.name}") for daemon in ("bgpd", "bfdd", "zebra"))
         return tuple(one for one in found if one is not None)
@@ -110,9 +123,32 @@ class BirdNode:
     def start(self) -> None:
         self._bird.start()
 
+    def stop(self) -> None:
+        self._bird.stop()
+
     def family(self) -> tuple[ProcessId, ...]:
         one = self._sandbox.process(self._bird.label)
         return () if one is None else (one,)
+
+
+class ExaBgpNode:
+    """ExaBGP on the node, which has no BFD, and puts no address on the node."""
+
+    def __init__(self, sandbox: Sandbox, host: Host, prefixes: Sequence[str], detection: Detection) -> None:
+        self._sandbox = sandbox
+        config = _node_config(host, prefixes, detection)
+        text = exabgp_text(config, local_addresses=[host.address])
+        self._exabgp = ExaBgp(sandbox, host.name, configuration=text)
+
+    def start(self) -> None:
+        self._exabgp.start()
+
+    def stop(self) -> None:
+        self._exabgp.stop()
+
+    def family(self) -> tuple[ProcessId, ...]:
+        one = self._sandbox.process(self._exabgp.label)
+        return () if one is None else (one, *processes.descendants(one))
 
 
 def _node_config(host: Host, prefixes: Sequence[str], detection: Detection) -> RouterConfig:
@@ -129,8 +165,8 @@ def _node_config(host: Host, prefixes: Sequence[str], detection: Detection) -> R
     )
 
 
-def manifests(directory: Path, address: str, port: int, detection: Detection) -> Path:
-    """One Service with that address, announced to the router."""
+def manifests(directory: Path, pool: str, port: int, detection: Detection, services: int = 1) -> Path:
+    """Services with addresses of a pool (`FIRST-LAST`, or a prefix), all announced to the router."""
     directory.mkdir(exist_ok=True)
     bfd = detection.bfd
     profile = (
@@ -163,18 +199,27 @@ spec:
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
 metadata: {{name: bench, namespace: metallb-system}}
-spec: {{addresses: ["{address}-{address}"]}}
+spec: {{addresses: ["{pool}"]}}
 ---
 apiVersion: metallb.io/v1beta1
 kind: BGPAdvertisement
 metadata: {{name: bench, namespace: metallb-system}}
 spec: {{ipAddressPools: [bench]}}
+{services_text(services, port)}""")
+    return directory
+
+
+def services_text(count: int, port: int) -> str:
+    """Documents of so many Services that ask for any address."""
+    return "".join(
+        f"""\
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: bench, namespace: default}}
+metadata: {{name: bench-{number}, namespace: default}}
 spec:
   type: LoadBalancer
   ports: [{{name: http, port: {port}}}]
-""")
-    return directory
+"""
+        for number in range(1, count + 1)
+    )

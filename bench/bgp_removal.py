@@ -97,7 +97,7 @@ class Scene:
         self._sandbox, self._row, self._monitor = sandbox, row, monitor
         hosts = [*CONTENDERS.values(), WITNESS]
         self._router = ROUTERS[router](sandbox, hosts, row.detection)
-        directory = manifests(scratch / router, ADDRESSES["swimlb"], PORT, row.detection)
+        directory = manifests(scratch / router, _prefix("swimlb"), PORT, row.detection)
         self._nodes: dict[str, Node] = {
             "swimlb": SwimlbNode(sandbox, CONTENDERS["swimlb"], directory),
             "FRR": FrrNode(sandbox, CONTENDERS["FRR"], [_prefix("FRR")], row.detection),

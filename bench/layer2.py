@@ -20,17 +20,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from random import Random
 from threading import Lock
 from typing import Any
 
 from bench import arp_replies, layer2_report
 from bench.contenders import ROOT
-from bench.failover import CONTENDERS, Bench, Contender, Event, running
+from bench.matrix import faults
+from bench.matrix.cluster import Scale
+from bench.matrix.contenders import CONTENDERS, Contender, running
+from bench.matrix.judge import Run
+from bench.matrix.scene import Scene
 from bench.membership import ending_in_order, machine, say
 from bench.ring import Interrupted, interrupt
 from swimlb.lab.measure import LATENESS_MAX
 
 _DOCUMENTS = ROOT / "docs" / "reference"
+RIVALS = tuple(one for one in CONTENDERS if one.way == "layer 2" and not one.has_api)
+"""Ours and keepalived: they live side by side, which a control plane beside them would disturb."""
 _ATTEMPTS_MAX = 3
 """A run that the machine disturbed is done again; then it is taken as it is, with the lateness beside it."""
 
@@ -41,9 +48,9 @@ class Failover:
 
     contender: str
     product: str
-    cuts: list[Event] = field(default_factory=list[Event])
+    cuts: list[Run] = field(default_factory=list[Run])
     """The owner's cable is cut at the switch."""
-    stops: list[Event] = field(default_factory=list[Event])
+    stops: list[Run] = field(default_factory=list[Run])
     """SIGTERM to the owner's daemon."""
     disturbed: int = 0
     """Runs that were not counted, because the prober was late."""
@@ -62,23 +69,22 @@ class Plan:
         return self.cuts if contender.product == "swimlb" else self.rivals_cuts
 
 
-def fail_over(
-    contender: Contender, number: int, plan: Plan, result: Failover, on_event: Callable[[], None]
-) -> None:
+def fail_over(contender: Contender, plan: Plan, result: Failover, on_event: Callable[[], None]) -> None:
     """What the plan still lacks of a contender, cuts and stops in turn."""
     cuts = plan.cuts_of(contender)
     if len(result.cuts) >= cuts and len(result.stops) >= plan.stops:
         return
-    with tempfile.TemporaryDirectory() as scratch, running(contender, number, Path(scratch)) as bench:
+    with tempfile.TemporaryDirectory() as scratch, running(contender, Scale(), Path(scratch)) as cluster:
+        scene = Scene(cluster, contender.window)
         for kind, events, count in _in_turn(result, cuts, plan.stops):
-            events.append(_undisturbed(bench, kind, result))
+            events.append(_undisturbed(scene, kind, result))
             say(
                 f"{contender.name}, {kind} {len(events)} of {count}: {layer2_report.figure(asdict(events[-1]))}"
             )
             on_event()
 
 
-def _in_turn(result: Failover, cuts: int, stops: int) -> Iterator[tuple[str, list[Event], int]]:
+def _in_turn(result: Failover, cuts: int, stops: int) -> Iterator[tuple[str, list[Run], int]]:
     """A cut and a stop, as long as both are lacking, then the rest."""
     while len(result.cuts) < cuts or len(result.stops) < stops:
         if len(result.cuts) < cuts:
@@ -87,13 +93,14 @@ def _in_turn(result: Failover, cuts: int, stops: int) -> Iterator[tuple[str, lis
             yield "stop", result.stops, stops
 
 
-def _undisturbed(bench: Bench, kind: str, result: Failover) -> Event:
-    event = getattr(bench, kind)()
+def _undisturbed(scene: Scene, kind: str, result: Failover) -> Run:
+    fault, rng = faults.find(kind), Random(f"{result.contender} {len(result.cuts)} {len(result.stops)}")
+    event = scene.suffer(fault, rng)
     for _ in range(_ATTEMPTS_MAX - 1):
         if event.lateness <= LATENESS_MAX:
             break
         result.disturbed += 1
-        event = getattr(bench, kind)()
+        event = scene.suffer(fault, rng)
     return event
 
 
@@ -103,8 +110,8 @@ def fail_over_all(
     """All side by side: they wait most of the time, and what one does to another counts as a disturbance."""
     with ThreadPoolExecutor(len(chosen)) as pool:
         begun = [
-            pool.submit(fail_over, contender, number, plan, result, on_event)
-            for number, (contender, result) in enumerate(zip(chosen, found, strict=True))
+            pool.submit(fail_over, contender, plan, result, on_event)
+            for contender, result in zip(chosen, found, strict=True)
         ]
         try:
             for future in begun:
@@ -166,7 +173,7 @@ def main() -> None:
                 with writing:
                     keep("failover", load, failovers)
 
-            fail_over_all(CONTENDERS, plan, failovers, keep_failovers)
+            fail_over_all(RIVALS, plan, failovers, keep_failovers)
     layer2_report.plot(found, options.output)
     if not options.quick:
         layer2_report.write(found, _DOCUMENTS)
@@ -177,9 +184,9 @@ def _begun(found: dict[str, Any]) -> list[Failover]:
     """What there is of each contender already."""
     known = {one["contender"]: one for one in found.get("failover", {}).get("results", [])}
     begun: list[Failover] = []
-    for contender in CONTENDERS:
+    for contender in RIVALS:
         one = known.get(contender.name, {"cuts": [], "stops": [], "disturbed": 0})
-        cuts, stops = ([Event(**event) for event in one[kind]] for kind in ("cuts", "stops"))
+        cuts, stops = ([Run(**event) for event in one[kind]] for kind in ("cuts", "stops"))
         begun.append(Failover(contender.name, contender.product, cuts, stops, one["disturbed"]))
     return begun
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from bench import layer2_report
-from bench.failover import Event, judge
+from bench.matrix.judge import Event, judge
 from swimlb.lab.measure import Outage
 
 BEGUN = 100.0

@@ -1,0 +1,1 @@
+"""The failover benchmark: every contender under every fault, on the same network, before the same referee."""

@@ -1,0 +1,151 @@
+"""Figures of the failover benchmark: what the runs of a cell amount to, which are better, and how they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+
+from bench.layer2_report import Found, black_holes, spread
+from bench.matrix.judge import Run
+from swimlb.lab.prober import INTERVAL
+
+Runs = Sequence[Found]
+_ENDLESS = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something that is the better the smaller it is."""
+
+    title: str
+    value: Callable[[Runs], float | None]
+    """To compare by; None: not measured here."""
+    text: Callable[[Runs], str]
+    resolution: float = 0.0
+    """Smaller differences are the measurement's, not the contender's."""
+
+    def is_better(self, theirs: Runs, ours: Runs) -> bool:
+        """Whether these runs of a rival are better than those of ours."""
+        if not theirs or not ours:
+            return False
+        one, other = self.value(theirs), self.value(ours)
+        return one is not None and other is not None and one < other - self.resolution
+
+
+def _outage(runs: Runs) -> float:
+    return median(_ENDLESS if run["outage"] is None else run["outage"] for run in runs)
+
+
+def _known(runs: Runs, key: str) -> list[float]:
+    return [run[key] for run in runs if run[key] is not None]
+
+
+def _two_owners(runs: Runs) -> float | None:
+    known = _known(runs, "two_owners")
+    return mean(known) if known else None
+
+
+def _two_owners_text(runs: Runs) -> str:
+    known = _known(runs, "two_owners")
+    return f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
+
+
+def _back_text(runs: Runs) -> str:
+    known = _known(runs, "outage_back")
+    endless = len(runs) - len(known)
+    text = f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
+    return text + (f", {endless} longer" if endless else "")
+
+
+def _back(runs: Runs) -> float:
+    return median(_ENDLESS if run["outage_back"] is None else run["outage_back"] for run in runs)
+
+
+def _share(part: str, whole: str) -> Callable[[Runs], float | None]:
+    def value(runs: Runs) -> float | None:
+        count = sum(run[whole] for run in runs)
+        return sum(run[part] for run in runs) / count if count else None
+
+    return value
+
+
+def _share_text(part: str, whole: str) -> Callable[[Runs], str]:
+    def text(runs: Runs) -> str:
+        count = sum(run[whole] for run in runs)
+        return f"{sum(run[part] for run in runs)} of {count}" if count else "-"
+
+    return text
+
+
+OUTAGE = Measure("outage, ms", _outage, spread, INTERVAL)
+MEASURES = (
+    OUTAGE,
+    Measure("black holes", lambda runs: mean(run["is_black_hole"] for run in runs), black_holes),
+    Measure("outage at the end, ms", _back, _back_text, INTERVAL),
+    Measure("two owners, ms", _two_owners, _two_owners_text),
+    Measure(
+        "false moves",
+        lambda runs: mean(run["false_moves"] for run in runs),
+        lambda runs: str(sum(run["false_moves"] for run in runs)),
+    ),
+    Measure("broken connections", _share("broken", "streams"), _share_text("broken", "streams")),
+    Measure(
+        "broken, to other nodes",
+        _share("broken_elsewhere", "streams_elsewhere"),
+        _share_text("broken_elsewhere", "streams_elsewhere"),
+    ),
+)
+
+
+def _takeover(runs: Runs) -> float | None:
+    known = _known(runs, "taken_over_after")
+    return median(known) if known else None
+
+
+def _takeover_text(runs: Runs) -> str:
+    known = _known(runs, "taken_over_after")
+    return f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
+
+
+TAKEN_OVER = Measure("all claimed after, ms", _takeover, _takeover_text, INTERVAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A column of what it costs to do nothing."""
+
+    title: str
+    key: str
+    digits: int = 0
+
+    def text(self, cost: Found) -> str:
+        return f"{cost[self.key]:,.{self.digits}f}"
+
+    def is_better(self, theirs: Found, ours: Found) -> bool:
+        """As it is shown: what reads the same is the same."""
+        return round(theirs[self.key], self.digits) < round(ours[self.key], self.digits)
+
+
+PRICES = (
+    Price("packets/s", "packets_per_second", 1),
+    Price("octets/s", "octets_per_second"),
+    Price("CPU, % of a core", "cpu_percent", 2),
+    Price("RSS, MiB", "rss_mib", 1),
+    Price("PSS, MiB", "pss_mib", 1),
+)
+
+
+def outline(run: Run) -> str:
+    """One run, in a line on the terminal."""
+    parts = ["longer than the window" if run.outage is None else f"{1000 * run.outage:.0f} ms"]
+    if run.is_black_hole:
+        parts.append("black hole")
+    if run.two_owners:
+        parts.append(f"two owners for {1000 * run.two_owners:.0f} ms")
+    if run.false_moves:
+        parts.append(f"{run.false_moves} false moves")
+    parts.append(f"{run.broken} of {run.streams} connections broken")
+    if run.streams_elsewhere:
+        parts.append(f"{run.broken_elsewhere} of {run.streams_elsewhere} elsewhere")
+    return ", ".join(parts)

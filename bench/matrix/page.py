@@ -1,0 +1,405 @@
+"""The pages in docs/benchmarks: everything measured on one HTML page that needs nothing else, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+from bench.contenders import ROOT
+from bench.layer2_report import Found
+from bench.matrix import earlier, plan, store
+from bench.matrix.contenders import CONTENDERS, Contender, find
+from bench.matrix.drawing import STYLE, Row, draw_distributions
+from bench.matrix.faults import FAULTS, Fault
+from bench.matrix.figures import MEASURES, OUTAGE, PRICES, TAKEN_OVER, Measure
+from bench.matrix.questions import INTERVAL as ASKED_EVERY
+from bench.matrix.scene import SAMPLED, STREAMS
+from swimlb.lab.measure import LATENESS_MAX
+from swimlb.lab.prober import INTERVAL
+
+_REFERENCE = ROOT / "docs" / "reference"
+_STYLE = (
+    """
+  :root { color-scheme: light dark; --ink: #1d2733; --faint: #6b7785; --line: #e3e8ee; --ground: #ffffff;
+          --ours: #0072b2; --theirs: #d55e00; --mark: #fdf0dc; }
+  @media (prefers-color-scheme: dark) {
+    :root { --ink: #e6ebf1; --faint: #97a3b1; --line: #2c3642; --ground: #12181f; --ours: #4aa8e0; --theirs: #f0933a;
+            --mark: #3d2f17; } }
+  body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
+         max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+  h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
+  h3 { font-size: 1rem; margin: 1.8rem 0 0.2rem; } p { margin: 0.4rem 0; }
+  .scroll { overflow-x: auto; }
+  table { border-collapse: collapse; font-size: 13px; margin: 0.6rem 0; } td { white-space: nowrap; } li { margin: 0.15rem 0; }
+  th, td { text-align: left; padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+  td { font-variant-numeric: tabular-nums; } td:first-child { font-weight: 600; } td.ours:first-child { color: var(--ours); }
+  .better { background: var(--mark); } .better::after { content: " ◂"; color: var(--theirs); }
+  .faint { color: var(--faint); } code { font-size: 13px; }
+"""
+    + STYLE
+)
+
+_MEANINGS = {
+    "Outage": f"a client sends a probe every {1000 * INTERVAL:g} ms; from the last one answered before to the first one answered after, the "
+    f"longest of a run: median (min-max). 0: nothing was lost. Where there are many addresses, {SAMPLED} of the node's are probed, every "
+    f"{1000 * INTERVAL * SAMPLED:g} ms each, and the worst counts",
+    "Black hole": "no answer for more than 0.5 s after another node had claimed the address",
+    "Outage at the end": "the same from when the fault is mended until all is well: median (max)",
+    "Two owners": f"for how long in all two nodes answered ARP for the address in turns, asked every {1000 * ASKED_EVERY:g} ms, from the fault "
+    "until all is well again: median (max)",
+    "False moves": "the client's address changed hands more often than the fault made necessary, or an address of a node that was not "
+    "hurt was claimed by another; all runs together",
+    "Broken connections": f"of {STREAMS} TCP connections that were established before, those that broke before all was well, all runs together. A node "
+    "that takes over knows nothing of them. With BGP some are to other nodes, and a router that shares flows anew breaks some of these",
+    "Disturbed": f"runs whose prober was itself more than {1000 * LATENESS_MAX:g} ms late; they were done again, twice at most",
+    "Failed": "runs that came to no end, because the contender was not well again in time",
+}
+
+
+def write(found: Found, directory: Path) -> None:
+    """index.html, failover.json and README.md."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "failover.json").write_text(store.dumped(found))
+    (directory / "index.html").write_text(render(found, _REFERENCE), encoding="utf-8")
+    (directory / "README.md").write_text("\n".join(readme(found)) + "\n")
+
+
+class Results:
+    """What was measured, by who, what and how much."""
+
+    def __init__(self, found: Found) -> None:
+        self.sessions: list[Found] = found["sessions"]
+        self.costs: list[Found] = found["costs"]
+        self._cells = {
+            (one["contender"], one["fault"], one["nodes"], one["addresses"]): one for one in found["cells"]
+        }
+
+    def cell(self, contender: str, fault: str, nodes: int = 3, addresses: int = 1) -> Found | None:
+        return self._cells.get((contender, fault, nodes, addresses))
+
+    def runs(self, contender: str, fault: str, nodes: int = 3, addresses: int = 1) -> list[Found]:
+        cell = self.cell(contender, fault, nodes, addresses)
+        return [] if cell is None else cell["runs"]
+
+    def cost(self, contender: str, nodes: int = 3, addresses: int = 1) -> Found | None:
+        for one in self.costs:
+            if (one["contender"], one["nodes"], one["addresses"]) == (contender, nodes, addresses):
+                return one
+        return None
+
+    def count(self) -> int:
+        return sum(len(one["runs"]) for one in self._cells.values())
+
+    def runs_each(self) -> tuple[int, int]:
+        """The fewest and the most runs of a cell that has any."""
+        counts = [len(one["runs"]) for one in self._cells.values() if one["runs"]] or [0]
+        return min(counts), max(counts)
+
+    def scales(self) -> list[tuple[int, int]]:
+        """Nodes and addresses."""
+        return sorted({(nodes, addresses) for _, _, nodes, addresses in self._cells})
+
+    def lacking(self) -> list[str]:
+        """Cells of the plan that nothing is known of yet."""
+        return [
+            cell.name
+            for cell in plan.all_cells()
+            if not self.runs(cell.contender.name, cell.fault.name, cell.scale.nodes, cell.scale.addresses)
+        ]
+
+    def better_rivals(self) -> list[str]:
+        """Every figure of a rival that is better than that of ours beside it, with three nodes and one address."""
+        lines: list[str] = []
+        for fault in FAULTS:
+            for rival in CONTENDERS:
+                if rival.beside is None:
+                    continue
+                theirs, ours = self.runs(rival.name, fault.name), self.runs(rival.beside, fault.name)
+                lines += [
+                    f"{fault.title}, {measure.title}: {rival.name} {measure.text(theirs)}; "
+                    f"{rival.beside} {measure.text(ours)}"
+                    for measure in MEASURES
+                    if measure.is_better(theirs, ours)
+                ]
+        for rival in CONTENDERS:
+            theirs, ours = self.cost(rival.name), self.cost(rival.beside or "")
+            if theirs is not None and ours is not None:
+                lines += [
+                    f"Doing nothing, {price.title}: {rival.name} {price.text(theirs)}; {rival.beside} {price.text(ours)}"
+                    for price in PRICES
+                    if price.is_better(theirs, ours)
+                ]
+        return lines
+
+
+def render(found: Found, reference: Path) -> str:
+    results = Results(found)
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8"/>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+            f"<title>swimlb: failover, measured</title><style>{_STYLE}</style></head><body>",
+            "<h1>Failover, measured</h1>",
+            *_introduction(results),
+            *_overview(results),
+            *_better(results),
+            *_faults(results),
+            *_sizes(results),
+            *_costs(results),
+            *_contenders(),
+            *_earlier(reference),
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def _introduction(results: Results) -> Iterator[str]:
+    fewest, most = results.runs_each()
+    runs = f"{most} runs" if fewest == most else f"{fewest} to {most} runs"
+    yield (
+        f"<p>Written by <code>make bench</code>; do not edit. {results.count()} runs, {runs} in a cell; the data are "
+        '<a href="failover.json">failover.json</a>, and <a href="README.md">README.md</a> says how to repeat it.</p>'
+    )
+    for session in results.sessions:
+        machine = session["machine"]
+        yield (
+            f'<p class="faint">{escape(session["begun"])}: commit {escape(session["commit"])}, '
+            f"{escape(machine['processor'])}, {machine['cores']} cores, Linux {escape(machine['kernel'])}, "
+            f"Python {escape(machine['python'])}; load at the start {session['load']:g}.</p>"
+        )
+    yield (
+        "<p>Every contender in turn, on the same network of namespaces on one machine: nodes and a client on one switch (layer 2), or "
+        "behind an FRR router (BGP). What happens, happens to the node that answers the client.</p><ul>"
+    )
+    yield from (f"<li><em>{words}</em>: {meaning}.</li>" for words, meaning in _MEANINGS.items())
+    yield "</ul>"
+    yield (
+        '<p>A rival\'s figure <span class="better">so marked</span> is better than that of the swimlb beside it, the one with about the same '
+        "timers and surroundings (see Contenders).</p>"
+    )
+
+
+def _overview(results: Results) -> Iterator[str]:
+    yield "<h2>Outage of the client, ms</h2>"
+    yield "<p>Three nodes, one address; median (min-max).</p>"
+    faults = [fault for fault in FAULTS if any(results.runs(one.name, fault.name) for one in CONTENDERS)]
+    rows = (
+        [_name(one), *(_cell(OUTAGE, one, _at(results, fault.name)) for fault in faults)]
+        for one in CONTENDERS
+        if any(results.runs(one.name, fault.name) for fault in faults)
+    )
+    yield _table(["", *(fault.title for fault in faults)], rows)
+
+
+def _at(results: Results, fault: str, nodes: int = 3, addresses: int = 1) -> Callable[[str], list[Found]]:
+    return lambda name: results.runs(name, fault, nodes, addresses)
+
+
+def _better(results: Results) -> Iterator[str]:
+    yield "<h2>Where rivals are better</h2>"
+    lines = results.better_rivals()
+    if not lines:
+        yield "<p>Nowhere in what was measured so far.</p>"
+        return
+    yield "<ul>"
+    yield from (f"<li>{escape(line)}</li>" for line in lines)
+    yield "</ul>"
+
+
+def _faults(results: Results) -> Iterator[str]:
+    yield "<h2>Fault by fault</h2><p>Three nodes, one address. Each point is a run, each bar a median; ms.</p>"
+    for fault in FAULTS:
+        measured = [one for one in CONTENDERS if results.cell(one.name, fault.name) is not None]
+        if not measured:
+            continue
+        yield f"<h3>{escape(fault.title)}</h3><p>The node that answers the client: {escape(fault.what)}.</p>"
+        rows = [
+            Row(one.name, one.is_ours, [run["outage"] for run in results.runs(one.name, fault.name)])
+            for one in measured
+        ]
+        yield draw_distributions(rows, f"{fault.title}: outage of the client in milliseconds")
+        yield _table(
+            ["", "runs", *(measure.title for measure in MEASURES), "disturbed", "failed"],
+            (_fault_row(results, one, fault.name) for one in measured),
+        )
+
+
+def _fault_row(results: Results, contender: Contender, fault: str) -> list[str]:
+    cell = results.cell(contender.name, fault)
+    assert cell is not None
+    figures = (_cell(measure, contender, _at(results, fault)) for measure in MEASURES)
+    failed = (
+        f"<td title={quoteattr('; '.join(cell['failures']))}>{len(cell['failures'])}</td>"
+        if cell["failures"]
+        else "<td>0</td>"
+    )
+    return [
+        _name(contender),
+        f"<td>{len(cell['runs'])}</td>",
+        *figures,
+        f"<td>{cell['disturbed']}</td>",
+        failed,
+    ]
+
+
+def _sizes(results: Results) -> Iterator[str]:
+    sizes = [scale for scale in results.scales() if scale[1] == 1]
+    if len(sizes) > 1:
+        yield "<h2>More nodes</h2>"
+        for fault in FAULTS:
+            heads = [f"{nodes} nodes" for nodes, _ in sizes]
+            yield from _size_table(results, OUTAGE, fault, sizes, heads)
+    counts = [scale for scale in results.scales() if scale[0] == 3]
+    if len(counts) > 1:
+        yield "<h2>More addresses</h2>"
+        for fault, measure in product(FAULTS, (OUTAGE, TAKEN_OVER)):
+            heads = [f"{addresses:,} addresses" for _, addresses in counts]
+            yield from _size_table(results, measure, fault, counts, heads)
+
+
+def _size_table(
+    results: Results,
+    measure: Measure,
+    fault: Fault,
+    scales: Sequence[tuple[int, int]],
+    heads: Sequence[str],
+) -> Iterator[str]:
+    more = [scale for scale in scales if scale != (3, 1)]
+    varied = [
+        one
+        for one in CONTENDERS
+        if any(
+            measure.value(runs) is not None
+            for scale in more
+            if (runs := results.runs(one.name, fault.name, *scale))
+        )
+    ]
+    if not varied:
+        return
+    yield f"<h3>{escape(fault.title)}: {escape(measure.title)}</h3>"
+    yield _table(
+        ["", *heads],
+        (
+            [_name(one), *(_cell(measure, one, _at(results, fault.name, *scale)) for scale in scales)]
+            for one in varied
+        ),
+    )
+
+
+def _costs(results: Results) -> Iterator[str]:
+    yield "<h2>What it costs to do nothing</h2>"
+    yield (
+        f"<p>Per node, over {plan.REST:g} s in which nothing happened and nobody probed. Packets are what the node sends of gossip, VRRP, ARP, BGP "
+        "and BFD, octets with IP headers; what is said to the API server is not in it. RSS counts a library once for each process, PSS shares it out.</p>"
+    )
+    rows: list[list[str]] = []
+    for nodes, addresses in sorted({(one["nodes"], one["addresses"]) for one in results.costs}):
+        for one in CONTENDERS:
+            cost = results.cost(one.name, nodes, addresses)
+            if cost is None:
+                continue
+            beside = results.cost(one.beside or "", nodes, addresses)
+            figures = [
+                _data(price.text(cost), is_better=beside is not None and price.is_better(cost, beside))
+                for price in PRICES
+            ]
+            rows.append([_name(one), f"<td>{nodes}</td><td>{addresses:,}</td>", *figures])
+    yield _table(["", "nodes", "addresses", *(price.title for price in PRICES)], rows)
+
+
+def _contenders() -> Iterator[str]:
+    yield "<h2>Contenders</h2>"
+    yield _table(
+        ["", "what it is", "held against"],
+        ([_name(one), _data(f"{one.way}: {one.what}"), _data(one.beside or "")] for one in CONTENDERS),
+    )
+    yield (
+        "<p>On Kubernetes (a real etcd, API server, controller manager and kube-proxies) an address's traffic ends in the same workload on the "
+        "same nodes as without, so that nothing of Kubernetes is measured but who announces what.</p>"
+    )
+    yield f"<p>{escape(plan.DESIGN)}</p>"
+
+
+def _earlier(reference: Path) -> Iterator[str]:
+    yield "<h2>The other benches</h2><p>Rows of the tables that they have written themselves; each page has the rest.</p>"
+    for bench in earlier.BENCHES:
+        link = f'<a href="{earlier.REFERENCE}/{bench.page}.md">{escape(bench.title)}</a>'
+        is_there = (reference / f"{bench.page}.md").exists()
+        yield f"<h3>{link if is_there else escape(bench.title)}</h3>"
+        yield f"<p>{escape(bench.what)} <code>{escape(bench.command)}</code></p>"
+        if not is_there:
+            yield '<p class="faint">Nothing is published of it yet.</p>'
+        for table in earlier.excerpts(bench, reference):
+            yield _table(table.columns, ([_data(cell) for cell in row] for row in table.rows))
+
+
+def readme(found: Found) -> Iterator[str]:
+    """How to repeat each bench, with one command."""
+    results = Results(found)
+    everything = plan.lots(plan.all_cells())
+    quick = plan.lots(plan.quick_cells())
+    whole, short = (
+        plan.duration(sum(lot.seconds(runs) for lot in lots))
+        for lots, runs in ((everything, plan.RUNS), (quick, plan.QUICK_RUNS))
+    )
+    yield "# Benchmarks"
+    yield ""
+    yield "Written by `make bench`; do not edit. Everything runs as root on one Debian 12 machine, in network namespaces, beside the real"
+    yield "rivals, and each command sets up what it needs. [The page](index.html) has all of it; [failover.json](failover.json) the"
+    yield "data of the failover benchmark, every run with the commit and the machine that it is of."
+    yield ""
+    yield "## Failover"
+    yield ""
+    yield "```"
+    yield f"make bench                   # {plan.RUNS} runs of every cell: about {whole}"
+    yield f"make bench QUICK=1           # {plan.QUICK_RUNS} runs of the core: about {short}; publishes nothing"
+    yield "make bench RUNS=5 RESUME=1   # go on with what was measured, up to 5 runs of every cell"
+    yield "make bench ONLY=keepalived   # cells with that word in their name"
+    yield ".venv/bin/python -m bench.matrix --list"
+    yield "```"
+    yield ""
+    yield from plan.DESIGN.split("\n")
+    yield "What is disturbed by other work on the machine is done again and counted; Ctrl-C leaves nothing behind, and loses the run that"
+    yield "is under way."
+    yield ""
+    fewest, most = results.runs_each()
+    lacking = len(results.lacking())
+    yield f"Published now: {results.count()} runs, {fewest} to {most} in a cell; {lacking} of {len(list(plan.all_cells()))} cells are not measured yet."
+    yield ""
+    yield "## The others"
+    yield ""
+    yield "| | what | command | page |"
+    yield "| --- | --- | --- | --- |"
+    for bench in earlier.BENCHES:
+        command = f"`{bench.command}`" + (", or with `QUICK=1`" if bench.quick else "")
+        is_there = (_REFERENCE / f"{bench.page}.md").exists()
+        page = f"[{bench.page}]({earlier.REFERENCE}/{bench.page}.md)" if is_there else "none yet"
+        yield f"| {bench.title} | {bench.what} | {command} | {page} |"
+
+
+def _name(contender: Contender) -> str:
+    return f'<td class="{"ours" if contender.is_ours else "theirs"}">{escape(contender.name)}</td>'
+
+
+def _cell(measure: Measure, contender: Contender, runs_of: Callable[[str], list[Found]]) -> str:
+    runs = runs_of(contender.name)
+    is_better = contender.beside is not None and measure.is_better(runs, runs_of(find(contender.beside).name))
+    return _data(measure.text(runs) if runs else "", is_better=is_better)
+
+
+def _data(text: str, *, is_better: bool = False) -> str:
+    inside = f'<span class="better">{escape(text)}</span>' if is_better else escape(text)
+    return f"<td>{inside}</td>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """Of cells that are HTML already, under headings that are not."""
+    heads = "".join(f"<th>{escape(one)}</th>" for one in head)
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    )

@@ -1,0 +1,278 @@
+"""What the failover benchmark plans, keeps and shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.matrix import earlier, page, plan, store
+from bench.matrix.cluster import Scale
+from bench.matrix.contenders import CONTENDERS, find
+from bench.matrix.drawing import Row, draw_distributions, place
+from bench.matrix.faults import FAULTS, half
+from bench.matrix.faults import find as find_fault
+from bench.matrix.figures import MEASURES, OUTAGE
+from bench.matrix.judge import Run
+from bench.matrix.kubernetes import memberlist_file, objects
+from bench.matrix.meter import Cost, Traffic, read_counters, read_memory, ruleset
+from bench.matrix.routed import some
+
+RUN = Run(
+    outage=0.42,
+    lost=80,
+    claimed_after=0.4,
+    is_black_hole=False,
+    lateness=0.001,
+    outage_back=0.0,
+    taken_over_after=0.4,
+    two_owners=0.0,
+    moves=2,
+    false_moves=0,
+    streams=20,
+    broken=20,
+    streams_elsewhere=0,
+    broken_elsewhere=0,
+)
+COST = Cost(34.6, 2500.0, {"gossip": 34.6}, 1.5, 60.0, 45.0, 3.0)
+
+
+def cell(contender: str, fault: str = "cut") -> plan.Cell:
+    return plan.Cell(find(contender), find_fault(fault), Scale())
+
+
+def test_every_contender_meets_every_fault_that_can_be_done_to_it() -> None:
+    cells = {(one.contender.name, one.fault.name) for one in plan.all_cells() if one.scale == Scale()}
+
+    for contender in CONTENDERS:
+        missing = {one.name for one in FAULTS} - {fault for name, fault in cells if name == contender.name}
+        if contender.name in ("MetalLB, 200 ms", "MetalLB, 50 ms"):
+            continue  # Steps of a ladder.
+        assert missing == (set() if contender.has_api else {"api"})
+
+
+def test_no_cell_is_planned_twice_and_those_of_one_network_come_together() -> None:
+    cells = list(plan.all_cells())
+    lots = plan.lots(cells)
+
+    assert len(cells) == len(set(cells))
+    assert len(lots) == len({(lot.contender.name, lot.scale) for lot in lots})
+
+
+def test_every_rival_is_held_against_one_of_ours_of_the_same_kind() -> None:
+    for contender in CONTENDERS:
+        if contender.is_ours:
+            assert contender.beside is None
+        else:
+            ours = find(contender.beside or "")
+            assert (ours.is_ours, ours.way, ours.has_api) == (True, contender.way, contender.has_api)
+
+
+def test_cells_are_chosen_by_words_and_faults() -> None:
+    cells = plan.chosen(plan.all_cells(), words=["keepalived 1 s, ", "FRR, BFD, cut, 10"], faults=["cut"])
+
+    assert [one.name for one in cells] == [
+        "keepalived 1 s, cut, 3 nodes, 1 addresses",
+        "FRR, BFD, cut, 10 nodes, 1 addresses",
+    ]
+
+
+def test_the_quick_choice_takes_less_than_eight_minutes() -> None:
+    lots = plan.lots(plan.quick_cells())
+
+    assert sum(lot.seconds(plan.QUICK_RUNS) for lot in lots) < 8 * 60
+
+
+def test_half_of_the_nodes_has_the_victim_and_is_rounded_up() -> None:
+    assert half(("a", "b", "c"), "c") == ("c", "a")
+    assert half(("a", "b", "c", "d"), "b") == ("b", "c")
+
+
+def test_some_of_many_are_the_first_and_the_last_and_between() -> None:
+    assert some(["a", "b"], 4) == ("a", "b")
+    assert some([str(number) for number in range(100)], 4) == ("0", "33", "66", "99")
+
+
+def test_a_store_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    path = tmp_path / "failover.json"
+    first = store.Store(path, {})
+    first.add_run(cell("swimlb normal"), RUN)
+    first.add_run(cell("swimlb normal"), replace(RUN, outage=None))
+    first.add_disturbed(cell("swimlb normal"))
+    first.add_failure(cell("keepalived 1 s"), "it did not come to rest")
+    first.add_cost("swimlb normal", Scale(), COST)
+
+    second = store.Store(path, store.read(path))
+
+    assert second.found == first.found
+    assert second.runs(cell("swimlb normal")) == 2
+    assert second.runs(cell("swimlb normal", "stop")) == 0
+    assert second.failures(cell("keepalived 1 s")) == 1
+    assert second.has_cost("swimlb normal", Scale())
+    assert not second.has_cost("swimlb normal", Scale(nodes=5))
+
+
+def test_a_run_says_which_commit_and_machine_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "failover.json"
+    store.Store(path, {}).add_run(cell("swimlb normal"), RUN)
+    store.Store(path, store.read(path)).add_run(cell("swimlb normal"), RUN)
+
+    found = store.read(path)
+
+    assert [run["session"] for run in found["cells"][0]["runs"]] == [0, 1]
+    assert {"begun", "commit", "machine", "load"} <= found["sessions"][1].keys()
+
+
+def published(tmp_path: Path, theirs: Run) -> store.Found:
+    kept = store.Store(tmp_path / "failover.json", {})
+    for run in (RUN, replace(RUN, outage=0.5)):
+        kept.add_run(cell("swimlb normal"), run)
+    kept.add_run(cell("keepalived 1 s"), theirs)
+    kept.add_cost("swimlb normal", Scale(), COST)
+    kept.add_cost("keepalived 1 s", Scale(), replace(COST, packets_per_second=0.3, rss_mib=70.0))
+    return kept.found
+
+
+@pytest.mark.parametrize(
+    ("theirs", "better"),
+    [
+        (replace(RUN, outage=2.8), []),
+        (replace(RUN, outage=0.456), []),
+        (replace(RUN, outage=0.3), ["outage, ms"]),
+        (replace(RUN, outage=None, broken=5), ["broken connections"]),
+    ],
+    ids=["slower", "within the resolution", "faster", "longer than the window"],
+)
+def test_a_rivals_figure_that_is_better_is_shown_as_such(
+    tmp_path: Path, theirs: Run, better: list[str]
+) -> None:
+    found = published(tmp_path, theirs)
+
+    lines = page.Results(found).better_rivals()
+    text = page.render(found, tmp_path)
+
+    assert [line.partition(":")[0] for line in lines] == [
+        *(f"Link cut, {title}" for title in better),
+        "Doing nothing, packets/s",
+    ]
+    # In the overview and in the table of the fault, and the packets of doing nothing, and the legend.
+    assert text.count('class="better"') == (2 if better == ["outage, ms"] else len(better)) + 2
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(tmp_path: Path) -> None:
+    text = page.render(published(tmp_path, replace(RUN, outage=None)), tmp_path)
+
+    body = text.removeprefix("<!DOCTYPE html>").strip()
+    ElementTree.fromstring(body)
+    assert "<script" not in text
+    assert "src=" not in text
+    assert "1 longer than the window" in text
+
+
+def test_what_was_not_measured_is_said_to_be_lacking(tmp_path: Path) -> None:
+    results = page.Results(published(tmp_path, RUN))
+
+    assert len(results.lacking()) == len(list(plan.all_cells())) - 2
+    assert "keepalived 1 s, stop, 3 nodes, 1 addresses" in results.lacking()
+
+
+def test_a_window_that_nobody_answered_in_is_the_longest() -> None:
+    runs = [vars_of(replace(RUN, outage=outage)) for outage in (0.1, None, None)]
+
+    assert OUTAGE.value(runs) == float("inf")
+    assert OUTAGE.text(runs).endswith("2 longer than the window")
+
+
+def test_every_measure_has_words_for_every_run() -> None:
+    routed = vars_of(replace(RUN, two_owners=None, taken_over_after=None, outage_back=None))
+
+    assert [measure.text([routed]) for measure in MEASURES] == [
+        *("420 (420-420)", "0 in 1", "-, 1 longer", "-", "0", "20 of 20", "-")
+    ]
+
+
+def vars_of(run: Run) -> store.Found:
+    return json.loads(json.dumps({name: getattr(run, name) for name in Run.__dataclass_fields__}))
+
+
+def test_a_drawing_has_a_point_for_each_run_and_lanes_for_none_and_too_long() -> None:
+    rows = [Row("ours", True, [0.0, 0.1, None]), Row("theirs", False, [])]
+
+    drawing = ElementTree.fromstring(draw_distributions(rows, "a < b"))
+
+    points = [one for one in drawing.iter() if one.tag.endswith("circle")]
+    assert [float(one.attrib["cx"]) for one in points] == pytest.approx(
+        [place(0.0), place(0.1), place(None)], abs=0.1
+    )
+    assert place(0.0) < place(0.001) <= place(0.01) < place(1.0) < place(100.0) < place(None)
+
+
+def test_counters_see_each_protocol_of_the_nodes_only() -> None:
+    text = ruleset(["node-a", "node-b"])
+
+    assert text.count('iifname { "p-node-a", "p-node-b" }') == text.count("counter name")
+    assert "ip protocol 112" in text
+
+
+def test_counters_and_memory_are_read() -> None:
+    answer = {
+        "nftables": [
+            {"metainfo": {"version": "1"}},
+            {"counter": {"family": "bridge", "name": "VRRP", "packets": 7, "bytes": 280}},
+        ]
+    }
+    rollup = "55d0-7ffe ---p 00000000 00:00 0    [rollup]\nRss:     2048 kB\nPss:     1024 kB\n"
+
+    assert read_counters(answer) == {"VRRP": Traffic(7, 280)}
+    assert read_memory(rollup) == (2.0, 1.0)
+
+
+def test_as_many_services_as_addresses() -> None:
+    made = objects(Scale(addresses=3))
+
+    assert [one["kind"] for one in made].count("Service") == 3
+    assert made[0]["spec"]["addresses"] == ["198.18.0.1-198.18.0.3"]
+
+
+def test_a_memberlist_file_scales_what_finds_a_death() -> None:
+    told = memberlist_file(10)
+
+    assert (told["ProbeInterval"], told["ProbeTimeout"], told["GossipInterval"]) == ("100ms", "50ms", "20ms")
+
+
+PAGE = """# A bench
+
+| size | time |
+| --- | --- |
+| 1,000 | 3 |
+
+## Part
+
+| | a | b |
+| --- | --- | --- |
+| ours | 1 | 2 |
+| theirs | 3 | 4 |
+
+Words.
+"""
+
+
+def test_rows_of_what_another_bench_has_written_are_found_by_their_first_cells() -> None:
+    tables = list(earlier.read_tables(PAGE))
+
+    assert [(one.heading, len(one.rows)) for one in tables] == [("", 1), ("Part", 2)]
+    found = earlier.Excerpt("Part", [["ours"]], ("", "b")).of(tables)
+    assert found == earlier.Table("Part", ("", "b"), (("ours", "2"),))
+    assert earlier.Excerpt("Part", [["ours"]], ("", "c")).of(tables) is None
+    assert earlier.Excerpt("Part", [["others"]], ("", "b")).of(tables) is None
+
+
+def test_the_published_pages_of_the_other_benches_have_what_is_shown_of_them() -> None:
+    """A table that changes its columns would vanish from the page without a word."""
+    reference = Path(__file__).parents[3] / "docs" / "reference"
+    for bench in earlier.BENCHES:
+        if (reference / f"{bench.page}.md").exists():
+            assert len(earlier.excerpts(bench, reference)) == len(bench.excerpts), bench.title
