@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from swimlb.control.surroundings import Surroundings
@@ -35,10 +34,15 @@ class Election:
     def is_leading(self) -> bool:
         return self._elector.is_leading
 
+    @property
+    def term(self) -> int | None:
+        """The one in which this replica leads."""
+        return self._elector.term
+
     def begin(self) -> None:
         """Stand for election from now on."""
         self.has_begun = True
-        self._around.spawn(self._read())
+        self._read()
 
     def resign(self, is_clean: bool) -> None:
         """Give the Lease back, if it is ours; Resigned follows."""
@@ -50,9 +54,9 @@ class Election:
     def _perform(self, effect: ls.Effect) -> None:
         match effect:
             case ls.ReadLease():
-                self._around.spawn(self._read())
+                self._read()
             case ls.WriteLease(lease):
-                self._around.spawn(self._write(lease))
+                self._write(lease)
             case ls.Lead() | ls.KeepLeading() | ls.StopLeading() | ls.Resigned():
                 self._tell(effect)
             case _:
@@ -66,21 +70,23 @@ class Election:
         if changes.gone:
             self._driver.feed(ls.LeaseSeen(None))
 
-    async def _read(self) -> None:
-        event: ls.Event = ls.LeaseReadFailed()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._around.settings.timing.renew_deadline):
-                event = await self._calls.read()
-        self._driver.feed(event)
-
-    async def _write(self, lease: ls.Lease) -> None:
-        event: ls.Event = ls.LeaseWriteFailed()
+    async def _call(self, call: Awaitable[ls.Event], what: str, failed: ls.Event) -> None:
+        """Its answer, or that there was none; what the operator has to mend is told."""
+        event = failed
         try:
             async with asyncio.timeout(self._around.settings.timing.renew_deadline):
-                event = await self._calls.write(lease)
-            self._around.complaints.done(LEASES.name)
+                event = await call
+            self._around.complaints.done(what)
         except (TimeoutError, Unavailable, TooManyRequests):
             pass
         except ApiError as error:
-            self._around.complaints.refused(LEASES.name, error)
+            self._around.complaints.refused(what, error)
         self._driver.feed(event)
+
+    def _read(self) -> None:
+        call = self._calls.read()
+        self._around.spawn(self._call(call, f"{LEASES.name} (reading)", ls.LeaseReadFailed()))
+
+    def _write(self, lease: ls.Lease) -> None:
+        call = self._calls.write(lease)
+        self._around.spawn(self._call(call, LEASES.name, ls.LeaseWriteFailed()))

@@ -28,7 +28,6 @@ from swimlb.controller.core import Controller
 from swimlb.controller.records import ServiceView
 from swimlb.kube import news as nw
 from swimlb.kube.client import Client
-from swimlb.kube.errors import ApiError
 from swimlb.kube.feed import CONTROLLER_KINDS, ClusterFeed
 from swimlb.kube.resources import IP_ADDRESS_POOLS, SERVICES
 from swimlb.kube.services import ServiceObject, service_view
@@ -45,8 +44,6 @@ from swimlb.runtime.garbage import GarbageKeeper
 
 STOP_TIME_MAX = 3.0
 """After SIGTERM: the last answers, and the Lease."""
-
-READ_AGAIN_AFTER = 1.0
 
 
 class Control:
@@ -238,15 +235,12 @@ class Control:
                 assert_never(effect)
 
     async def _read_world(self, term: int) -> None:
-        while self._election.is_leading and not self._stopped.is_set():
-            try:
-                views = await self._calls.read_world()
-            except ApiError as error:
-                self._log.warning("services_unread", reason=str(error))
-                await asyncio.sleep(READ_AGAIN_AFTER)
-                continue
+        def is_wanted() -> bool:
+            return self._election.term == term and not self._stopped.is_set()
+
+        views = await self._calls.read_world(is_wanted, self._around.rng)
+        if views is not None:
             self._driver.feed(ev.WorldRead(term, views))
-            return
 
     async def _write(self, effect: fx.Write) -> None:
         for event in await self._calls.perform(effect):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 
 import msgspec
 
@@ -22,6 +24,10 @@ CALL_TIME_MAX = 10.0
 
 PAGE_SIZE = 500
 
+READ_PAUSE_MIN = 0.5
+READ_PAUSE_MAX = 16.0
+"""Between two attempts to read all Services, without which a leader gives nothing away; it doubles."""
+
 _STATUSES = "services/status"
 
 
@@ -33,8 +39,25 @@ class ServiceCalls:
         self._options = options
         self._complaints = complaints
 
-    async def read_world(self) -> tuple[ServiceView, ...]:
-        """All Services that are ours, as the API server has them now or later. Raises ApiError."""
+    async def read_world(
+        self, is_wanted: Callable[[], bool], rng: random.Random
+    ) -> tuple[ServiceView, ...] | None:
+        """All Services that are ours, as the API server has them now or later. None: they are not wanted any more."""
+        pause = READ_PAUSE_MIN
+        while is_wanted():
+            try:
+                views = await self._read_world()
+            except ApiError as error:
+                self._complaints.refused(SERVICES.name, error)
+                asked = error.retry_after if isinstance(error, TooManyRequests | Unavailable) else None
+                await asyncio.sleep(max(pause * rng.uniform(0.5, 1.0), min(asked or 0.0, READ_PAUSE_MAX)))
+                pause = min(2 * pause, READ_PAUSE_MAX)
+            else:
+                self._complaints.done(SERVICES.name)
+                return views
+        return None
+
+    async def _read_world(self) -> tuple[ServiceView, ...]:
         views: list[ServiceView] = []
         token: str | None = None
         while token != "":

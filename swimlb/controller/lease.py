@@ -161,7 +161,6 @@ class Elector:
         self._sent: _Sent | None = None
         """The write that is not answered yet."""
         self._term: int | None = None
-        """The one in which this replica leads."""
         self._until = 0.0
         self._resigning: ResignRequested | None = None
         self._has_resigned = False
@@ -169,6 +168,11 @@ class Elector:
     @property
     def is_leading(self) -> bool:
         return self._term is not None
+
+    @property
+    def term(self) -> int | None:
+        """The one in which this replica leads."""
+        return self._term
 
     @property
     def holder(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from swimlb.controller import lease as ls
 from swimlb.kube.client import Client
-from swimlb.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from swimlb.kube.errors import AlreadyExists, Conflict, NotFound
 from swimlb.kube.resources import LEASES
 from swimlb.kube.times import now_text_micro
 
@@ -37,17 +37,18 @@ class LeaseCalls:
     _term: int = -1
 
     async def read(self) -> ls.Event:
+        """Raises ApiError."""
         try:
             content = await self.client.get(LEASES, self.name, namespace=self.namespace)
         except NotFound as error:
             # Without the kind there is no telling; it is tried again.
-            return ls.LeaseReadFailed() if error.is_kind_missing else ls.LeaseSeen(None)
-        except ApiError:
-            return ls.LeaseReadFailed()
+            if error.is_kind_missing:
+                raise
+            return ls.LeaseSeen(None)
         return ls.LeaseSeen(lease_of(content))
 
     async def write(self, lease: ls.Lease) -> ls.Event:
-        """Raises ApiError only for what the operator must mend (Forbidden, Invalid, ...); nothing was done then."""
+        """Raises ApiError: it may have been done."""
         body = self._body(lease)
         try:
             if lease.version:

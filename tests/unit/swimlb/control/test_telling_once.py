@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from swimlb.config import Options
+from swimlb.control import writing
+from swimlb.control.election import Election
 from swimlb.control.settings import ControlSettings
 from swimlb.control.surroundings import Surroundings
 from swimlb.control.writing import ServiceCalls
@@ -86,6 +89,65 @@ def test_what_is_wrong_with_one_service_is_told_of_that_one(caplog: pytest.LogCa
     run(play())
     [(_, fields)] = told(caplog)
     assert fields["resource"] == "services/default/bad"
+
+
+def test_services_that_cannot_be_listed_are_asked_for_less_and_less_often(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new leader needs them all. It is told once that it may not have them, and once that it has."""
+    caplog.set_level(logging.INFO, "swimlb.test")
+    monkeypatch.setattr(writing, "READ_PAUSE_MIN", 0.01)
+
+    async def play() -> tuple[object, int]:
+        forbidden, listed = refusal(403, "Forbidden", "no"), json_answer({"metadata": {}, "items": []})
+        async with (
+            serving(*[forbidden] * 5, listed) as server,
+            Client(Access(server=server.url)) as client,
+        ):
+            calls = ServiceCalls(client, Options(), Complaints(LOG, "controller"))
+            begun = clock.monotonic()
+            world = await calls.read_world(lambda: True, random.Random(1))
+            assert clock.monotonic() - begun >= 0.5 * 0.01 * (1 + 2 + 4 + 8 + 16)
+            return world, len(server.seen)
+
+    assert run(play()) == ((), 6)
+    assert [event for event, _ in told(caplog)] == ["write_refused", "write_accepted"]
+
+
+def test_who_leads_no_more_does_not_go_on_asking() -> None:
+    async def play() -> tuple[object, int]:
+        async with (
+            serving(refusal(403, "Forbidden", "no")) as server,
+            Client(Access(server=server.url)) as client,
+        ):
+            calls = ServiceCalls(client, Options(), Complaints(LOG, "controller"))
+            return await calls.read_world(lambda: not server.seen, random.Random(1)), len(server.seen)
+
+    assert run(play()) == (None, 1)
+
+
+def test_a_lease_that_may_not_be_read_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody would ever lead, and nothing would say why."""
+
+    async def play() -> None:
+        async with (
+            serving(refusal(403, "Forbidden", "leases is forbidden")) as server,
+            Client(Access(server=server.url)) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            around = Surroundings(ControlSettings(), client, LOG, random.Random(1))
+            around.tasks = tasks
+            election = Election(around, "me", lambda _: None)
+            election.begin()
+            async with asyncio.timeout(10):
+                while len(server.seen) < 2:  # noqa: ASYNC110 (it is the server's side that is watched)
+                    await asyncio.sleep(0.01)
+            election.close()
+
+    run(play())
+    [(event, fields)] = told(caplog)
+    assert event == "write_refused"
+    assert "leases is forbidden" in fields["reason"]
 
 
 def test_a_kind_that_several_parts_follow_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import pytest
 from swimlb.controller import lease as ls
 from swimlb.kube.access import Access
 from swimlb.kube.client import Client
-from swimlb.kube.errors import Forbidden
+from swimlb.kube.errors import Forbidden, Unavailable
 from swimlb.kube.lease import LeaseCalls
 from tests.unit.swimlb.kube.server import Seen, json_answer, refusal, run, serving
 
@@ -31,7 +31,8 @@ def called(call: Callable[[LeaseCalls], Awaitable[ls.Event]], *script: Any) -> t
 def test_what_is_there_is_read() -> None:
     assert called(lambda calls: calls.read(), json_answer(CONTENT))[0] == ls.LeaseSeen(LEASE)
     assert called(lambda calls: calls.read(), refusal(404, "NotFound"))[0] == ls.LeaseSeen(None)
-    assert called(lambda calls: calls.read(), refusal(503, "Unavailable"))[0] == ls.LeaseReadFailed()
+    with pytest.raises(Unavailable):
+        called(lambda calls: calls.read(), refusal(503, "Unavailable"))
     assert called(lambda calls: calls.read(), json_answer({}))[0] == ls.LeaseSeen(
         ls.Lease(holder="", term=0, duration=1.0)
     )
