@@ -30,7 +30,7 @@ from swimlb.kube.news import (
     Synced,
 )
 from swimlb.kube.reflector import Condition
-from swimlb.model import IpAddress, Labels, Problem
+from swimlb.model import IpAddress, Labels, Problem, Service
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
@@ -90,8 +90,9 @@ class ClusterSource:
         self._is_synced = False
         self._awaits_seeds = awaits_seeds
         self._has_tried_disk = False
+        self._is_state_unusable = False
         self._last_good: LastGood | None = None
-        """As it came from the disk, until all is known."""
+        """From the disk, when a Service needed it and until all is known."""
         self._contents: tuple[Content, ...] = ()
         """The objects that are in force, for the disk."""
         self._drained_by: str | None = None
@@ -177,11 +178,26 @@ class ClusterSource:
 
     def recall(self) -> Recalled:
         """What was in force when this node saved it last, from the disk: to be called before `run`."""
+        found = self._load()
+        if found is None:
+            return Recalled()
+        return Recalled(found.contents, dict(found.meanings()), self._recall_service)
+
+    def _recall_service(self, key: str) -> Service | None:
+        """Read once more, if at all: the records of thousands are not held for the few that are bad now."""
+        if self._last_good is None:
+            self._last_good = self._load()
+        return None if self._last_good is None else self._last_good.service(key)
+
+    def _load(self) -> LastGood | None:
+        if self._is_state_unusable:
+            return None
         try:
-            self._last_good = load(self._state_file, records.SCHEMA, self._node)
+            return load(self._state_file, records.SCHEMA, self._node)
         except Unusable as error:
+            self._is_state_unusable = True
             self._log.warning("last_good_state_ignored", path=str(self._state_file), reason=str(error))
-        return Recalled() if self._last_good is None else self._last_good.recalled()
+            return None
 
     # The life of it
 
@@ -291,9 +307,10 @@ class ClusterSource:
 
     def _take_last_good(self) -> None:
         self._has_tried_disk = True
-        found = self._last_good
+        found = self._load()
         if found is None:
-            self._log.warning("last_good_state_missing", path=str(self._state_file))
+            if not self._is_state_unusable:
+                self._log.warning("last_good_state_missing", path=str(self._state_file))
             return
         self._saved_at = found.saved_at
         self.has_published = True

@@ -25,7 +25,7 @@ from typing import Any, cast
 import msgpack
 
 from swimlb.config import Ref
-from swimlb.kube.in_force import Content, Recalled, ref_of
+from swimlb.kube.in_force import Content, ref_of
 from swimlb.model import Allocation, Service
 from swimlb.runtime import records
 
@@ -53,17 +53,15 @@ class LastGood:
     saved_at: float
     """Seconds since 1970."""
 
-    def recalled(self) -> Recalled:
-        """For the feed, which has not read anything yet."""
-        return Recalled(self.contents, dict(self._meanings()), self._service)
-
-    def _meanings(self) -> Iterator[tuple[Ref, object]]:
+    def meanings(self) -> Iterator[tuple[Ref, object]]:
+        """What those of the objects mean that outlive what they refer to."""
         for ref in map(ref_of, self.contents):
             record = self._record(f"{_RECORDS.get(ref.kind)}/{ref.name}")
             if record is not None:
                 yield ref, record
 
-    def _service(self, key: str) -> Service | None:
+    def service(self, key: str) -> Service | None:
+        """As it was announced, with its addresses."""
         record = self._record(f"Allocation/{key}")
         if not isinstance(record, Allocation):
             return None
