@@ -359,9 +359,9 @@ class Controller:
         return status_write(view, verdict)
 
     def _fencing(self, view: ServiceView) -> ServiceWrite:
-        """Says something new, whatever was said before."""
+        """Says something new, whatever was said before, also by a leader of the same term (of a Lease that was deleted)."""
         before = view.condition
-        message = f"the leader of term {self._term} takes over"
+        message = f"the leader of term {self._term} takes over from version {view.version}"
         since = before.since if before is not None and before.is_true == bool(view.addresses) else ""
         return ServiceWrite(
             key=view.key,

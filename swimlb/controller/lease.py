@@ -3,9 +3,10 @@
 Whoever holds the Lease leads. The holder writes it anew every `retry_period`; when it has not changed for
 `lease_duration`, another may take it. A replica goes by its own clock alone: what counts is how long ago *it* saw the
 Lease change, and when *it* sent the write that renewed it, so clocks may be as wrong as they like. The holder gives up
-`renew_deadline` after it sent its last successful write, which is before anybody else may take over.
+`renew_deadline` after it sent its last successful write, which is before anybody else may take over. Where there is no
+Lease, one may have been deleted whose holder does not know yet: it is as if one had just been renewed.
 
-    FOLLOWING ── expired, released, or there is none ──► write ── written ──► LEADING
+    FOLLOWING ── expired or released ────────────────► write ── written ──► LEADING
         ▲                                                  │                     │
         ├────────────── refused: another was faster ───────┘                     │
         ├────────────── another's Lease is seen, or renew_deadline has passed ───┤
@@ -49,6 +50,11 @@ class Lease:
     """What the holder told; seconds."""
     version: str = ""
     """The resource version; empty: it is not there yet."""
+
+    @property
+    def is_released(self) -> bool:
+        """Its last holder has ended in order. One that was never held, made by hand perhaps, says nothing of the sort."""
+        return not self.holder and self.term > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +158,6 @@ class Elector:
         self._timing = timing or Timing()
         self._seen: Lease | None = None
         self._has_seen = False
-        self._last_holder = ""
-        """Of the Lease when it was last there; empty: it was released, or has never been seen."""
         self._free_at = 0.0
         """From when on the Lease may be taken, as far as this replica has seen it."""
         self._try_at: float | None = 0.0
@@ -231,19 +235,27 @@ class Elector:
         return effects
 
     def _see_nothing(self, now: float) -> list[Effect]:
-        """There is no Lease. If one was held, its holder may not know yet, and is given the time to notice."""
+        """There is no Lease. If one was deleted, its holder may not know yet, and is given the time to notice.
+
+        Who has just started cannot tell a cluster that never had one from that.
+        """
         if self._seen is not None or not self._has_seen:
-            self._free_at = now + (self._timing.lease_duration if self._last_holder else 0.0)
+            self._free_at = now + self._patience(self._timing.lease_duration)
         self._seen, self._has_seen = None, True
         if self._sent is None:
             self._try_at = self._free_at
         return self._stop("the lease was deleted")
 
     def _take_note(self, lease: Lease, now: float) -> None:
-        self._seen, self._has_seen, self._last_holder = lease, True, lease.holder
-        is_ours_to_take = lease.holder in ("", self._identity)
-        patience = lease.duration + self._rng.uniform(0, self._timing.retry_period / 4)
-        self._free_at = now + (0.0 if is_ours_to_take else patience)
+        self._seen, self._has_seen = lease, True
+        if lease.is_released or lease.holder == self._identity:
+            self._free_at = now
+        else:
+            told = lease.duration if lease.holder else self._timing.lease_duration
+            self._free_at = now + self._patience(told)
+
+    def _patience(self, duration: float) -> float:
+        return duration + self._rng.uniform(0, self._timing.retry_period / 4)
 
     # What came of a write
 
@@ -330,7 +342,8 @@ class Elector:
         )
 
     def _send(self, lease: Lease, now: float, *, is_release: bool = False) -> list[Effect]:
-        self._sent = _Sent(now, is_clean=not self._last_holder, is_release=is_release)
+        is_clean = self._seen is not None and self._seen.is_released
+        self._sent = _Sent(now, is_clean=is_clean, is_release=is_release)
         return [WriteLease(lease)]
 
     def _resign(self, is_clean: bool, now: float) -> list[Effect]:

@@ -38,7 +38,7 @@ def lab(cluster: KubernetesLab) -> Iterator[KubernetesLab]:
             log.unlink()
         # Three hundred are not waited for one by one.
         cluster.kubectl("delete", "services", "--field-selector", "metadata.name!=kubernetes", "--wait=false")
-        cluster.kubectl("-n", NAMESPACE, "delete", "lease", "swimlb-controller", "--ignore-not-found")
+        cluster.installation.vacate_lease()
         clear(cluster)
 
 

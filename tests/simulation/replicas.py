@@ -210,6 +210,10 @@ class Cluster:
         """SIGTERM."""
         self._feed(replica, ev.StopRequested())
 
+    def delete_lease(self) -> None:
+        """By hand."""
+        self.api.lease = None
+
     def leaders(self) -> list[Replica]:
         return [one for one in self.replicas if one.is_alive and one.elector.is_leading]
 

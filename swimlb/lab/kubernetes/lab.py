@@ -91,6 +91,8 @@ class KubernetesLab(Lab):
         for label, process in self.sandbox.ledger.processes.items():
             if label.startswith((CONTROLLER, speakers.label(""))):
                 processes.kill([process, *processes.descendants(process)])
+        if self.control_plane.is_api_running:
+            self.installation.vacate_lease()
 
     # The nodes' daemons and the controller.
 

@@ -197,12 +197,25 @@ def test_after_a_crash_all_that_may_change_is_fenced_before_anything_is_given() 
     after_both = machine.step(ev.Written(after(second, view("b", 2), 5)), 0.2)
 
     assert [write.condition for write in (first, second)] == [
-        Condition(False, Reason.TAKEN_OVER, "the leader of term 3 takes over")
-    ] * 2
+        Condition(False, Reason.TAKEN_OVER, f"the leader of term 3 takes over from version {version}")
+        for version in (1, 2)
+    ]
     assert first.ingress is second.ingress is None
     assert writes(after_one) == []
     assert [write.key for write in writes(after_both)] == ["default/a", "default/b"]
     assert writes(after_both)[0].ingress == (IngressEntry(FIRST),)
+
+
+def test_a_fence_says_something_new_also_when_terms_are_counted_anew() -> None:
+    """Where the Lease was deleted. A patch that changes nothing makes no other version, and would be sent for ever."""
+    (fence,) = writes(leader(view("a", 1), is_clean=False)[1])
+    fenced = after(fence, view("a", 1), 4)
+
+    (again,) = writes(leader(fenced, is_clean=False)[1])
+
+    assert again.condition is not None
+    assert again.condition.reason == Reason.TAKEN_OVER
+    assert again.condition != fenced.condition
 
 
 def test_nothing_is_begun_when_the_lease_is_over_even_if_nobody_told() -> None:

@@ -24,7 +24,8 @@ from swimlb.controller.lease import (
 )
 
 TIMING = Timing(lease_duration=10.0, renew_deadline=7.0, retry_period=2.0)
-OURS = Lease(holder="me", term=1, duration=10.0)
+RELEASED = Lease(holder="", term=1, duration=1.0, version="0")
+OURS = Lease(holder="me", term=2, duration=10.0)
 THEIRS = Lease(holder="other", term=4, duration=10.0, version="7")
 
 
@@ -35,12 +36,33 @@ def elector() -> Elector:
 def leading(now: float = 0.0, version: str = "1") -> Elector:
     machine = elector()
     assert machine.advance(now) == [ReadLease()]
-    assert machine.step(LeaseSeen(None), now) == [WriteLease(OURS)]
-    assert machine.step(LeaseWritten(replace(OURS, version=version)), now) == [Lead(1, now + 7.0, True)]
+    assert machine.step(LeaseSeen(RELEASED), now) == [WriteLease(replace(OURS, version="0"))]
+    assert machine.step(LeaseWritten(replace(OURS, version=version)), now) == [Lead(2, now + 7.0, True)]
     return machine
 
 
-def test_creates_the_lease_where_there_is_none_and_leads() -> None:
+@pytest.mark.parametrize("found", [None, Lease(holder="", term=0, duration=1.0, version="5")])
+def test_where_there_is_no_lease_one_may_have_been_deleted_whose_holder_does_not_know(
+    found: Lease | None,
+) -> None:
+    """A new cluster looks the same. A Lease that nobody ever held, which a tool put in its place perhaps, says no more."""
+    machine = elector()
+    machine.advance(0.0)
+    version = "" if found is None else found.version
+
+    waits = machine.step(LeaseSeen(found), 0.0)
+    due = machine.next_deadline()
+    assert due is not None
+    creates = machine.advance(due)
+    leads = machine.step(LeaseWritten(Lease(holder="me", term=1, duration=10.0, version="6")), due)
+
+    assert waits == []
+    assert 10.0 <= due <= 10.5
+    assert creates == [WriteLease(Lease(holder="me", term=1, duration=10.0, version=version))]
+    assert leads == [Lead(1, due + 7.0, False)]
+
+
+def test_takes_a_lease_that_was_released_and_leads() -> None:
     machine = leading()
 
     assert machine.is_leading
@@ -143,19 +165,19 @@ def test_a_refused_write_is_followed_by_a_look() -> None:
     """The one that landed may have been its own, whose answer was lost: then it leads, but as after a crash."""
     machine = elector()
     machine.advance(0.0)
-    machine.step(LeaseSeen(None), 0.0)
+    machine.step(LeaseSeen(RELEASED), 0.0)
     machine.step(LeaseWriteFailed(), 1.0)
     retry = machine.next_deadline()
     assert retry is not None
-    assert machine.advance(retry) == [WriteLease(OURS)]
+    assert machine.advance(retry) == [WriteLease(replace(OURS, version="0"))]
 
     looks = machine.step(LeaseWriteRefused(), retry)
     claims = machine.step(LeaseSeen(replace(OURS, version="1")), retry)
-    leads = machine.step(LeaseWritten(Lease(holder="me", term=2, duration=10.0, version="2")), retry)
+    leads = machine.step(LeaseWritten(Lease(holder="me", term=3, duration=10.0, version="2")), retry)
 
     assert looks == [ReadLease()]
-    assert claims == [WriteLease(Lease(holder="me", term=2, duration=10.0, version="1"))]
-    assert leads == [Lead(2, retry + 7.0, False)]
+    assert claims == [WriteLease(Lease(holder="me", term=3, duration=10.0, version="1"))]
+    assert leads == [Lead(3, retry + 7.0, False)]
 
 
 def test_a_renewal_whose_answer_was_lost_goes_on_from_what_is_there() -> None:
@@ -181,11 +203,11 @@ def test_a_lease_that_others_delete_ends_the_term_and_is_not_made_anew_at_once()
 
     stopped = leader.step(LeaseSeen(None), 1.0)
     waits = other.step(LeaseSeen(None), 1.0)
-    takes = other.advance(11.0)
+    takes = other.advance(11.6)
 
     assert stopped == [StopLeading("the lease was deleted")]
     assert waits == []
-    assert takes == [WriteLease(OURS)]
+    assert takes == [WriteLease(replace(OURS, term=1))]
 
 
 def test_reads_again_when_nothing_is_known() -> None:
@@ -207,7 +229,7 @@ def test_resigning_lets_another_take_over_soon(is_clean: bool, holder: str) -> N
     releases = machine.step(ResignRequested(is_clean), 1.0)
     ends = machine.step(LeaseWritten(replace(OURS, holder=holder, duration=1.0, version="2")), 1.1)
 
-    assert releases == [WriteLease(Lease(holder=holder, term=1, duration=1.0, version="1"))]
+    assert releases == [WriteLease(Lease(holder=holder, term=2, duration=1.0, version="1"))]
     assert ends == [Resigned()]
     assert machine.next_deadline() is None
 
@@ -220,7 +242,7 @@ def test_resigning_waits_for_the_answer_to_a_renewal() -> None:
     releases = machine.step(LeaseWritten(replace(OURS, version="2")), 2.2)
 
     assert waits == []
-    assert releases == [WriteLease(Lease(holder="", term=1, duration=1.0, version="2"))]
+    assert releases == [WriteLease(Lease(holder="", term=2, duration=1.0, version="2"))]
 
 
 def test_a_claim_that_comes_while_it_resigns_does_not_hide_a_crash() -> None:
