@@ -33,12 +33,13 @@ from swimlb.kube.resources import IP_ADDRESS_POOLS, SERVICES
 from swimlb.kube.services import ServiceObject, service_view
 from swimlb.kube.states import has_lost_pool, verdict_on
 from swimlb.kube.store import Changes
-from swimlb.model import Problem, Severity
+from swimlb.model import Problem
 from swimlb.observe.api_metrics import api_families
 from swimlb.observe.controller_metrics import Standing, controller_families
 from swimlb.observe.endpoint import serve_health
 from swimlb.observe.logs import EventLog
 from swimlb.observe.pool_metrics import pool_families
+from swimlb.observe.problems import log_problems
 from swimlb.observe.scraping import serve_scrapers
 from swimlb.runtime.garbage import GarbageKeeper
 
@@ -173,17 +174,8 @@ class Control:
         if self._feed.standing.is_missing(IP_ADDRESS_POOLS):
             # No definition of pools is no order to take all addresses away.
             return
-        fresh = [problem for problem in resolved.problems if problem not in self._told_problems]
+        log_problems(self._log, (one for one in resolved.problems if one not in self._told_problems))
         self._told_problems = frozenset(resolved.problems)
-        for problem in fresh:
-            log = self._log.error if problem.severity is Severity.ERROR else self._log.warning
-            log(
-                "configuration_problem",
-                object=problem.object,
-                field=problem.field,
-                message=problem.message,
-                hint=problem.hint,
-            )
         pools = resolved.configuration.pools
         self._driver.feed(ev.ConfigurationChanged(pools=pools, has_lost_pool=has_lost_pool(resolved)))
         self._statuses.judge(verdict_on(resolved))

@@ -24,9 +24,9 @@ from swimlb.allocator import Allocator, PoolCounts, StatusWritten, WorldChanged,
 from swimlb.controller import effects as fx
 from swimlb.controller import events as ev
 from swimlb.controller.contention import Contention
-from swimlb.controller.records import Condition, Look, Reason, ServiceView, ServiceWrite
+from swimlb.controller.records import Look, Reason, ServiceView, ServiceWrite
 from swimlb.controller.versions import is_older
-from swimlb.controller.wanting import keeping_write, status_write
+from swimlb.controller.wanting import fencing_write, keeping_write, status_write
 from swimlb.model import Allocation, Pool
 from swimlb.runtime import outbox as ob
 
@@ -346,8 +346,9 @@ class Controller:
 
     def _wanted(self, view: ServiceView) -> ServiceWrite | None:
         assert self._allocator is not None
+        assert self._term is not None
         if self._fence:
-            return self._fencing(view) if self._fence.get(view.key) == view.version else None
+            return fencing_write(view, self._term) if self._fence.get(view.key) == view.version else None
         if view.key in self._frozen:
             message = (
                 "keeps its address, which is in no pool that could be read: mend the pools that are in error"
@@ -357,20 +358,6 @@ class Controller:
         if verdict is None and view.refusal:
             return keeping_write(view, Reason.INVALID, view.refusal)
         return status_write(view, verdict)
-
-    def _fencing(self, view: ServiceView) -> ServiceWrite:
-        """Says something new, whatever was said before, also by a leader of the same term (of a Lease that was deleted)."""
-        before = view.condition
-        message = f"the leader of term {self._term} takes over from version {view.version}"
-        since = before.since if before is not None and before.is_true == bool(view.addresses) else ""
-        return ServiceWrite(
-            key=view.key,
-            uid=view.uid,
-            version=view.version,
-            ingress=None,
-            pool=view.pool,
-            condition=Condition(bool(view.addresses), Reason.TAKEN_OVER, message, since),
-        )
 
     def _post(self, event: ob.Event[str, ServiceWrite | Look], now: float) -> list[fx.Effect]:
         return self._sent(self._outbox.step(event, now), now)

@@ -50,6 +50,18 @@ def keeping_write(view: ServiceView, reason: Reason, message: str) -> ServiceWri
     condition = Condition(bool(view.addresses), reason, _cut(message))
     if _is_told(view.condition, condition):
         return None
+    is_unlucky = reason is Reason.POOL_INVALID
+    note = Note(NoteType.WARNING, "AllocationFailed", _cut(_failed(view.key, message)))
+    return _saying(view, condition, (note,) if is_unlucky else ())
+
+
+def fencing_write(view: ServiceView, term: int) -> ServiceWrite:
+    """Say something new, whatever was said before, also by a leader of the same term (of a Lease that was deleted)."""
+    message = f"the leader of term {term} takes over from version {view.version}"
+    return _saying(view, Condition(bool(view.addresses), Reason.TAKEN_OVER, message))
+
+
+def _saying(view: ServiceView, condition: Condition, notes: tuple[Note, ...] = ()) -> ServiceWrite:
     return ServiceWrite(
         key=view.key,
         uid=view.uid,
@@ -57,9 +69,7 @@ def keeping_write(view: ServiceView, reason: Reason, message: str) -> ServiceWri
         ingress=None,
         pool=view.pool,
         condition=_since(view, condition),
-        notes=(Note(NoteType.WARNING, "AllocationFailed", _cut(_failed(view.key, message))),)
-        if reason is Reason.POOL_INVALID
-        else (),
+        notes=notes,
     )
 
 

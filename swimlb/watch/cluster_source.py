@@ -32,12 +32,12 @@ from swimlb.kube.news import (
 from swimlb.kube.reflector import Condition
 from swimlb.model import IpAddress, Labels, Problem, Service
 from swimlb.observe.logs import EventLog
+from swimlb.observe.problems import log_problems
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
 from swimlb.watch.cluster import ClusterRecords
 from swimlb.watch.last_good import LastGood, Unusable, load, pack, save
 from swimlb.watch.metrics import ReadingCounts
-from swimlb.watch.problems import log_problems
 from swimlb.watch.world import World
 
 SERVICES_AT_ONCE = 200

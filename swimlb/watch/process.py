@@ -10,6 +10,7 @@ import signal
 from swimlb.health.checks import HealthChecks
 from swimlb.model import Readiness
 from swimlb.observe.logs import EventLog
+from swimlb.observe.problems import log_problems
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
 from swimlb.runtime.replica import Publisher, Subscriber
@@ -17,7 +18,6 @@ from swimlb.settings import Settings
 from swimlb.speaker.inventory import key_of
 from swimlb.watch.answers import Answers
 from swimlb.watch.metrics import ReadingCounts
-from swimlb.watch.problems import log_problems
 from swimlb.watch.standalone import Standalone
 from swimlb.watch.status import Facts
 

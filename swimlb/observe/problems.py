@@ -1,4 +1,4 @@
-"""What is wrong with what was given to *watch*, in the log."""
+"""What is wrong with the configuration, in the log."""
 
 from __future__ import annotations
 
