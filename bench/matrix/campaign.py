@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -21,12 +22,13 @@ from swimlb.runtime import clock
 _ATTEMPTS_MAX = 3
 """A run that the machine disturbed is done again; then it is taken as it is, with the lateness beside it."""
 _FAILURES_MAX = 3
-"""In a cell: then it is left as it is."""
+"""In a cell: then it is left as it is, until somebody goes on with it another time."""
 
 
 class Campaign:
     def __init__(self, store: Store, lots: Sequence[Lot], runs: int) -> None:
         self._store, self._lots, self._runs = store, lots, runs
+        self._failed: Counter[Cell] = Counter()
         self._pace = 1.0
         """How many times longer it takes than was reckoned."""
 
@@ -61,6 +63,7 @@ class Campaign:
                         self._measure_cell(scene, current)
             except LabError as error:
                 self._store.add_failure(current, str(error))
+                self._failed[current] += 1
                 say(f"{current.name}: {error}")
 
     def _measure_cell(self, scene: Scene, cell: Cell) -> None:
@@ -82,7 +85,7 @@ class Campaign:
             cell.fault.after(scene.cluster)
 
     def _lacks(self, cell: Cell) -> bool:
-        return self._store.runs(cell) < self._runs and self._store.failures(cell) < _FAILURES_MAX
+        return self._store.runs(cell) < self._runs and self._failed[cell] < _FAILURES_MAX
 
     def _lacking(self, lot: Lot) -> float:
         """Seconds of what is to be done of a lot."""

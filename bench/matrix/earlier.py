@@ -132,7 +132,35 @@ BENCHES = (
         "What 10,000 Services cost the process that follows them, and whether the one that announces notices.",
         "make bench-kube",
         "benchmarks-kubernetes",
-        (),
+        (
+            Excerpt(
+                "",
+                [
+                    ["list, until all is known"],
+                    ["longest stall of *watch*'s loop"],
+                    ["memory of *watch* (RSS)"],
+                    ["lateness of *wire* beyond an idle process, p99.9"],
+                ],
+                ("", "measured", "goal"),
+            ),
+        ),
+    ),
+    Bench(
+        "Thousands of Services",
+        "500 to 5,000 of them on a real API server: until they are announced and told, and what that takes.",
+        "make bench-kubernetes",
+        "benchmarks-services",
+        (
+            Excerpt(
+                "",
+                [
+                    ["until all are made, s"],
+                    ["until all are announced, s"],
+                    ["memory of *watch*, the largest, MiB"],
+                ],
+                ("Services", "500", "5,000", "at most linear"),
+            ),
+        ),
     ),
     Bench(
         "Scrapes",

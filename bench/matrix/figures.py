@@ -8,6 +8,7 @@ from statistics import mean, median
 
 from bench.layer2_report import Found, black_holes, spread
 from bench.matrix.judge import Run
+from bench.matrix.questions import INTERVAL as ASKED_EVERY
 from swimlb.lab.prober import INTERVAL
 
 Runs = Sequence[Found]
@@ -78,12 +79,18 @@ def _share_text(part: str, whole: str) -> Callable[[Runs], str]:
     return text
 
 
+def _outage_text(runs: Runs) -> str:
+    middle = _outage(runs)
+    return "longer" if middle == _ENDLESS else f"{1000 * middle:.0f}"
+
+
 OUTAGE = Measure("outage, ms", _outage, spread, INTERVAL)
+OUTAGE_IN_SHORT = Measure("outage, ms", _outage, _outage_text, INTERVAL)
 MEASURES = (
     OUTAGE,
     Measure("black holes", lambda runs: mean(run["is_black_hole"] for run in runs), black_holes),
     Measure("outage at the end, ms", _back, _back_text, INTERVAL),
-    Measure("two owners, ms", _two_owners, _two_owners_text),
+    Measure("two owners, ms", _two_owners, _two_owners_text, ASKED_EVERY),
     Measure(
         "false moves",
         lambda runs: mean(run["false_moves"] for run in runs),

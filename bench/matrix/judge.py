@@ -95,7 +95,8 @@ def judged(seen: Seen) -> Run:
         taken_over_after=taken_over(claims, seen.owners, seen.hurt, seen.begun, seen.ended),
         two_owners=max(two_owners, default=None),
         moves=moves,
-        false_moves=max(0, moves - seen.needed_moves) + len(strays),
+        false_moves=max(0, moves - seen.needed_moves, len(strays & seen.recordings.keys()))
+        + len(strays - seen.recordings.keys()),
         streams=len(here),
         broken=sum(one.error is not None for one in here),
         streams_elsewhere=len(elsewhere),

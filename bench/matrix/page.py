@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
+from dataclasses import dataclass
+from itertools import groupby, product
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,7 +14,7 @@ from bench.matrix import earlier, plan, store
 from bench.matrix.contenders import CONTENDERS, Contender, find
 from bench.matrix.drawing import STYLE, Row, draw_distributions
 from bench.matrix.faults import FAULTS, Fault
-from bench.matrix.figures import MEASURES, OUTAGE, PRICES, TAKEN_OVER, Measure
+from bench.matrix.figures import MEASURES, OUTAGE, OUTAGE_IN_SHORT, PRICES, TAKEN_OVER, Measure
 from bench.matrix.questions import INTERVAL as ASKED_EVERY
 from bench.matrix.scene import SAMPLED, STREAMS
 from swimlb.lab.measure import LATENESS_MAX
@@ -32,7 +33,7 @@ _STYLE = (
   h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
   h3 { font-size: 1rem; margin: 1.8rem 0 0.2rem; } p { margin: 0.4rem 0; }
   .scroll { overflow-x: auto; }
-  table { border-collapse: collapse; font-size: 13px; margin: 0.6rem 0; } td { white-space: nowrap; } li { margin: 0.15rem 0; }
+  table { border-collapse: collapse; font-size: 13px; margin: 0.6rem 0; } td { white-space: nowrap; } td.long { white-space: normal; } th { vertical-align: bottom; font-weight: 600; } li { margin: 0.15rem 0; }
   th, td { text-align: left; padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
   td { font-variant-numeric: tabular-nums; } td:first-child { font-weight: 600; } td.ours:first-child { color: var(--ours); }
   .better { background: var(--mark); } .better::after { content: " ◂"; color: var(--theirs); }
@@ -64,6 +65,18 @@ def write(found: Found, directory: Path) -> None:
     (directory / "failover.json").write_text(store.dumped(found))
     (directory / "index.html").write_text(render(found, _REFERENCE), encoding="utf-8")
     (directory / "README.md").write_text("\n".join(readme(found)) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Better:
+    """A figure of a rival that is better than ours."""
+
+    rival: str
+    beside: str
+    fault: str
+    measure: str
+    theirs: str
+    ours: str
 
 
 class Results:
@@ -109,29 +122,23 @@ class Results:
             if not self.runs(cell.contender.name, cell.fault.name, cell.scale.nodes, cell.scale.addresses)
         ]
 
-    def better_rivals(self) -> list[str]:
+    def better_rivals(self) -> Iterator[Better]:
         """Every figure of a rival that is better than that of ours beside it, with three nodes and one address."""
-        lines: list[str] = []
-        for fault in FAULTS:
-            for rival in CONTENDERS:
-                if rival.beside is None:
-                    continue
-                theirs, ours = self.runs(rival.name, fault.name), self.runs(rival.beside, fault.name)
-                lines += [
-                    f"{fault.title}, {measure.title}: {rival.name} {measure.text(theirs)}; "
-                    f"{rival.beside} {measure.text(ours)}"
-                    for measure in MEASURES
-                    if measure.is_better(theirs, ours)
-                ]
         for rival in CONTENDERS:
-            theirs, ours = self.cost(rival.name), self.cost(rival.beside or "")
-            if theirs is not None and ours is not None:
-                lines += [
-                    f"Doing nothing, {price.title}: {rival.name} {price.text(theirs)}; {rival.beside} {price.text(ours)}"
-                    for price in PRICES
-                    if price.is_better(theirs, ours)
-                ]
-        return lines
+            beside = rival.beside
+            if beside is None:
+                continue
+            for fault in FAULTS:
+                theirs, ours = self.runs(rival.name, fault.name), self.runs(beside, fault.name)
+                for one in MEASURES:
+                    if one.is_better(theirs, ours):
+                        yield Better(
+                            rival.name, beside, fault.title, one.title, one.text(theirs), one.text(ours)
+                        )
+            theirs, ours = self.cost(rival.name), self.cost(beside)
+            for one in PRICES if theirs is not None and ours is not None else ():
+                if one.is_better(theirs, ours):
+                    yield Better(rival.name, beside, "Nothing", one.title, one.text(theirs), one.text(ours))
 
 
 def render(found: Found, reference: Path) -> str:
@@ -185,10 +192,10 @@ def _introduction(results: Results) -> Iterator[str]:
 
 def _overview(results: Results) -> Iterator[str]:
     yield "<h2>Outage of the client, ms</h2>"
-    yield "<p>Three nodes, one address; median (min-max).</p>"
+    yield "<p>Three nodes, one address; medians. Longer: than it was watched.</p>"
     faults = [fault for fault in FAULTS if any(results.runs(one.name, fault.name) for one in CONTENDERS)]
     rows = (
-        [_name(one), *(_cell(OUTAGE, one, _at(results, fault.name)) for fault in faults)]
+        [_name(one), *(_cell(OUTAGE_IN_SHORT, one, _at(results, fault.name)) for fault in faults)]
         for one in CONTENDERS
         if any(results.runs(one.name, fault.name) for fault in faults)
     )
@@ -201,13 +208,20 @@ def _at(results: Results, fault: str, nodes: int = 3, addresses: int = 1) -> Cal
 
 def _better(results: Results) -> Iterator[str]:
     yield "<h2>Where rivals are better</h2>"
-    lines = results.better_rivals()
-    if not lines:
+    found = list(results.better_rivals())
+    if not found:
         yield "<p>Nowhere in what was measured so far.</p>"
         return
-    yield "<ul>"
-    yield from (f"<li>{escape(line)}</li>" for line in lines)
-    yield "</ul>"
+    yield "<p>Three nodes, one address; every figure that is better than that of ours beside it.</p>"
+    rows = (
+        [f'<td class="theirs">{escape(rival)}</td>', _data(fault), _wrapped("; ".join(map(_compared, group)))]
+        for (rival, fault), group in groupby(found, key=lambda one: (one.rival, one.fault))
+    )
+    yield _table(["", "what happens", "theirs against ours"], rows)
+
+
+def _compared(one: Better) -> str:
+    return f"{one.measure}: {one.theirs} against {one.ours}"
 
 
 def _faults(results: Results) -> Iterator[str]:
@@ -394,6 +408,10 @@ def _cell(measure: Measure, contender: Contender, runs_of: Callable[[str], list[
 def _data(text: str, *, is_better: bool = False) -> str:
     inside = f'<span class="better">{escape(text)}</span>' if is_better else escape(text)
     return f"<td>{inside}</td>"
+
+
+def _wrapped(text: str) -> str:
+    return f'<td class="long">{escape(text)}</td>'
 
 
 def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

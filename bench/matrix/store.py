@@ -32,9 +32,6 @@ class Store:
     def runs(self, cell: Cell) -> int:
         return len(self._record(cell)["runs"])
 
-    def failures(self, cell: Cell) -> int:
-        return len(self._record(cell)["failures"])
-
     def has_cost(self, contender: str, scale: Scale) -> bool:
         return any(_is_of(one, contender, scale) for one in self.found["costs"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -110,7 +111,6 @@ def test_a_store_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
     assert second.found == first.found
     assert second.runs(cell("swimlb normal")) == 2
     assert second.runs(cell("swimlb normal", "stop")) == 0
-    assert second.failures(cell("keepalived 1 s")) == 1
     assert second.has_cost("swimlb normal", Scale())
     assert not second.has_cost("swimlb normal", Scale(nodes=5))
 
@@ -151,12 +151,12 @@ def test_a_rivals_figure_that_is_better_is_shown_as_such(
 ) -> None:
     found = published(tmp_path, theirs)
 
-    lines = page.Results(found).better_rivals()
+    shown = list(page.Results(found).better_rivals())
     text = page.render(found, tmp_path)
 
-    assert [line.partition(":")[0] for line in lines] == [
-        *(f"Link cut, {title}" for title in better),
-        "Doing nothing, packets/s",
+    assert [(one.fault, one.measure) for one in shown] == [
+        *(("Link cut", measure) for measure in better),
+        ("Nothing", "packets/s"),
     ]
     # In the overview and in the table of the fault, and the packets of doing nothing, and the legend.
     assert text.count('class="better"') == (2 if better == ["outage, ms"] else len(better)) + 2
@@ -268,6 +268,14 @@ def test_rows_of_what_another_bench_has_written_are_found_by_their_first_cells()
     assert found == earlier.Table("Part", ("", "b"), (("ours", "2"),))
     assert earlier.Excerpt("Part", [["ours"]], ("", "c")).of(tables) is None
     assert earlier.Excerpt("Part", [["others"]], ("", "b")).of(tables) is None
+
+
+def test_every_bench_that_make_knows_is_on_the_page() -> None:
+    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+
+    known = set(re.findall(r"^(bench-[a-z0-9]+):", makefile, re.MULTILINE))
+
+    assert {bench.command for bench in earlier.BENCHES} == {f"make {target}" for target in known}
 
 
 def test_the_published_pages_of_the_other_benches_have_what_is_shown_of_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -112,6 +113,17 @@ def test_an_address_of_another_node_that_somebody_takes_is_false_too() -> None:
     run = judged(seen(MOVED, claims=[claim(10.4, B), claim(11, C, OTHER), claim(11.1, C, OTHER)]))
 
     assert run.false_moves == 1
+
+
+def test_a_false_claim_that_the_client_follows_is_one_mistake() -> None:
+    """Followed or not: the address was never to change hands."""
+    calm = recording(("node-a", 9, 20))
+
+    ignored = judged(replace(seen(calm, claims=[claim(11, C)], needed_moves=0), hurt=set()))
+    followed = judged(replace(seen(MOVED, claims=[claim(10.4, B)], needed_moves=0), hurt=set()))
+
+    assert (ignored.moves, ignored.false_moves) == (0, 1)
+    assert (followed.moves, followed.false_moves) == (2, 2)
 
 
 def test_two_that_answer_in_turns_own_it_together() -> None:
