@@ -1,7 +1,7 @@
 """The last good state, on the node's disk: what *wire* was told to serve, for a start while the API server is away.
 
-One file, written whole beside the old one and put in its place, so that there is always an intact one. It begins with a
-digest of the rest: what was torn or altered is not believed. What another version of swimlb wrote, whose records have other
+One file, written beside the old one and put in its place when it is whole, so that there is always an intact one. It begins with
+a digest of the rest: what was torn or altered is not believed. What another version of swimlb wrote, whose records have other
 fields, or another node, is not believed either: then the node waits for the API server as if there were no file. It holds the
 passwords of BGP peers as the API server gave them, and only its owner may read it.
 
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgpack
 
@@ -74,13 +74,31 @@ class LastGood:
 
 def pack(
     schema: int, node: str, saved_at: float, table: Mapping[str, bytes], contents: Iterable[Content]
-) -> bytes:
-    body: bytes = msgpack.packb([schema, node, saved_at, dict(table), list(contents)], use_bin_type=True)
-    return b"".join((_MAGIC, sha256(body).digest(), body))
+) -> Iterator[bytes]:
+    """What follows the digest, in pieces: with 10,000 Services the whole is 4 MB, which nobody has to hold."""
+    packer = msgpack.Packer(use_bin_type=True)
+    yield packer.pack_array_header(5)
+    yield from map(packer.pack, (schema, node, saved_at))
+    yield packer.pack_map_header(len(table))
+    for key, value in table.items():
+        yield packer.pack(key)
+        yield packer.pack(value)
+    yield packer.pack(list(contents))
+
+
+def write(file: BinaryIO, pieces: Iterable[bytes]) -> None:
+    """Write a state to a file that is empty."""
+    digest = sha256()
+    file.write(_MAGIC + bytes(digest.digest_size))
+    for piece in pieces:
+        digest.update(piece)
+        file.write(piece)
+    file.seek(len(_MAGIC))
+    file.write(digest.digest())
 
 
 def unpack(data: bytes, schema: int, node: str) -> LastGood:
-    """The inverse of `pack`, for the same records and node; raises Unusable for anything else."""
+    """What was written, by the same version and node; raises Unusable for anything else."""
     if not data.startswith(_MAGIC):
         raise Unusable("it is not a state of this version of swimlb")
     body = data[_HEAD_OCTETS:]
@@ -102,13 +120,13 @@ def _table(value: Any) -> dict[str, bytes]:
     return cast("dict[str, bytes]", value)
 
 
-def save(path: Path, data: bytes) -> None:
+def save(path: Path, pieces: Iterable[bytes]) -> None:
     """Put the file in place of the old one, on the disk and not only in memory. Raises OSError: the old one is intact."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+        write(file, pieces)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

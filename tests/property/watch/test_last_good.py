@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swimlb.watch.last_good import LastGood, Unusable, pack, unpack
-from tests.unit.swimlb.watch.test_last_good import NODE, SCHEMA, STATE
+from tests.unit.swimlb.watch.test_last_good import NODE, SCHEMA, STATE, octets_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
@@ -27,7 +27,7 @@ def test_what_was_packed_is_unpacked(
     table: dict[str, bytes], contents: list[dict[str, Any]], saved_at: float
 ) -> None:
     """Whatever the records and the objects are."""
-    packed = pack(SCHEMA, NODE, saved_at, table, contents)
+    packed = octets_of(pack(SCHEMA, NODE, saved_at, table, contents))
 
     assert unpack(packed, SCHEMA, NODE) == LastGood(table, tuple(contents), saved_at)
 

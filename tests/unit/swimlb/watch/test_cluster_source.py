@@ -153,7 +153,8 @@ def test_a_state_that_cannot_be_believed_is_told_and_passed_over(
 
     async def scene() -> None:
         here = Play(tmp_path)
-        save(here.file, pack(records.SCHEMA, "node-a", 0.0, {"Pool/pool": b""}, ())[:-1])
+        save(here.file, pack(records.SCHEMA, "node-a", 0.0, {"Pool/pool": b""}, ()))
+        here.file.write_bytes(here.file.read_bytes()[:-1])
         here.unreachable_since = clock.monotonic()
         async with here.following():
             await here.until(lambda: "last_good_state_ignored" in caplog.messages)

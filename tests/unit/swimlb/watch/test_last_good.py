@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
 import msgpack
 import pytest
 
-from swimlb.watch.last_good import FILE_NAME, LastGood, Unusable, load, pack, save, unpack
+from swimlb.watch.last_good import FILE_NAME, LastGood, Unusable, load, pack, save, unpack, write
 
 SCHEMA, NODE = 0x1234, "node-a"
 TABLE = {"Pool/pool": b"\x00\xff", "Allocation/default/web": b"record"}
 CONTENTS = ({"kind": "IPAddressPool", "metadata": {"name": "pool"}, "spec": {"addresses": ["192.0.2.0/24"]}},)
-STATE = pack(SCHEMA, NODE, 1000.5, TABLE, CONTENTS)
+
+
+def octets_of(pieces: Iterable[bytes]) -> bytes:
+    """The file that they come to."""
+    file = BytesIO()
+    write(file, pieces)
+    return file.getvalue()
+
+
+STATE = octets_of(pack(SCHEMA, NODE, 1000.5, TABLE, CONTENTS))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,7 @@ def test_goes_to_the_disk_and_back(tmp_path: Path) -> None:
     assert load(path, SCHEMA, NODE) is None
 
     save(path, pack(SCHEMA, NODE, 1.0, {}, ()))
-    save(path, STATE)
+    save(path, pack(SCHEMA, NODE, 1000.5, TABLE, CONTENTS))
 
     assert load(path, SCHEMA, NODE) == LastGood(TABLE, CONTENTS, 1000.5)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -50,7 +61,7 @@ def test_goes_to_the_disk_and_back(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_state(tmp_path: Path) -> None:
     """Here because the place of the new file is taken by a directory."""
     path = tmp_path / FILE_NAME
-    save(path, STATE)
+    save(path, pack(SCHEMA, NODE, 1000.5, TABLE, CONTENTS))
     (tmp_path / f".{FILE_NAME}.new").mkdir()
 
     with pytest.raises(OSError, match=os.strerror(21)):
