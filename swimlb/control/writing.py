@@ -18,6 +18,7 @@ from swimlb.kube.errors import ApiError, Conflict, Forbidden, NotFound, TooManyR
 from swimlb.kube.resources import SERVICES
 from swimlb.kube.services import ServiceObject, service_view, status_patch
 from swimlb.runtime import clock
+from swimlb.runtime.pauses import at_least
 
 CALL_TIME_MAX = 10.0
 """So long an answer is awaited."""
@@ -50,7 +51,8 @@ class ServiceCalls:
             except ApiError as error:
                 self._complaints.refused(SERVICES.name, error)
                 asked = error.retry_after if isinstance(error, TooManyRequests | Unavailable) else None
-                await asyncio.sleep(max(pause * rng.uniform(0.5, 1.0), min(asked or 0.0, READ_PAUSE_MAX)))
+                asked_for = at_least(min(asked or 0.0, READ_PAUSE_MAX), rng)
+                await asyncio.sleep(max(pause * rng.uniform(0.5, 1.0), asked_for))
                 pause = min(2 * pause, READ_PAUSE_MAX)
             else:
                 self._complaints.done(SERVICES.name)

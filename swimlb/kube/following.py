@@ -21,6 +21,8 @@ import random
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 
+from swimlb.runtime.pauses import at_least
+
 BACKOFF_FIRST = 0.25
 BACKOFF_MAX = 16.0
 """Seconds. Two hundred nodes with ten reflectors each then ask 130 times a second of an API server that is ailing."""
@@ -295,7 +297,7 @@ class Following:
         # One broken connection is no news: it is tried again in a moment.
         if event.trouble.is_lasting or self._failures > 1:
             effects += self._tell(event.trouble, event.message)
-        return [*effects, *self._wait(now, max(event.retry_after, self._backoff()))]
+        return [*effects, *self._wait(now, max(at_least(event.retry_after, self.rng), self._backoff()))]
 
     # Going on
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from asyncio import sslproto
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from swimlb.kube.errors import TooManyRequests, Unauthorized, Unavailable, error
 from swimlb.kube.metrics import CallMetrics
 from swimlb.kube.unreachable import explain
 from swimlb.runtime import clock
+from swimlb.runtime.pauses import at_least
 
 DEADLINE = 10.0
 """Seconds for a whole call, waiting for a busy API server included."""
@@ -71,6 +73,7 @@ class Transport:
         self._access = access
         self._user_agent = user_agent
         self._metrics = metrics
+        self._rng = random.Random()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Transport:
@@ -106,7 +109,7 @@ class Transport:
             except TooManyRequests as error:
                 if clock.monotonic() + error.retry_after >= end:
                     raise
-                await asyncio.sleep(error.retry_after)
+                await asyncio.sleep(at_least(error.retry_after, self._rng))
         return await self._attempt(call, end)
 
     @asynccontextmanager

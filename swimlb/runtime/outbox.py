@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
+from swimlb.runtime.pauses import at_least
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -179,7 +181,8 @@ class Outbox(Generic[K, V]):
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(self._pace.pause_max, self._pace.pause_min * 2.0 ** min(failures - 1, 16))
         if retry_after is not None:
-            self._open_at = max(self._open_at, now + min(retry_after, self._pace.retry_after_max))
+            asked = at_least(min(retry_after, self._pace.retry_after_max), self._rng)
+            self._open_at = max(self._open_at, now + asked)
         if key in self._abandoned:
             self._abandoned.remove(key)
             self._failures.pop(key, None)

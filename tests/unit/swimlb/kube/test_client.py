@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from swimlb.kube.access import Access
 from swimlb.kube.client import Client, PatchType
@@ -26,6 +28,7 @@ from swimlb.kube.errors import (
     Unavailable,
 )
 from swimlb.kube.resources import IP_ADDRESS_POOLS, NODES, SERVICES
+from swimlb.runtime import clock
 from tests.unit.swimlb.kube.server import Handler, Seen, json_answer, refusal, run, serving, silence
 
 
@@ -173,6 +176,28 @@ def test_waits_as_long_as_a_busy_api_server_asks_and_calls_again() -> None:
     assert len(seen) == 3
     assert client.metrics.count(verb="create", code=429) == 2
     assert client.metrics.count(verb="create", code=201) + client.metrics.count(verb="create", code=200) == 1
+
+
+def test_those_who_were_asked_to_wait_do_not_come_back_all_at_once() -> None:
+    """A busy API server tells all nodes the same."""
+
+    async def play() -> list[float]:
+        came: list[float] = []
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            came.append(clock.monotonic())
+            busy = refusal(429, "TooManyRequests", Retry_After="1")
+            return await (busy if len(came) <= 12 else json_answer({}))(request)
+
+        async with serving(answer) as server, Client(Access(server=server.url)) as client:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(12):
+                    tasks.create_task(client.get(NODES, "node-a"))
+            return came[12:]
+
+    again = run(play())
+    assert len(again) == 12
+    assert max(again) - min(again) > 0.1
 
 
 def test_gives_up_at_once_when_it_is_to_wait_past_its_deadline() -> None:

@@ -210,11 +210,16 @@ def test_watches_that_end_as_soon_as_they_are_open_are_tried_ever_more_seldom(
 
 
 def test_an_api_server_that_says_how_long_to_wait_is_obeyed() -> None:
-    machine = watching()
+    """No sooner, and not all at the same moment."""
+    deadlines: set[float | None] = set()
+    for seed in range(10):
+        machine = watching()
+        machine.rng.seed(seed)
+        machine.step(Failed(Trouble.BUSY, "busy", retry_after=30.0), 10.0)
+        deadlines.add(machine.next_deadline())
 
-    machine.step(Failed(Trouble.BUSY, "busy", retry_after=30.0), 10.0)
-
-    assert machine.next_deadline() == 40.0
+    assert len(deadlines) == 10
+    assert all(deadline is not None and 40.0 <= deadline <= 47.5 for deadline in deadlines)
 
 
 def test_one_broken_connection_is_not_told_but_two_in_a_row_are_once() -> None:

@@ -76,9 +76,12 @@ def test_when_asked_to_wait_everybody_waits() -> None:
         *outbox.step(Put("b", "y"), 1.0),
         *outbox.advance(4.9),
     ]
-    after = outbox.advance(5.0)
+    due = outbox.next_deadline()
+    assert due is not None
+    after = outbox.advance(due)
 
     assert during == []
+    assert 5.0 < due <= 6.25
     assert {send.key for send in after} == {"a", "b"}
     assert outbox.next_deadline() is None
 
