@@ -204,9 +204,10 @@ fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS
 ONLY ?=
 
 .PHONY: bench
-bench: setup-dev metallb-current kube-tools $(STAMPS)/bench ## Failover beside keepalived, MetalLB, FRR, ExaBGP: 10 h; RUNS=N of each; ONLY=WORD; RESUME=1; QUICK=1: 8 min
+bench: setup-dev metallb-current kube-tools $(STAMPS)/bench ## Failover beside keepalived, MetalLB, FRR, ExaBGP: 10 h; RUNS=N of each; TOGETHER=N; ONLY=WORD; RESUME=1; QUICK=1: 8 min
 	@$(BIN)/python -m bench.matrix $(if $(filter command line,$(origin RUNS)),--runs $(RUNS)) \
-		$(if $(ONLY),--only '$(ONLY)') $(if $(RESUME),--resume) $(if $(QUICK),--quick)
+		$(if $(ONLY),--only '$(ONLY)') $(if $(TOGETHER),--together $(TOGETHER)) $(if $(RESUME),--resume) \
+		$(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
 
 .PHONY: bench-membership
 bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 15 min; QUICK=1: 2 min

@@ -1,9 +1,10 @@
 """Failover of swimlb beside keepalived, MetalLB, FRR and ExaBGP: what a client loses, what else goes wrong, what it costs.
 
-    python -m bench.matrix [--runs 15] [--only WORD]... [--fault NAME]... [--quick] [--resume] [--list] [--output DIRECTORY]
+    python -m bench.matrix [--runs 15] [--only WORD]... [--fault NAME]... [--together 1] [--quick] [--resume]
+                           [--list] [--publish] [--output DIRECTORY]
     python -m bench.matrix --redraw JSON
 
-One contender after the other on the same network, in namespaces. Writes failover.json to the directory after every run, and
+One contender after the other on the same network, in namespaces; `--together 4` has four of them side by side, in a quarter of the time. Writes failover.json to the directory after every run, and
 when all is done docs/benchmarks/, unless --quick or a choice leaves something out; --publish writes it in any case. `--list`
 tells what would be measured and how long that takes. Needs root, keepalived, frr, exabgp, `make metallb-current kube-tools`.
 """
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on with what was measured or published")
     parser.add_argument("--list", action="store_true", help="measure nothing: tell what would be")
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks/ whatever was chosen")
+    parser.add_argument("--together", type=int, default=1, help="contenders at a time, where time is short")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--redraw", type=Path, help="measure nothing: the pages from this failover.json")
     options = parser.parse_args()
@@ -52,8 +54,8 @@ def main() -> None:
     lots = plan.lots(plan.chosen(cells, words=options.only, faults=options.fault))
     results: Path = options.output / "failover.json"
     results.parent.mkdir(parents=True, exist_ok=True)
-    kept = store.Store(results, _known(results) if options.resume else {})
-    campaign = Campaign(kept, lots, runs)
+    kept = store.Store(results, _known(results) if options.resume else {}, options.together)
+    campaign = Campaign(kept, lots, runs, options.together)
     count = sum(len(lot.cells) for lot in lots)
     say(f"{count} cells, {runs} runs each: about {plan.duration(campaign.seconds_left())}")
     if options.list:

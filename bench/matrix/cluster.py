@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from bench.matrix.questions import Questions
+from bench.ring import pause
 from swimlb.lab import faults, namespaces, processes
 from swimlb.lab.errors import LabError
 from swimlb.lab.processes import ProcessId
@@ -78,6 +79,7 @@ class Cluster(ABC):
 
         def is_at_rest() -> bool:
             nonlocal well
+            pause(0.0)  # An interrupted benchmark does not wait for it.
             well = well + 1 if self.is_well() else 0
             return well >= _REST_ANSWERS
 

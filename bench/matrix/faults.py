@@ -43,6 +43,8 @@ class Fault:
     """Once before all runs of a cell; `after` ends it."""
     after: Callable[[Cluster], None] | None = None
     needs_api: bool = False
+    takes_machine: bool = False
+    """Others that are measured beside it would suffer, too."""
 
     def needed(self, *, nodes: int, is_routed: bool) -> int:
         """Moves that are nobody's mistake. A router shares flows anew whenever a node goes or comes."""
@@ -174,6 +176,7 @@ FAULTS = (
         what=f"its processes share one core with {BUSY_LOOPS} busy loops of niceness 0",
         hurt=_crowd,
         mend=_uncrowd,
+        takes_machine=True,
         needed_moves=0,
         hurts=lambda _, __: (),
     ),

@@ -135,10 +135,15 @@ class Results:
                         yield Better(
                             rival.name, beside, fault.title, one.title, one.text(theirs), one.text(ours)
                         )
-            theirs, ours = self.cost(rival.name), self.cost(beside)
-            for one in PRICES if theirs is not None and ours is not None else ():
-                if one.is_better(theirs, ours):
-                    yield Better(rival.name, beside, "Nothing", one.title, one.text(theirs), one.text(ours))
+            costs = self.cost(rival.name), self.cost(beside)
+            if costs[0] is not None and costs[1] is not None:
+                yield from _cheaper(rival.name, beside, costs[0], costs[1])
+
+
+def _cheaper(rival: str, beside: str, theirs: Found, ours: Found) -> Iterator[Better]:
+    for one in PRICES:
+        if one.is_better(theirs, ours):
+            yield Better(rival, beside, "Nothing", one.title, one.text(theirs), one.text(ours))
 
 
 def render(found: Found, reference: Path) -> str:
@@ -176,10 +181,10 @@ def _introduction(results: Results) -> Iterator[str]:
         yield (
             f'<p class="faint">{escape(session["begun"])}: commit {escape(session["commit"])}, '
             f"{escape(machine['processor'])}, {machine['cores']} cores, Linux {escape(machine['kernel'])}, "
-            f"Python {escape(machine['python'])}; load at the start {session['load']:g}.</p>"
+            f"Python {escape(machine['python'])}; load at the start {session['load']:g}; contenders at a time: {session['together']}.</p>"
         )
     yield (
-        "<p>Every contender in turn, on the same network of namespaces on one machine: nodes and a client on one switch (layer 2), or "
+        "<p>Every contender on the same kind of network of namespaces, all on one machine: nodes and a client on one switch (layer 2), or "
         "behind an FRR router (BGP). What happens, happens to the node that answers the client.</p><ul>"
     )
     yield from (f"<li><em>{words}</em>: {meaning}.</li>" for words, meaning in _MEANINGS.items())
@@ -372,6 +377,7 @@ def readme(found: Found) -> Iterator[str]:
     yield f"make bench                   # {plan.RUNS} runs of every cell: about {whole}"
     yield f"make bench QUICK=1           # {plan.QUICK_RUNS} runs of the core: about {short}; publishes nothing"
     yield "make bench RUNS=5 RESUME=1   # go on with what was measured, up to 5 runs of every cell"
+    yield "make bench RUNS=3 TOGETHER=4 # four contenders side by side: a quarter of the time, and more disturbed runs"
     yield "make bench ONLY=keepalived   # cells with that word in their name"
     yield ".venv/bin/python -m bench.matrix --list"
     yield "```"

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 from bench.contenders import ROOT
@@ -24,8 +25,10 @@ _DIGITS = 5
 class Store:
     """All sessions together: a later one adds its runs to those that were there."""
 
-    def __init__(self, path: Path, found: Found) -> None:
+    def __init__(self, path: Path, found: Found, together: int = 1) -> None:
         self._path = path
+        self._together = together
+        self._writing = Lock()
         self.found: Found = {"sessions": [], "cells": [], "costs": [], **found}
         self._is_begun = False
 
@@ -36,24 +39,27 @@ class Store:
         return any(_is_of(one, contender, scale) for one in self.found["costs"])
 
     def add_run(self, cell: Cell, run: Run) -> None:
-        record = self._noted(cell)
-        record["runs"].append({**_rounded(asdict(run)), "session": self._session()})
-        self._write()
+        with self._writing:
+            self._noted(cell)["runs"].append({**_rounded(asdict(run)), "session": self._session()})
+            self._write()
 
     def add_disturbed(self, cell: Cell) -> None:
         """A run that was not counted: the machine was too busy to tell the time of it."""
-        self._noted(cell)["disturbed"] += 1
-        self._write()
+        with self._writing:
+            self._noted(cell)["disturbed"] += 1
+            self._write()
 
     def add_failure(self, cell: Cell, error: str) -> None:
         """A run that came to no end: the contender was not well again, or not at all."""
-        self._noted(cell)["failures"].append(error)
-        self._write()
+        with self._writing:
+            self._noted(cell)["failures"].append(error)
+            self._write()
 
     def add_cost(self, contender: str, scale: Scale, cost: Cost) -> None:
         whose = {"contender": contender, "nodes": scale.nodes, "addresses": scale.addresses}
-        self.found["costs"].append({**whose, **_rounded(asdict(cost)), "session": self._session()})
-        self._write()
+        with self._writing:
+            self.found["costs"].append({**whose, **_rounded(asdict(cost)), "session": self._session()})
+            self._write()
 
     def _noted(self, cell: Cell) -> Found:
         record = self._record(cell)
@@ -82,7 +88,13 @@ class Store:
             begun = datetime.now(UTC).isoformat(timespec="minutes")
             load = round(os.getloadavg()[0], 2)
             self.found["sessions"].append(
-                {"begun": begun, "commit": commit(), "machine": machine(), "load": load}
+                {
+                    "begun": begun,
+                    "commit": commit(),
+                    "machine": machine(),
+                    "load": load,
+                    "together": self._together,
+                }
             )
         return len(self.found["sessions"]) - 1
 
