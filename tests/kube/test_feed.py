@@ -27,6 +27,7 @@ from swimlb.kube.news import (
     ServiceChanged,
     Synced,
 )
+from swimlb.kube.reflector import Condition
 from swimlb.kube.resources import SERVICES
 from swimlb.kube.transport import DEADLINE
 from swimlb.lab.kubernetes.lab import KubernetesLab
@@ -364,6 +365,15 @@ def test_an_api_server_that_is_away_changes_nothing_and_is_told_once(
         run(play(oracle), limit=240.0)
 
 
+def refused(listener: Listener) -> list[Condition]:
+    """That Services must not be read."""
+    return [
+        one
+        for one in listener.feed.conditions
+        if one.resource is SERVICES and one.trouble is Trouble.FORBIDDEN
+    ]
+
+
 def test_a_permission_that_is_taken_away_is_told_and_what_was_known_stays(
     cluster: KubernetesLab, namespace: str
 ) -> None:
@@ -390,8 +400,9 @@ def test_a_permission_that_is_taken_away_is_told_and_what_was_known_stays(
             try:
                 await asyncio.sleep(1.0)
                 relay.cut()
-                await listener.until(lambda: Trouble.FORBIDDEN in listener.troubles())
-                told = next(one for one in listener.feed.conditions if one.resource is SERVICES)
+                # Each kind is told of when its own watch begins again.
+                await listener.until(lambda: bool(refused(listener)))
+                (told,) = refused(listener)
                 assert "cannot watch resource" in told.message
                 assert "services" in told.hint
                 assert told_of(listener, namespace)

@@ -17,7 +17,6 @@ from swimlb.lab.sandbox import Sandbox
 from tests.kube.fleet import ADDRESSES, SPARE, Fleet, Move, Product, Traffic
 
 BASE = Path("/run/swimlb-lab-tests")
-STATUS_TIMEOUT = 30.0
 NOISE = 2.0
 """The Pods of the lab answer from processes that a busy machine may keep waiting: so short an outage is nobody's."""
 
@@ -41,16 +40,6 @@ def test_metallb_serves_by_its_own_manifest(fleet: Fleet) -> None:
         traffic.wait_for(fleet.expected())
 
         assert {addresses[0] for addresses, _ in fleet.assigned().values()} == set(ADDRESSES)
-        fleet.lab.kubectl.wait_for(
-            "servicel2statuses",
-            "--all-namespaces",
-            # It may leave a second one for a Service (its issue 2705): the owner's is among them.
-            until=lambda answer: (
-                {one.get("status", {}).get("node") for one in answer["items"]} >= {*fleet.expected().values()}
-            ),
-            timeout=STATUS_TIMEOUT,
-            description="a status of each Service, by its owner",
-        )
 
 
 def test_controllers_take_over_from_each_other_without_changing_an_address(fleet: Fleet) -> None:
