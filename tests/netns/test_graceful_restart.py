@@ -96,9 +96,15 @@ def test_no_probe_is_lost_and_no_route(lab: Lab, end: Callable[[Lab, str], None]
         recording = probes.recording()
 
     assert was_stale
-    assert seen == {nodes}
+    assert seen == {nodes}, _told_of_health(lab)
     assert [one for one in outages(recording.probes) if one.lost_for > LOST_FOR_MAX] == []
     assert set(recording.answers_by_node()) == {victim.name}
+
+
+def _told_of_health(lab: Lab) -> list[str]:
+    """Why a node may have withdrawn its route by itself."""
+    lines = [line for node in lab.network.nodes for line in lab.log(node.name).read_text().splitlines()]
+    return [line for line in lines if '"health_changed"' in line]
 
 
 def _is_stale(lab: Lab, node: str) -> bool:
