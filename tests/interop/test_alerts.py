@@ -39,6 +39,10 @@ WELL = {
     'swimlb_gossip_deaf_members{instance="a"}': "0x40",
     'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+1x40",
     'swimlb_gossip_late_runs_total{instance="a"}': "5x40",
+    'swimlb_controller_is_leading{instance="c"}': "1x40",
+    'swimlb_controller_is_leading{instance="d"}': "0x40",
+    'swimlb_controller_writes_waiting{instance="c"}': "0x10 90x10 0x20",
+    'swimlb_controller_writes_in_flight{instance="c"}': "0x10 8x10 0x20",
     'metallb_bgp_session_up{instance="a",peer="192.0.2.1:179"}': "1x40",
     'swimlb_bgp_sessions_lost_total{instance="a",peer="192.0.2.1:179"}': "9x40",
     'metallb_bfd_session_down_events{instance="a",peer="192.0.2.1:179"}': "9x40",
@@ -72,6 +76,11 @@ FAULTS: dict[str, dict[str, str]] = {
         'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+15x40"
     },
     "SwimlbRunningLate": {'swimlb_gossip_late_runs_total{instance="a"}': "0+1x40"},
+    "SwimlbNobodyLeads": {'swimlb_controller_is_leading{instance="c"}': "0x40"},
+    "SwimlbWritesWaiting": {
+        'swimlb_controller_writes_waiting{instance="c"}': "1 0 1 1 0 1x40",
+        'swimlb_controller_writes_in_flight{instance="c"}': "0 1 0 0 1 0x40",
+    },
     "MetalLBBGPSessionDown": {'metallb_bgp_session_up{instance="a",peer="192.0.2.1:179"}': "0x40"},
     "SwimlbBGPSessionFlapping": {
         'swimlb_bgp_sessions_lost_total{instance="a",peer="192.0.2.1:179"}': "0x10 1x10 2x10 3x10"
