@@ -8,6 +8,10 @@ from swimlb.model import Node, labels_of
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 
+NO_NODES = (
+    "the input has no Node: add them (`kubectl get nodes -o yaml`), or make some up by --add-node NAME=IP"
+)
+
 
 class InvalidWhatIf(ValueError):
     """The operator's: the text names the option, the problem and the way out."""
@@ -38,7 +42,7 @@ class WhatIf:
             names.add(name)
         for option, asked in (("--down", self.down), ("--drain", self.drained)):
             for name in sorted(asked - names):
-                told = f"known are {', '.join(sorted(names))}" if names else "the input has no Node at all"
+                told = f"known are {', '.join(sorted(names))}" if names else NO_NODES
                 raise InvalidWhatIf(option, f"there is no node {name}", told)
         if both := sorted(self.down & self.drained):
             raise InvalidWhatIf("--drain", f"{both[0]} is also down", "give one of the two")
