@@ -2,7 +2,7 @@
 
     python -m bench.matrix [--runs 15] [--only WORD]... [--fault NAME]... [--together 1] [--quick] [--resume]
                            [--list] [--publish] [--output DIRECTORY]
-    python -m bench.matrix --redraw JSON
+    python -m bench.matrix --redraw JSON...
 
 One contender after the other on the same network, in namespaces; `--together 4` has four of them side by side, in a quarter of the time. Writes failover.json to the directory after every run, and
 when all is done docs/benchmarks/, unless --quick or a choice leaves something out; --publish writes it in any case. `--list`
@@ -44,10 +44,15 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks/ whatever was chosen")
     parser.add_argument("--together", type=int, default=1, help="contenders at a time, where time is short")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
-    parser.add_argument("--redraw", type=Path, help="measure nothing: the pages from this failover.json")
+    parser.add_argument(
+        "--redraw",
+        type=Path,
+        nargs="+",
+        help="measure nothing: the pages from failover.json, or from several",
+    )
     options = parser.parse_args()
     if options.redraw is not None:
-        page.write(store.read(options.redraw), DOCUMENTS)
+        page.write(store.merged(map(store.read, options.redraw)), DOCUMENTS)
         return
     runs = plan.QUICK_RUNS if options.quick else options.runs
     cells = plan.quick_cells() if options.quick else plan.all_cells()

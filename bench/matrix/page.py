@@ -176,13 +176,9 @@ def _introduction(results: Results) -> Iterator[str]:
         f"<p>Written by <code>make bench</code>; do not edit. {results.count()} runs, {runs} in a cell; the data are "
         '<a href="failover.json">failover.json</a>, and <a href="README.md">README.md</a> says how to repeat it.</p>'
     )
-    for session in results.sessions:
-        machine = session["machine"]
-        yield (
-            f'<p class="faint">{escape(session["begun"])}: commit {escape(session["commit"])}, '
-            f"{escape(machine['processor'])}, {machine['cores']} cores, Linux {escape(machine['kernel'])}, "
-            f"Python {escape(machine['python'])}; load at the start {session['load']:g}; contenders at a time: {session['together']}.</p>"
-        )
+    planned, lacking = len(list(plan.all_cells())), len(results.lacking())
+    yield f"<p>{planned - lacking} of {planned} planned cells have been measured. {escape(plan.DESIGN)}</p>"
+    yield from _sessions(results.sessions)
     yield (
         "<p>Every contender on the same kind of network of namespaces, all on one machine: nodes and a client on one switch (layer 2), or "
         "behind an FRR router (BGP). What happens, happens to the node that answers the client.</p><ul>"
@@ -193,6 +189,23 @@ def _introduction(results: Results) -> Iterator[str]:
         '<p>A rival\'s figure <span class="better">so marked</span> is better than that of the swimlb beside it, the one with about the same '
         "timers and surroundings (see Contenders).</p>"
     )
+
+
+def _sessions(sessions: Sequence[Found]) -> Iterator[str]:
+    """Those of the same commit, machine and manner together."""
+    alike: dict[str, list[Found]] = {}
+    for session in sessions:
+        machine = session["machine"]
+        words = (
+            f"commit {session['commit']}, {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+            f"Python {machine['python']}, contenders at a time: {session['together']}"
+        )
+        alike.setdefault(words, []).append(session)
+    for words, those in alike.items():
+        begun = dict.fromkeys((those[0]["begun"], those[-1]["begun"]))
+        loads = sorted(one["load"] for one in those)
+        load = " to ".join(f"{one:g}" for one in dict.fromkeys((loads[0], loads[-1])))
+        yield f'<p class="faint">{escape(" to ".join(begun))}: {escape(words)}; load at the start {load}.</p>'
 
 
 def _overview(results: Results) -> Iterator[str]:
@@ -340,7 +353,6 @@ def _contenders() -> Iterator[str]:
         "<p>On Kubernetes (a real etcd, API server, controller manager and kube-proxies) an address's traffic ends in the same workload on the "
         "same nodes as without, so that nothing of Kubernetes is measured but who announces what.</p>"
     )
-    yield f"<p>{escape(plan.DESIGN)}</p>"
 
 
 def _earlier(reference: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +86,7 @@ class Store:
     def _session(self) -> int:
         if not self._is_begun:
             self._is_begun = True
-            begun = datetime.now(UTC).isoformat(timespec="minutes")
+            begun = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             load = round(os.getloadavg()[0], 2)
             self.found["sessions"].append(
                 {
@@ -102,6 +103,26 @@ class Store:
         partial = self._path.with_suffix(".partial")
         partial.write_text(dumped(self.found))
         partial.replace(self._path)
+
+
+def merged(parts: Iterable[Found]) -> Found:
+    """Results of several outputs as one: runs of the same cell come together, a cost is the first one's that has it."""
+    whole: Found = {"sessions": [], "cells": [], "costs": []}
+    cells: dict[tuple[object, ...], Found] = {}
+    costs: dict[tuple[object, ...], Found] = {}
+    for part in parts:
+        shift = len(whole["sessions"])
+        whole["sessions"] += part["sessions"]
+        for cell in part["cells"]:
+            key = (cell["contender"], cell["fault"], cell["nodes"], cell["addresses"])
+            one = cells.setdefault(key, {**cell, "runs": [], "disturbed": 0, "failures": []})
+            one["runs"] += [{**run, "session": run["session"] + shift} for run in cell["runs"]]
+            one["disturbed"] += cell["disturbed"]
+            one["failures"] += cell["failures"]
+        for cost in part["costs"]:
+            key = (cost["contender"], cost["nodes"], cost["addresses"])
+            costs.setdefault(key, {**cost, "session": cost["session"] + shift})
+    return {**whole, "cells": list(cells.values()), "costs": list(costs.values())}
 
 
 def dumped(found: Found) -> str:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.matrix import earlier, page, plan, store
+from bench.matrix.campaign import Campaign
 from bench.matrix.cluster import Scale
 from bench.matrix.contenders import CONTENDERS, find
 from bench.matrix.drawing import Row, draw_distributions, place
@@ -124,6 +125,28 @@ def test_a_run_says_which_commit_and_machine_it_is_of(tmp_path: Path) -> None:
 
     assert [run["session"] for run in found["cells"][0]["runs"]] == [0, 1]
     assert {"begun", "commit", "machine", "load"} <= found["sessions"][1].keys()
+
+
+def test_results_of_several_outputs_come_together(tmp_path: Path) -> None:
+    one, other = store.Store(tmp_path / "one.json", {}), store.Store(tmp_path / "other.json", {})
+    one.add_run(cell("swimlb normal"), RUN)
+    one.add_cost("swimlb normal", Scale(), COST)
+    other.add_run(cell("swimlb normal"), replace(RUN, outage=0.5))
+    other.add_disturbed(cell("swimlb normal"))
+    other.add_run(cell("MetalLB"), RUN)
+    other.add_cost("swimlb normal", Scale(), replace(COST, rss_mib=1.0))
+
+    found = store.merged([one.found, other.found])
+
+    assert [(each["contender"], len(each["runs"])) for each in found["cells"]] == [
+        ("swimlb normal", 2),
+        ("MetalLB", 1),
+    ]
+    assert [run["session"] for run in found["cells"][0]["runs"]] == [0, 1]
+    assert found["cells"][0]["disturbed"] == 1
+    assert [cost["rss_mib"] for cost in found["costs"]] == [COST.rss_mib]
+    assert len(found["sessions"]) == 2
+    assert (len(one.found["cells"][0]["runs"]), one.found["cells"][0]["disturbed"]) == (1, 0)
 
 
 def published(tmp_path: Path, theirs: Run) -> store.Found:
@@ -284,3 +307,20 @@ def test_the_published_pages_of_the_other_benches_have_what_is_shown_of_them() -
     for bench in earlier.BENCHES:
         if (reference / f"{bench.page}.md").exists():
             assert len(earlier.excerpts(bench, reference)) == len(bench.excerpts), bench.title
+
+
+def test_the_time_left_is_that_of_what_is_lacking(tmp_path: Path) -> None:
+    lots = plan.lots([cell("keepalived 1 s"), cell("keepalived 1 s", "stop")])
+    kept = store.Store(tmp_path / "failover.json", {})
+
+    before = Campaign(kept, lots, 2).seconds_left()
+    beside = Campaign(kept, lots, 2, together=2).seconds_left()
+    kept.add_run(cell("keepalived 1 s"), RUN)
+    after = Campaign(kept, lots, 2).seconds_left()
+    for name in ("cut", "stop", "stop"):
+        kept.add_run(cell("keepalived 1 s", name), RUN)
+
+    assert before == lots[0].seconds(2)
+    assert beside == before / 2
+    assert after == before - cell("keepalived 1 s").seconds(1)
+    assert Campaign(kept, lots, 2).seconds_left() == 0
