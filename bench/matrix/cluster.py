@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -127,10 +128,6 @@ class Cluster(ABC):
                 lines = [f"address add {address}/32 dev lo" for address in self.addresses]
                 namespaces.ip_batch(lines, self.sandbox.namespace(node))
 
-    def close(self) -> None:
-        """Let go of what is not the sandbox's."""
-        return
-
     @property
     def _switch(self) -> str:
         return self.sandbox.namespace(SWITCH)
@@ -138,8 +135,6 @@ class Cluster(ABC):
 
 class LanCluster(Cluster):
     """Each address is one node's, which answers ARP for it."""
-
-    _questions: Questions | None = None
 
     def owner(self, address: str) -> str:
         """Whose it is when all are well: by the election of MetalLB, which is ours."""
@@ -149,16 +144,11 @@ class LanCluster(Cluster):
         """Let the clients look for the addresses on their own link. Once, when the network stands."""
         self.sandbox.run(INSIDE.name, "ip", "route", "add", ADDRESSES, "dev", "eth0")
 
-    @property
     def questions(self) -> Questions:
-        if self._questions is None:
-            self._questions = Questions(self.sandbox.namespace(ROUTER.name), ROUTER)
-        return self._questions
+        """From the router."""
+        return Questions(self.sandbox.namespace(ROUTER.name), ROUTER)
 
     def is_well(self) -> bool:
-        answers = self.questions.owners(self.addresses)
+        with closing(self.questions()) as questions:
+            answers = questions.owners(self.addresses)
         return all(answers.get(one) == {self.mac(self.owner(one))} for one in self.addresses)
-
-    def close(self) -> None:
-        if self._questions is not None:
-            self._questions.close()

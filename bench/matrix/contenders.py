@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -166,8 +166,5 @@ def find(name: str) -> Contender:
 def running(contender: Contender, scale: Scale, scratch: Path) -> Generator[Cluster]:
     """In a sandbox of its own, which is gone at the end."""
     label = "".join(letter if letter.isalnum() else "-" for letter in contender.name)
-    with (
-        Sandbox.create(f"bench-{label}-{scale.nodes}-{scale.addresses}") as sandbox,
-        closing(contender.start(sandbox, scale, scratch)) as cluster,
-    ):
-        yield cluster
+    with Sandbox.create(f"bench-{label}-{scale.nodes}-{scale.addresses}") as sandbox:
+        yield contender.start(sandbox, scale, scratch)

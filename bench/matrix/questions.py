@@ -32,7 +32,7 @@ _BUFFER_OCTETS = 4 << 20
 
 
 class Questions:
-    """From one host of a sandbox, whose namespace outlives this."""
+    """From one host of a sandbox. Whoever makes it closes it."""
 
     def __init__(self, namespace: str, sender: Host) -> None:
         with namespaces.entered(namespace):
@@ -74,7 +74,10 @@ class Questions:
 
 
 class Asking:
-    """Asks again and again for as long as it is open: whoever takes himself for an owner says so, for the referee to see."""
+    """Asks again and again for as long as it is open: whoever takes himself for an owner says so, for the referee to see.
+
+    It closes its questions.
+    """
 
     def __init__(self, questions: Questions, addresses: Sequence[str]) -> None:
         self._questions, self._addresses = questions, addresses
@@ -90,6 +93,7 @@ class Asking:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        self._questions.close()
 
     def _run(self) -> None:
         while not self._ended.wait(INTERVAL):

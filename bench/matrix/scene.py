@@ -12,7 +12,6 @@ from bench.matrix.judge import Run, Seen, judged
 from bench.matrix.questions import Asking
 from bench.matrix.routed import some
 from bench.ring import pause
-from swimlb.lab.measure import Claim
 from swimlb.lab.observers import LoadRun, ProbeRun, Referee
 from swimlb.lab.prober import INTERVAL, SETTLED_AFTER
 from swimlb.lab.waiting import wait_until
@@ -76,7 +75,7 @@ class Scene:
                 well=well,
                 recordings={one.address: one.recording() for one in watched},
                 lateness=max(one.lateness(begun, ended) for one in watched),
-                claims=_none() if referee is None else referee.claims(),
+                claims=() if referee is None else referee.claims(),
                 connections=load.connections(),
                 victim=victim,
                 owners=self._owners(),
@@ -97,7 +96,7 @@ class Scene:
         if not isinstance(self.cluster, LanCluster):
             return None
         referee = stack.enter_context(Referee(self.cluster.sandbox))
-        stack.enter_context(Asking(self.cluster.questions, sampled))
+        stack.enter_context(Asking(self.cluster.questions(), sampled))
         return referee
 
     def _owners(self) -> dict[str, str]:
@@ -105,10 +104,6 @@ class Scene:
         if not isinstance(cluster, LanCluster):
             return {}
         return {address: cluster.mac(cluster.owner(address)) for address in cluster.addresses}
-
-
-def _none() -> tuple[Claim, ...]:
-    return ()
 
 
 def _answering(probes: ProbeRun) -> str:
