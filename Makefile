@@ -13,7 +13,8 @@ STAMPS := .setup
 
 # Debian 12 pins the versions of these.
 DEMO_PACKAGES := python3-venv iproute2 nftables frr
-TEST_PACKAGES := $(DEMO_PACKAGES) bird2 gobgpd exabgp serf keepalived prometheus procps golang-go golang-github-hashicorp-memberlist-dev
+IMAGE_PACKAGES := mmdebstrap buildah
+TEST_PACKAGES := $(DEMO_PACKAGES) $(IMAGE_PACKAGES) runc golang-github-containers-common bird2 gobgpd exabgp serf keepalived prometheus procps golang-go golang-github-hashicorp-memberlist-dev
 
 GO ?= $(abspath $(BIN)/go)
 DEBIAN_GO := $(firstword $(wildcard /usr/lib/go-1.19/bin/go) go)
@@ -48,6 +49,9 @@ endef
 
 $(STAMPS)/demo-packages: Makefile
 	$(call install_packages,$(DEMO_PACKAGES))
+
+$(STAMPS)/image-packages: Makefile
+	$(call install_packages,$(IMAGE_PACKAGES))
 
 $(STAMPS)/test-packages: Makefile
 	$(call install_packages,$(TEST_PACKAGES))
@@ -111,6 +115,19 @@ $(STAMPS)/metallb-current/stamp: $(wildcard tests/interop/metallb/current.*) | $
 		cp --no-preserve=mode "$$($(GO) list -modfile=current.mod -m -f '{{.Dir}}' go.universe.tf/metallb)/config/manifests/metallb-native.yaml" $(abspath $(@D))/
 	@touch $@
 
+# The kinds of its monitors and rules, which the chart renders; the module is asked for nothing else.
+.PHONY: prometheus-operator
+prometheus-operator: $(STAMPS)/prometheus-operator/stamp ## Fetch the Prometheus Operator's definitions of its kinds
+
+OPERATOR := github.com/prometheus-operator/prometheus-operator
+
+$(STAMPS)/prometheus-operator/stamp: $(wildcard tests/interop/prometheus-operator/*) | $(STAMPS)/dev
+	@mkdir -p $(@D)
+	@cd tests/interop/prometheus-operator && $(GO) mod download $(OPERATOR) && \
+		cp --no-preserve=mode "$$($(GO) list -mod=mod -m -f '{{.Dir}}' $(OPERATOR))"/example/prometheus-operator-crd/*_{podmonitors,prometheusrules,servicemonitors}.yaml \
+			$(abspath $(@D))/
+	@touch $@
+
 .PHONY: helm
 helm: $(STAMPS)/helm/helm ## Build Helm, which renders the chart
 
@@ -124,6 +141,16 @@ manifests: helm ## Write deploy/swimlb.yaml anew: the chart, for those who do wi
 	@{ echo '# Made by `make manifests` from charts/swimlb. `swimlb manifests` prints it.'; \
 		$(STAMPS)/helm/helm template swimlb charts/swimlb --namespace metallb-system --values deploy/values.yaml | sed -f deploy/plain.sed; \
 	} >deploy/swimlb.yaml
+
+# An archive that `skopeo copy oci-archive:FILE docker://REGISTRY/swimlb:TAG` brings to a registry.
+IMAGE := dist/swimlb.oci.tar
+
+.PHONY: image
+image: $(IMAGE) ## Build the image of controller and speaker, without a registry or an engine: dist/swimlb.oci.tar
+
+$(IMAGE): $(wildcard image/*) requirements/run.txt pyproject.toml $(shell find membership announce swimlb -name '*.py') \
+		| $(STAMPS)/image-packages $(STAMPS)/run
+	@image/build $(abspath $(STAMPS))/image $(abspath $@)
 
 # A real Kubernetes for the lab, from its own Go module, at the release that go.mod names.
 .PHONY: kube-tools
@@ -163,6 +190,7 @@ check-style:
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-cache >$(STAMPS)/imports.txt || { cat $(STAMPS)/imports.txt; exit 1; }
 	@$(BIN)/basedpyright --level error
+	@$(BIN)/hadolint image/Dockerfile
 
 .PHONY: check-tests
 check-tests:
@@ -180,7 +208,7 @@ test: setup-dev ## Everything: check, simulation, real daemons, network namespac
 	@$(MAKE) --no-print-directory --jobs=2 test-virtual test-real
 
 .PHONY: test-tools
-test-tools: go-peers crd-check helm kube-tools metallb
+test-tools: go-peers crd-check helm kube-tools metallb prometheus-operator image
 
 .PHONY: test-virtual
 test-virtual:
@@ -253,6 +281,10 @@ MINUTES ?= 30
 .PHONY: soak-bfd
 soak-bfd: setup-dev ## BFD at 50 ms x 3 beside decoding, 100,000 routes and busy cores: MINUTES=30 of each; fails on a false alarm
 	@$(BIN)/python -m bench.soak_bfd --minutes $(MINUTES)
+
+.PHONY: soak-alerts
+soak-alerts: setup-dev ## Every alert stays silent for MINUTES=30 of planned restarts and changes, before a real Prometheus
+	@$(BIN)/python -m bench.soak_alerts --minutes $(MINUTES)
 
 .PHONY: lock
 lock: setup-dev ## Pin what pyproject.toml and requirements/*.in ask for, anew
