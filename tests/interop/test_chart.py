@@ -23,8 +23,11 @@ CHART = ROOT / "charts/swimlb"
 GOLDEN = ROOT / "tests/golden/chart"
 CASES = sorted(path.name.removesuffix(".values.yaml") for path in GOLDEN.glob("*.values.yaml"))
 RELEASES = ("1.34", "1.35", "1.37")
-OTHERS = ("monitoring.coreos.com/",)
-"""Groups that Kubernetes itself does not have."""
+OPERATOR = "monitoring.coreos.com/"
+"""The Prometheus Operator's group, which Kubernetes itself does not have."""
+
+JUDGE = ROOT / ".setup/crd-check/crd-check"
+EVERY_RULE = ("--set", "prometheus.prometheusRule.enabled=true")
 
 SECRET_KEY = re.compile(r"(?m)^(  secretkey: ).*$")
 
@@ -84,8 +87,29 @@ def test_lint_finds_nothing() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_knows_every_field(case: str, release: str) -> None:
     for one in objects((GOLDEN / f"{case}.yaml").read_text()):
-        if not one["apiVersion"].startswith(OTHERS):
+        if not one["apiVersion"].startswith(OPERATOR):
             kubernetes_validate.validate(one, release, strict=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_prometheus_operator_knows_every_field(case: str) -> None:
+    """By its definitions, before the API server's own code."""
+    definitions = [
+        yaml.safe_load(path.read_text())
+        for path in sorted((ROOT / ".setup/prometheus-operator").glob("*.yaml"))
+    ]
+    assert len(definitions) == 3, "`make prometheus-operator` fetches the definitions"
+    rendered = objects(render("--values", str(GOLDEN / f"{case}.values.yaml"), *EVERY_RULE))
+    monitoring = [one for one in rendered if one["apiVersion"].startswith(OPERATOR)]
+
+    asked = {"definitions": definitions, "cases": [{"object": one} for one in monitoring]}
+    answer = subprocess.run(
+        [JUDGE], input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=60
+    )
+    verdicts = json.loads(answer.stdout)["cases"]
+
+    assert len(verdicts) == len(monitoring) > 0
+    assert [one for one in verdicts if one["errors"] or one["unknown"]] == []
 
 
 def test_the_delivered_manifests_are_what_the_chart_renders() -> None:
