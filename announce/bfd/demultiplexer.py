@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TypeAlias
 
 from announce.bfd.config import SINGLE_HOP_TTL, IpAddress, SessionConfig
 from announce.bfd.errors import PacketError
 from announce.bfd.packet import ControlPacket, decode
 
-Key: TypeAlias = tuple[IpAddress, bool, str | None]
-"""Address of the peer, multihop or not, VRF."""
+Key: TypeAlias = tuple[IpAddress, str | None, bool, str | None]
+"""Address of the peer, the link of a link-local one, multihop or not, VRF."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Arrival:
     """What the socket tells of a packet."""
 
     peer_address: IpAddress
+    """Without a scope: that is `interface`."""
     local_address: IpAddress | None = None
     """Where it was sent to."""
     interface: str
@@ -66,9 +68,7 @@ class Demultiplexer:
         if not arrival.is_multihop and arrival.ttl != SINGLE_HOP_TTL:
             raise PacketError(f"TTL {arrival.ttl} instead of {SINGLE_HOP_TTL}")
         packet = decode(payload)
-        discriminator = packet.your_discriminator or self._by_key.get(
-            (arrival.peer_address, arrival.is_multihop, arrival.device), 0
-        )
+        discriminator = packet.your_discriminator or self._by_key.get(_key_by(arrival), 0)
         config = self._by_discriminator.get(discriminator)
         if config is None:
             raise PacketError("no such session")
@@ -82,4 +82,16 @@ class Demultiplexer:
 
 
 def _key_of(config: SessionConfig) -> Key:
-    return config.peer_address, config.is_multihop, config.device
+    address, link = config.peer_address, None
+    if isinstance(address, IPv6Address) and address.is_link_local:
+        address, link = IPv6Address(address.packed), address.scope_id or config.interface
+    return address, link, config.is_multihop, config.device
+
+
+def _key_by(arrival: Arrival) -> Key:
+    link = (
+        arrival.interface
+        if arrival.peer_address.is_link_local and arrival.peer_address.version == 6
+        else None
+    )
+    return arrival.peer_address, link, arrival.is_multihop, arrival.device

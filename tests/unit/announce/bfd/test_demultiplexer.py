@@ -42,6 +42,22 @@ def test_first_packets_are_known_by_their_sender() -> None:
     assert len(set(discriminators)) == 3
 
 
+def test_link_local_peers_of_one_address_are_told_apart_by_their_link() -> None:
+    """The kernel tells the address without its scope, and the interface beside it."""
+    demultiplexer, discriminators = table(
+        SessionConfig(peer_address=IPv6Address("fe80::1%eth0"), interface="eth0"),
+        SessionConfig(peer_address=IPv6Address("fe80::1%eth1"), interface="eth1"),
+    )
+    bare = IPv6Address("fe80::1")
+
+    found = [
+        demultiplexer.accept(first(), replace(NEAR, peer_address=bare, interface=interface))[0]
+        for interface in ("eth0", "eth1")
+    ]
+
+    assert found == discriminators
+
+
 def test_later_packets_are_known_by_our_discriminator() -> None:
     """Also from another address of the peer (RFC 5880 section 6.3)."""
     demultiplexer, [mine, _] = table(SessionConfig(peer_address=PEER), SessionConfig(peer_address=OTHER))
