@@ -48,7 +48,8 @@ class Admission:
 
     @property
     def slot(self) -> _Slot:
-        return self.place, self.peer, self.ao
+        # Keys know no scope.
+        return self.place, type(self.peer)(self.peer.packed), self.ao
 
 
 class Listeners:
@@ -201,7 +202,7 @@ class Listeners:
 
     def _find(self, place: _Place, connection: socket.socket) -> str | None:
         try:
-            remote, local = ip_address(connection.getpeername()[0]), ip_address(connection.getsockname()[0])
+            remote, local = _scoped(*connection.getpeername()), ip_address(connection.getsockname()[0])
         except OSError:
             return None  # Gone already.
         fitting = {
@@ -213,3 +214,8 @@ class Listeners:
             and (admission.password is None or admission.slot in self._keys)
         }
         return fitting.get(local, fitting.get(None))
+
+
+def _scoped(host: str, _port: int, _flow: int = 0, link: int = 0) -> IpAddress:
+    """Python tells a link-local address without its scope, and the number of the interface beside it. Raises OSError."""
+    return ip_address(f"{host}%{socket.if_indextoname(link)}" if link else host)

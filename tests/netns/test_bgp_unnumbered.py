@@ -138,6 +138,25 @@ def test_the_session_comes_back_when_the_router_does(lab: Lab) -> None:
         _wait_for_path(lab, family, prefix)
 
 
+def test_a_peer_that_does_not_call_takes_the_connection_of_the_found_router(lab: Lab) -> None:
+    """The router calls from its link-local address, which the kernel tells without the link."""
+    _wait_for_session(lab)
+    passive = (
+        "metadata: {name: router, namespace: metallb-system, annotations: {swimlb.io/connection: passive}}"
+    )
+    (lab.manifests / "all.yaml").write_text(
+        MANIFESTS.replace("metadata: {name: router, namespace: metallb-system}", passive)
+    )
+
+    lab.router.kill()
+    wait_until(lambda: _session(lab) is None, timeout=TIMEOUT, what="the session to end")
+    lab.router.start()
+
+    _wait_for_session(lab)
+    (neighbor,) = lab.router.vtysh_json("show bgp neighbors json").values()
+    assert neighbor["portForeign"] == 179
+
+
 _BOTH = (("ipv4", PREFIX), ("ipv6", PREFIX_V6))
 
 
