@@ -51,6 +51,7 @@ class Receiver:
         """Raises OSError where the port is taken, mostly by another BFD daemon."""
         self._is_multihop = is_multihop
         self._device = device
+        self._bound_to = _index_of(device)
         self._on_packet = on_packet
         self._interfaces: dict[int, str] = {}
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -64,6 +65,11 @@ class Receiver:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+
+    @property
+    def is_deaf(self) -> bool:
+        """The device that the socket is bound to is gone; one of the same name is another one to the kernel."""
+        return _index_of(self._device) != self._bound_to
 
     def _prepare(self, family: socket.AddressFamily) -> None:
         opened = self._socket
@@ -81,6 +87,8 @@ class Receiver:
 
     def _receive(self) -> None:
         for _ in range(PACKETS_PER_WAKE):
+            if self._socket.fileno() < 0:
+                return  # What the last packet led to has closed it.
             try:
                 payload, ancillary, _, sender = self._socket.recvmsg(_PACKET_OCTETS_MAX, _ANCILLARY_OCTETS)
             except BlockingIOError:
@@ -114,29 +122,39 @@ class Sender:
     def __init__(self, config: SessionConfig, rng: random.Random) -> None:
         """Raises OSError, such as for a source address that is not on the host."""
         self._target = _target(config)
+        self._device = config.interface or config.device
+        self._bound_to = _index_of(self._device)
         family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.refused = 0
-        """Packets that the kernel did not take: no route, no link, no room."""
         try:
-            _prepare_sender(self._socket, family, config)
+            _prepare_sender(self._socket, family, self._device)
             _bind_to_a_free_port(self._socket, config, rng)
         except BaseException:
             self._socket.close()
             raise
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes) -> bool:
+        """Whether the socket is good for more. What the kernel does not take (no route, no link, no room) is just not sent."""
         try:
             self._socket.sendto(payload, self._target)
         except OSError:
-            self.refused += 1
+            # An interface of the same name as one that is gone is another one to the kernel.
+            return _index_of(self._device) == self._bound_to
+        return True
 
     def close(self) -> None:
         self._socket.close()
 
 
-def _prepare_sender(opened: socket.socket, family: socket.AddressFamily, config: SessionConfig) -> None:
-    device = config.interface or config.device
+def _index_of(device: str | None) -> int:
+    """0: there is none."""
+    try:
+        return 0 if device is None else socket.if_nametoindex(device)
+    except OSError:
+        return 0
+
+
+def _prepare_sender(opened: socket.socket, family: socket.AddressFamily, device: str | None) -> None:
     if device is not None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     if family == socket.AF_INET:

@@ -71,6 +71,8 @@ class EchoSocket:
 
     def _receive(self) -> None:
         for _ in range(PACKETS_PER_WAKE):
+            if self._receiver.fileno() < 0:
+                return  # What the last packet led to has closed it.
             try:
                 datagram = self._receiver.recv(_DATAGRAM_OCTETS_MAX)
             except BlockingIOError:

@@ -22,6 +22,9 @@ from swimlb.runtime.recorder import Recorder
 News: TypeAlias = bfd.SessionUp | bfd.SessionDown
 _ReceiverKey: TypeAlias = tuple[socket.AddressFamily, bool, str | None]
 
+DROP_REASONS_MAX = 64
+"""Told apart; the rest is counted together, as anybody can send packets that are wrong in ever other ways."""
+
 
 class NewsRecorder(Recorder):
     """Records only turns that changed something: forty packets a second would push all else out of the record."""
@@ -146,13 +149,12 @@ class BfdSessions:
 
     def _equip(self, running: _Running) -> bool:
         """Open what the session lacks. What is refused is told once, and tried again with every packet."""
-        config = running.session.config
-        family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
-        key = (family, config.is_multihop, config.device)
+        config, key = running.session.config, _receiver_key(running.session.config)
         try:
             if key not in self._receivers:
+                family, is_multihop, device = key
                 self._receivers[key] = Receiver(
-                    family, is_multihop=config.is_multihop, device=config.device, on_packet=self._receive
+                    family, is_multihop=is_multihop, device=device, on_packet=self.receive
                 )
             if running.sender is None:
                 running.sender = Sender(config, self._rng)
@@ -169,11 +171,31 @@ class BfdSessions:
         running.problem = None
         return True
 
-    def _receive(self, payload: bytes, arrival: bfd.Arrival) -> None:
+    def _drop_sockets(self, running: _Running) -> None:
+        """Their interface is gone. Perhaps there is another one by the time of the next packet."""
+        assert running.sender is not None
+        running.sender.close()
+        running.sender = None
+        key = _receiver_key(running.session.config)
+        if key in self._receivers and self._receivers[key].is_deaf:
+            self._receivers.pop(key).close()
+
+    def _drop_unused(self) -> None:
+        """The ports are another BFD daemon's as soon as no session needs them."""
+        configs = [running.session.config for running in self._by_discriminator.values()]
+        for key in self._receivers.keys() - set(map(_receiver_key, configs)):
+            self._receivers.pop(key).close()
+        if self._echo is not None and all(config.timing.echo_interval_us is None for config in configs):
+            self._echo.close()
+            self._echo = None
+
+    def receive(self, payload: bytes, arrival: bfd.Arrival) -> None:
+        """A packet that came to one of the sockets."""
         try:
             discriminator, packet = self._demultiplexer.accept(payload, arrival)
         except bfd.PacketError as error:
-            self.drops[str(error)] += 1
+            reason = str(error)
+            self.drops[reason if reason in self.drops or len(self.drops) < DROP_REASONS_MAX else "other"] += 1
             return
         running = self._by_discriminator[discriminator]
         running.local_address = arrival.local_address
@@ -189,7 +211,8 @@ class BfdSessions:
             case bfd.SendPacket(payload):
                 if (running.sender is not None and running.problem is None) or self._equip(running):
                     assert running.sender is not None
-                    running.sender.send(payload)
+                    if not running.sender.send(payload):
+                        self._drop_sockets(running)
             case bfd.SendEcho(payload):
                 self._send_echo(running, payload)
             case bfd.SessionUp():
@@ -229,5 +252,11 @@ class BfdSessions:
         discriminator = running.session.discriminator
         self._demultiplexer.remove(discriminator)
         del self._by_discriminator[discriminator]
+        self._drop_unused()
         if running.then is not None:
             running.then()
+
+
+def _receiver_key(config: bfd.SessionConfig) -> _ReceiverKey:
+    family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
+    return family, config.is_multihop, config.device

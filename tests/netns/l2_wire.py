@@ -53,6 +53,10 @@ class Cable:
         sandbox.add_namespaces(*names)
         self.speaker, self.client = (sandbox.namespace(name) for name in names)
         namespaces.set_sysctls(self.speaker, namespaces.NODE_SYSCTLS)
+        self.lay()
+
+    def lay(self) -> None:
+        """Also again, after one end has been deleted."""
         namespaces.ip_batch(
             [f"link add eth0 type veth peer name eth0 address {CLIENT_MAC.hex(':')} netns {self.client}"],
             self.speaker,

@@ -1,0 +1,78 @@
+"""The BFD side of *wire*: the sockets that sessions share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from announce.bfd import Arrival, SessionConfig
+from announce.net.bfd import MULTIHOP_PORT, SINGLE_HOP_PORT
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.recorder import Recorder
+from swimlb.wire import bfd
+from swimlb.wire.bfd import BfdSessions
+
+NEAR = SessionConfig(peer_address=IPv4Address("127.0.0.77"), is_passive=True)
+FAR = replace(NEAR, is_multihop=True)
+NEAR_V6 = replace(NEAR, peer_address=IPv6Address("::1"))
+
+
+@contextmanager
+def sessions() -> Generator[BfdSessions]:
+    log = EventLog(logging.getLogger(__name__))
+    running = BfdSessions(random.Random(1), Recorder(), log, lambda _name, _news: None, lambda: None)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def is_free(port: int, family: socket.AddressFamily = socket.AF_INET) -> bool:
+    with closing(socket.socket(family, socket.SOCK_DGRAM)) as other:
+        if family == socket.AF_INET6:
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            other.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
+async def _hold_and_let_go() -> None:
+    with sessions() as running:
+        for name, config in (("a", NEAR), ("b", NEAR), ("far", FAR), ("six", NEAR_V6)):
+            running.want(name, config)
+        running.stop("a")
+        running.stop("far")
+        running.stop("six")
+
+        assert not is_free(SINGLE_HOP_PORT)
+        assert is_free(MULTIHOP_PORT)
+        assert is_free(SINGLE_HOP_PORT, socket.AF_INET6)
+        running.stop("b")
+        assert is_free(SINGLE_HOP_PORT)
+
+
+def test_a_port_is_held_only_as_long_as_a_session_needs_it() -> None:
+    """Then another BFD daemon may have it."""
+    asyncio.run(_hold_and_let_go())
+
+
+def test_reasons_that_strangers_make_up_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfd, "DROP_REASONS_MAX", 2)
+    with sessions() as running:
+        for ttl in (1, 2, 3, 4, 1):
+            arrival = Arrival(peer_address=NEAR.peer_address, interface="eth0", ttl=ttl, is_multihop=False)
+            running.receive(b"", arrival)
+
+    assert sum(running.drops.values()) == 5
+    assert len(running.drops) == 3
+    assert running.drops["other"] == 2
