@@ -49,31 +49,28 @@ class LeaseCalls:
 
     async def write(self, lease: ls.Lease) -> ls.Event:
         """Raises ApiError: it may have been done."""
-        body = self._body(lease)
+        spec = self._spec(lease)
         try:
             if lease.version:
-                content = await self.client.replace(LEASES, body)
+                # What others wrote beside it stays. It is refused unless the version is the very one.
+                body: Json = {"metadata": {"resourceVersion": lease.version}, "spec": spec}
+                content = await self.client.patch(LEASES, self.name, body, namespace=self.namespace)
             else:
-                content = await self.client.create(LEASES, body)
+                metadata = {"name": self.name, "namespace": self.namespace}
+                content = await self.client.create(LEASES, {"metadata": metadata, "spec": spec})
         except (Conflict, AlreadyExists, NotFound):
             return ls.LeaseWriteRefused()
         return ls.LeaseWritten(lease_of(content))
 
-    def _body(self, lease: ls.Lease) -> Json:
+    def _spec(self, lease: ls.Lease) -> Json:
         """Times are for people: nobody decides by them."""
         now = now_text_micro()
         if lease.term != self._term:
             self._term, self._acquired = lease.term, now
-        metadata: Json = {"name": self.name, "namespace": self.namespace}
-        if lease.version:
-            metadata["resourceVersion"] = lease.version
         return {
-            "metadata": metadata,
-            "spec": {
-                "holderIdentity": lease.holder,
-                "leaseDurationSeconds": int(lease.duration),
-                "leaseTransitions": lease.term,
-                "acquireTime": self._acquired,
-                "renewTime": now,
-            },
+            "holderIdentity": lease.holder,
+            "leaseDurationSeconds": int(lease.duration),
+            "leaseTransitions": lease.term,
+            "acquireTime": self._acquired,
+            "renewTime": now,
         }

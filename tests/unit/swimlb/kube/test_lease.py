@@ -38,13 +38,15 @@ def test_what_is_there_is_read() -> None:
     )
 
 
-def test_the_version_that_was_seen_is_replaced_and_no_other() -> None:
+def test_the_version_that_was_seen_is_written_to_and_no_other() -> None:
+    """What others wrote beside, such as labels, stays."""
     event, (seen,) = called(lambda calls: calls.write(LEASE), json_answer(CONTENT))
 
     body = json.loads(seen.body)
     assert event == ls.LeaseWritten(LEASE)
-    assert (seen.method, seen.path) == ("PUT", "/apis/coordination.k8s.io/v1/namespaces/n/leases/l")
-    assert body["metadata"]["resourceVersion"] == "7"
+    assert (seen.method, seen.path) == ("PATCH", "/apis/coordination.k8s.io/v1/namespaces/n/leases/l")
+    assert seen.headers["Content-Type"] == "application/merge-patch+json"
+    assert body["metadata"] == {"resourceVersion": "7"}
     assert (body["spec"]["holderIdentity"], body["spec"]["leaseTransitions"]) == ("a", 3)
 
 
