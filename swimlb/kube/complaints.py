@@ -5,6 +5,9 @@ from __future__ import annotations
 from swimlb.kube.errors import ApiError, Forbidden
 from swimlb.observe.logs import EventLog
 
+TOLD_MAX = 1024
+"""Refusals that are remembered. Services that go while one of theirs stands are never reported as over."""
+
 
 class Complaints:
     """Refused calls, told once for each kind of object until one succeeds: a lost permission refuses thousands."""
@@ -19,6 +22,8 @@ class Complaints:
         kind = type(error).__name__
         if self._told.get(what) == kind:
             return
+        if len(self._told) >= TOLD_MAX:
+            self._told.clear()
         self._told[what] = kind
         again = "it is tried again"
         if isinstance(error, Forbidden):

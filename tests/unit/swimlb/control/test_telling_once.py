@@ -20,7 +20,8 @@ from swimlb.controller import events as ev
 from swimlb.controller.records import Condition, ServiceWrite
 from swimlb.kube.access import Access
 from swimlb.kube.client import Client
-from swimlb.kube.complaints import Complaints
+from swimlb.kube.complaints import TOLD_MAX, Complaints
+from swimlb.kube.errors import Invalid
 from swimlb.kube.following import Trouble
 from swimlb.kube.reflector import Condition as Standing
 from swimlb.kube.resources import IP_ADDRESS_POOLS, SERVICES
@@ -89,6 +90,21 @@ def test_what_is_wrong_with_one_service_is_told_of_that_one(caplog: pytest.LogCa
     run(play())
     [(_, fields)] = told(caplog)
     assert fields["resource"] == "services/default/bad"
+
+
+def test_what_is_gone_while_it_is_refused_is_not_remembered_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody says that it is over. What is forgotten too early is told once more."""
+    complaints = Complaints(LOG, "controller")
+    error = Invalid(422, "Invalid", "no")
+
+    for number in range(TOLD_MAX + 1):
+        complaints.refused(f"services/default/s{number}", error)
+        complaints.refused(f"services/default/s{number}", error)
+    complaints.refused("services/default/s0", error)
+
+    assert len(told(caplog)) == TOLD_MAX + 2
 
 
 def test_services_that_cannot_be_listed_are_asked_for_less_and_less_often(
