@@ -116,7 +116,7 @@ class Control:
 
     def _unready(self) -> str | None:
         if self._has_read_cluster:
-            return None
+            return self._webhooks.unready()
         troubles = [f"{one.resource.name}: {one.message}" for one in self._feed.conditions]
         return "; ".join(["the cluster has not been read yet", *troubles])
 

@@ -73,10 +73,15 @@ class Webhooks:
             while True:
                 has_certificate = await self._keep_certificate()
                 if has_certificate and not self._is_serving:
-                    self._is_serving = True
                     await stack.enter_async_context(self._serving())
+                    self._is_serving = True
                 is_well = has_certificate and await self._keep_trust()
                 await asyncio.sleep(INTERVAL if is_well else RETRY_AFTER)
+
+    def unready(self) -> str | None:
+        """Why nobody is answered yet, if so."""
+        is_off = not self._settings.webhook_port
+        return None if is_off or self._is_serving else "the webhooks have no certificate yet"
 
     # The certificate
 

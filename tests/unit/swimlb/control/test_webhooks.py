@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
+from swimlb.control import webhooks
 from swimlb.control.settings import ControlSettings
 from swimlb.control.webhooks import Webhooks
 from swimlb.kube.access import Access
@@ -52,8 +53,8 @@ def served(settings: ControlSettings, host: str = "127.0.0.1") -> x509.Certifica
 
     async def scene() -> x509.Certificate:
         async with serving(empty_cluster) as server, Client(Access(server=server.url)) as client:
-            webhooks = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
-            task = asyncio.create_task(webhooks.run())
+            one = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
+            task = asyncio.create_task(one.run())
             try:
                 async with asyncio.timeout(10):
                     while True:
@@ -76,6 +77,36 @@ def test_it_answers_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch
 
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "metallb-webhook-service.metallb-system.svc" in names.get_values_for_type(x509.DNSName)
+
+
+def test_it_is_not_ready_before_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server would be sent to it, and with the failure policy Fail take no object."""
+    monkeypatch.setattr(webhooks, "RETRY_AFTER", 0.01)
+    settings = ControlSettings(webhook_host="127.0.0.1", webhook_port=free_port())
+
+    async def scene() -> tuple[str | None, str | None]:
+        async with (
+            serving(refusal(403, "Forbidden")) as server,
+            Client(Access(server=server.url)) as client,
+        ):
+            one = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
+            task = asyncio.create_task(one.run())
+            try:
+                while not server.seen:  # noqa: ASYNC110 (it is the server's side that is watched)
+                    await asyncio.sleep(0.01)
+                before = one.unready()
+                server.script[:] = [empty_cluster]
+                async with asyncio.timeout(10):
+                    while one.unready() is not None:  # noqa: ASYNC110 (as the kubelet asks)
+                        await asyncio.sleep(0.01)
+                await certificate_at(settings.webhook_port)
+                return before, one.unready()
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    assert run(scene()) == ("the webhooks have no certificate yet", None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
