@@ -16,6 +16,7 @@ that changes twice before it was sent is sent once, with its last value.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import IntEnum
@@ -58,7 +59,8 @@ class Publisher:
     def __init__(self, schema: int) -> None:
         self._schema = schema
         self._table: dict[str, bytes] = {}
-        self._changed: dict[str, None] = {}
+        self._changed: OrderedDict[str, None] = OrderedDict()
+        """In the order to tell them. A plain dict steps over all that has been taken from its front before."""
         self._is_ready = False
         self._has_begun = False
         self._is_batch_open = False
@@ -105,7 +107,7 @@ class Publisher:
         """
         if not self._is_ready:
             return
-        self._changed = dict.fromkeys(self._table)
+        self._changed = OrderedDict.fromkeys(self._table)
         self._has_begun = False
         self._is_batch_open = True
 
@@ -121,11 +123,10 @@ class Publisher:
         self._is_batch_open = True
         if not self._changed:
             # One that has held the whole table stays as large though it is empty.
-            self._changed = {}
+            self._changed = OrderedDict()
             self._is_batch_open = False
             return self._frame(_Code.COMPLETE)
-        key = next(iter(self._changed))
-        del self._changed[key]
+        key, _ = self._changed.popitem(last=False)
         value = self._table.get(key)
         return (
             self._frame(_Code.REMOVE, key=key)

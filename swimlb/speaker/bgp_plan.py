@@ -15,6 +15,7 @@ from swimlb.speaker.bgp_rules import BgpRules
 from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.plan import Reason
 from swimlb.speaker.rules import RuleOptions
+from swimlb.speaker.waiting import Waiting
 
 SERVICE_COST = 25
 """Of finding the routes of a Service, in units of a candidate that is weighed (`layer2_plan`)."""
@@ -90,7 +91,7 @@ class BgpPlan:
         """By Service. The table of a peer that is gone takes no part any more, and what leaves it does not matter."""
         self._peers_of: dict[str, tuple[str, ...]] = {}
         self._withheld: dict[str, Reason] = {}
-        self._dirty: dict[str, None] = {}
+        self._dirty: Waiting[str] = Waiting()
         self._touched_services: set[str] = set()
 
     @property
@@ -113,7 +114,7 @@ class BgpPlan:
 
     def touch_service(self, service: str) -> None:
         """Its allocation, or where its endpoints are, has changed."""
-        self._dirty[service] = None
+        self._dirty.add(service)
 
     def touch_all(self) -> None:
         """Advertisements, peers, pools, or what this node may do at all."""
@@ -123,8 +124,8 @@ class BgpPlan:
         for peer in self._peers:
             if peer not in self._tables:
                 self._tables[peer] = _PeerTable()
-        self._dirty.update(dict.fromkeys(self._inventory.allocations))
-        self._dirty.update(dict.fromkeys([*self._placed, *self._withheld]))
+        for services in (self._inventory.allocations, self._placed, self._withheld):
+            self._dirty.add_all(services)
 
     # Work
 
@@ -135,9 +136,7 @@ class BgpPlan:
     def work(self, budget: int) -> int:
         """Make up for what has happened, for about so many units of work. Gives what is left of them."""
         while self._dirty and budget > 0:
-            service = next(iter(self._dirty))
-            del self._dirty[service]
-            self._find(service)
+            self._find(self._dirty.take())
             budget -= SERVICE_COST
         return budget
 

@@ -29,6 +29,7 @@ from swimlb.speaker.presence import Presence
 from swimlb.speaker.rules import RuleOptions, endpoint_refusal
 from swimlb.speaker.slate import Slate
 from swimlb.speaker.unreadiness import Unreadiness
+from swimlb.speaker.waiting import Waiting
 
 GROUP_COST = 8
 """Of electing a group, in units of a candidate that is weighed (about a microsecond)."""
@@ -76,7 +77,7 @@ class Layer2Plan:
         """Groups that an address would be announced with; the first one counts."""
         self._owned: dict[str, dict[IpAddress, None]] = {}
         """First addresses by owner."""
-        self._queues: tuple[dict[IpAddress, None], ...] = ({}, {}, {})
+        self._queues: tuple[Waiting[IpAddress], ...] = (Waiting(), Waiting(), Waiting())
         """Groups to be elected: orphans, own, others."""
         self._reviews: dict[str, Iterator[IpAddress]] = {}
         """Nodes to be compared with the owners of these groups."""
@@ -172,7 +173,7 @@ class Layer2Plan:
             is_usable = is_usable or (after is not None and after.refusal is None)
         if not is_usable:
             # Also while all slates are to be made anew: its addresses wait for nobody.
-            self._queues[0].update(self._owned.get(node, {}))
+            self._queues[0].add_all(self._owned.get(node, {}))
         if not needs_review:
             return
         self._reviews.pop(node, None)
@@ -183,8 +184,8 @@ class Layer2Plan:
 
     def touch_election(self) -> None:
         """What tells candidates apart has changed: all are to be elected anew."""
-        self._queues[1].update(self._owned.get(self._this_node, {}))
-        self._queues[2].update(dict.fromkeys(self._groups))
+        self._queues[1].add_all(self._owned.get(self._this_node, {}))
+        self._queues[2].add_all(self._groups)
 
     def touch_all(self) -> None:
         """Advertisements or pools have changed."""
@@ -199,7 +200,7 @@ class Layer2Plan:
         self._queue(group)
 
     def _queue(self, group: _Group) -> None:
-        self._queues[1 if group.ownership.owner == self._this_node else 2][group.first] = None
+        self._queues[1 if group.ownership.owner == self._this_node else 2].add(group.first)
 
     # Work
 
@@ -215,9 +216,9 @@ class Layer2Plan:
         """Make up for what has happened, for about so many units of work. Gives what is left of them."""
         for queue in self._queues[:1] if is_urgent_only else self._queues:
             while queue and budget > 0:
-                first = next(iter(queue))
+                first = queue.take()
                 for other in self._queues:
-                    other.pop(first, None)
+                    other.discard(first)
                 if (group := self._groups.get(first)) is not None:
                     budget -= self._elect(group)
         while self._reviews and budget > 0 and not is_urgent_only:

@@ -31,6 +31,7 @@ from swimlb.speaker.layer2_plan import Layer2Plan
 from swimlb.speaker.plan import Ownership, Withheld
 from swimlb.speaker.rules import RuleOptions, node_refusal
 from swimlb.speaker.unreadiness import Unreadiness
+from swimlb.speaker.waiting import Waiting
 
 ALLOCATION_COST = 30
 """Of taking note of a Service's addresses, in units of a candidate that is weighed (`layer2_plan`)."""
@@ -61,7 +62,7 @@ class StandingPlan:
         self._unreadiness = Unreadiness()
         self.layer2 = Layer2Plan(inventory, options, self._unreadiness)
         self.bgp = BgpPlan(inventory, options)
-        self._services: dict[str, None] = {}
+        self._services: Waiting[str] = Waiting()
         """Whose allocation is another one than is known here."""
         self._allocations: dict[str, Allocation] = {}
         self._own_standing: object = None
@@ -77,7 +78,7 @@ class StandingPlan:
         """The inventory has a record now that it had not, or another one, or none any more."""
         match after or before:
             case Allocation(service=service):
-                self._services[service.key] = None
+                self._services.add(service.key)
                 self.bgp.touch_service(service.key)
             case Endpoints(service=key):
                 self.layer2.touch_service(key)
@@ -131,9 +132,7 @@ class StandingPlan:
             return PlanChange(ownerships=ownerships, services=frozenset(of_layer2)), budget
         allocations: list[tuple[Allocation | None, Allocation | None]] = []
         while self._services and budget > 0:
-            service = next(iter(self._services))
-            del self._services[service]
-            allocations.append(self._take_note(service))
+            allocations.append(self._take_note(self._services.take()))
             budget -= ALLOCATION_COST
         if not self._services:
             # Half for each, as long as both have something to do.
