@@ -37,6 +37,8 @@ class Weather:
     slow_share: float = 0.0
     slow: tuple[float, float] = (1.0, 30.0)
     """A call may take so long, whether or not its sender still waits, or lives."""
+    breaks: float = 0.02
+    """Share of the looks at a watch at which it breaks, and is taken up again with all there is."""
     is_silent: bool = False
     """Calls arrive and are done, and nothing comes back: neither answers nor what watches would tell."""
 
@@ -253,7 +255,7 @@ class Cluster:
             return
         is_deaf = replica.is_cut_off or self.weather.is_silent
         if not is_deaf and self.now >= replica.paused_until:
-            if is_new or self.rng.random() < 0.02:
+            if is_new or self.rng.random() < self.weather.breaks:
                 known = {key for key, _, _ in self.api.log[: replica.watched]}
                 replica.watched = len(self.api.log)
                 for served in self.api.services.values():

@@ -24,9 +24,9 @@ def service(number: int, pool: str | None = None) -> Service:
     )
 
 
-def settle(cluster: Cluster) -> None:
+def settle(cluster: Cluster, weather: Weather | None = None) -> None:
     """The weather clears up, and everybody is well for a while."""
-    cluster.weather = Weather()
+    cluster.weather = weather or Weather()
     for replica in cluster.replicas:
         replica.is_cut_off = False
     if not any(replica.is_alive for replica in cluster.replicas):
@@ -133,6 +133,27 @@ def test_no_address_is_doubled_or_changed_whatever_happens_to_replicas(seed: int
         assert cluster.api.violations == []
 
     settle(cluster)
+
+    check(cluster)
+
+
+def test_nothing_is_overlooked_or_kept_for_ever_where_watches_never_break(seed: int) -> None:
+    """New leaders read while Services come and go, and nothing that they take in wrongly is ever told again."""
+    cluster = Cluster(seed, (POOL,), weather=Weather(latency=(0.01, 2.0), breaks=0.0))
+    rng, number = cluster.rng, 0
+    for _ in range(80):
+        for _ in range(rng.randint(0, 2)):
+            cluster.api.put(service(number))
+            number += 1
+        if rng.random() < 0.5 and cluster.api.services:
+            cluster.api.delete(rng.choice(sorted(cluster.api.services)))
+        leaders = cluster.leaders()
+        if leaders and rng.random() < 0.2:
+            rng.choice([cluster.crash, cluster.stop])(leaders[0])
+            cluster.start_replica()
+        cluster.run_for(rng.choice([0.1, 0.5, 2.0]))
+
+    settle(cluster, Weather(breaks=0.0))
 
     check(cluster)
 
