@@ -24,6 +24,10 @@ TAKEOVER_BOUNDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ANNOUNCE_MAX = 5.0
 """An address announced later than this after its owner died had another reason to wait, as a stranger that has it."""
 
+GONE_MAX = 1024
+"""Members that are remembered when they are gone; of more than these, what the one gone first leaves behind is taken for
+preferred. Where nodes come and go for months, each has a name of its own."""
+
 
 class Cause(StrEnum):
     """Why an address changed its owner."""
@@ -45,9 +49,8 @@ class Moves:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._failed_at: dict[str, float] = {}
-        """Of members that are not back yet."""
-        self._left: set[str] = set()
+        self._gone: dict[str, float | None] = {}
+        """Members that are not back yet: since when they have failed; None: they have left."""
         self._announced_at: dict[IpAddress, float] = {}
         self._awaited: dict[IpAddress, float] = {}
         """Come here by a failure, and not announced yet: when that was known."""
@@ -61,13 +64,12 @@ class Moves:
         """Before the core does."""
         match event:
             case ev.MemberGone(name, has_failed):
-                if has_failed:
-                    self._failed_at[name] = now
-                else:
-                    self._left.add(name)
+                self._gone.pop(name, None)
+                self._gone[name] = now if has_failed else None
+                if len(self._gone) > GONE_MAX:
+                    del self._gone[next(iter(self._gone))]
             case ev.MemberPresent(name):
-                self._failed_at.pop(name, None)
-                self._left.discard(name)
+                self._gone.pop(name, None)
             case _:
                 pass
 
@@ -119,9 +121,10 @@ class Moves:
     ) -> None:
         cause = self._cause(previous, presences, deaf)
         self._causes[cause] += 1
-        if cause is not Cause.FAILURE or previous is None:
+        known_at = None if previous is None else self._gone.get(previous)
+        if known_at is None:
             return
-        known_at, announced_at = self._failed_at[previous], self._announced_at.get(address)
+        announced_at = self._announced_at.get(address)
         # The announcement comes first, so that nothing delays it, or later, when somebody has to be asked before.
         if announced_at is None:
             self._awaited[address] = known_at
@@ -133,10 +136,10 @@ class Moves:
     ) -> Cause:
         if previous is None:
             return Cause.FIRST
-        if previous in self._failed_at:
-            return Cause.FAILURE
+        if previous in self._gone:
+            return Cause.PLANNED if self._gone[previous] is None else Cause.FAILURE
         presence = presences.get(previous)
-        if previous in self._left or (presence is not None and presence.is_leaving):
+        if presence is not None and presence.is_leaving:
             return Cause.PLANNED
         return Cause.DEAF if previous in deaf else Cause.PREFERRED
 

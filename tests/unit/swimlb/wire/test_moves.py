@@ -9,6 +9,7 @@ import pytest
 from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
 from swimlb.speaker.presence import Presence
+from swimlb.wire import moves
 from swimlb.wire.moves import TAKEOVER_BOUNDS, Cause, Moves
 
 VIP, OTHER = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.11")
@@ -135,3 +136,26 @@ def test_conflicts_are_counted_by_kind() -> None:
     )
 
     assert story.moves.told()["conflicts"] == {"member": 1, "stranger": 1, "yielded": 1, "in_use": 1}
+
+
+def test_members_that_never_come_back_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of a cluster that grows and shrinks have ever new names. Those gone last are remembered."""
+    monkeypatch.setattr(moves, "GONE_MAX", 2)
+    story = Story()
+    for name in ("node-b", "node-c", "node-d"):
+        story.hear(ev.MemberGone(name, has_failed=name != "node-c"), now=10.0)
+
+    for name in ("node-b", "node-c", "node-d"):
+        story.order(moved(previous=name), now=10.0)
+
+    assert story.causes() == {Cause.PREFERRED: 1, Cause.PLANNED: 1, Cause.FAILURE: 1}
+
+
+def test_who_failed_and_is_then_said_to_have_left_has_failed_no_more() -> None:
+    story = Story()
+    story.hear(ev.MemberGone("node-b"), now=10.0)
+    story.hear(ev.MemberGone("node-b", has_failed=False), now=11.0)
+
+    story.order(moved(), now=11.0)
+
+    assert story.causes() == {Cause.PLANNED: 1}
