@@ -105,6 +105,7 @@ class Table:
         self.wanted.clear()
         self._announcing.clear()
         self._repeating.clear()
+        self._stale.clear()
         self._uncarried.clear()
         self._withdrawing = dict.fromkeys(self.told)
         self._pending = iter(())
@@ -160,7 +161,6 @@ class Table:
         for key in keys:
             del self._withdrawing[key]
             del self.told[key]
-        self._settle(keys)
         self._pending = iter(())
         return withdrawal(self._family, b"".join(keys))
 

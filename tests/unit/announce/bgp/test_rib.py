@@ -229,3 +229,15 @@ def test_too_many_communities_are_refused_and_cut_when_merged() -> None:
     route = merged([Route(prefix, half) for half in halves])
 
     assert len(route.attributes.communities) == 512
+
+
+def test_what_a_session_can_carry_no_more_is_withdrawn_and_waits() -> None:
+    """Its next hop is another family's from now on; people see that it is not told."""
+    rib = told(OUTBOUND, "198.51.100.1/32")
+    drained(rib)
+
+    rib.replace(routes("198.51.100.1/32", next_hop=IPv6Address("2001:db8::1")))
+    messages = drained(rib)
+
+    assert messages == [Update(withdrawn=Prefixes.of([ip_network("198.51.100.1/32")]))]
+    assert (rib.advertised, rib.waiting_count) == ((), 1)
