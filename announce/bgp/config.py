@@ -89,7 +89,8 @@ class PeerConfig:
     """Seconds between KEEPALIVEs, at most a third of the negotiated hold time, which is the default."""
 
     send_hold_time: float = 480.0
-    """Seconds during which a peer may take nothing of what we send, before it is given up (RFC 9687)."""
+    """Seconds during which a peer may take nothing of what we send, before it is given up (RFC 9687); or twice the
+    negotiated hold time, where that is longer."""
 
     connect_timeout: float = 5.0
     """Time for TCP to connect."""
@@ -98,7 +99,7 @@ class PeerConfig:
     """How long the peer may send its OPEN first, on a new connection (RFC 4271 section 8.1.1: DelayOpenTime)."""
 
     open_timeout: float = 10.0
-    """Time from there to Established. RFC 4271 suggests minutes, during which a dead peer would block a retry."""
+    """Time from our OPEN to Established. RFC 4271 suggests minutes, during which a dead peer would block a retry."""
 
     connect_retry: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     """Waits after one, two, ... failures in a row, each shortened by up to a quarter; the last one repeats."""

@@ -99,11 +99,14 @@ class Connection:
     def has_sent_open(self) -> bool:
         return self.state in (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED)
 
+    @property
+    def _send_hold_time(self) -> float:
+        return max(self.config.send_hold_time, 2 * self.session.hold_time if self.session else 0)
+
     def next_deadline(self) -> float | None:
         return min(self._timers.values(), default=None)
 
     def begin(self, now: float) -> None:
-        self._timers[Timer.OPEN] = now + self.config.open_timeout
         if self.config.delay_open:
             self._timers[Timer.DELAY_OPEN] = now + self.config.delay_open
         else:
@@ -132,13 +135,13 @@ class Connection:
         self._octets_unsent = max(0, self._octets_unsent - octets)
         self._timers.pop(Timer.SEND_HOLD, None)
         if self._octets_unsent:
-            self._timers[Timer.SEND_HOLD] = now + self.config.send_hold_time
+            self._timers[Timer.SEND_HOLD] = now + self._send_hold_time
 
     def send(self, message: bytes, now: float) -> Send:
         """Account for an octet string that is one whole message, and hand it out."""
         self._tally.sent[MessageType(message[TYPE_AT])] += 1
         self._octets_unsent += len(message)
-        self._timers.setdefault(Timer.SEND_HOLD, now + self.config.send_hold_time)
+        self._timers.setdefault(Timer.SEND_HOLD, now + self._send_hold_time)
         if Timer.KEEPALIVE in self._timers:
             self._start_keepalive_timer(now)
         return Send(self.number, message)
@@ -170,6 +173,7 @@ class Connection:
     def _send_open(self, now: float) -> None:
         """Connect or Active -> OpenSent."""
         self.state = State.OPEN_SENT
+        self._timers[Timer.OPEN] = now + self.config.open_timeout
         self._emit(self.send(encode(self.own), now))
 
     def _hear(self, message: Message, now: float) -> None:
@@ -214,6 +218,8 @@ class Connection:
         """OpenConfirm -> Established."""
         assert self.session is not None
         del self._timers[Timer.OPEN]
+        if Timer.SEND_HOLD in self._timers:
+            self._timers[Timer.SEND_HOLD] = now + self._send_hold_time
         self.state = State.ESTABLISHED
         self.established_at = now
         self._emit(self.session)
@@ -233,7 +239,7 @@ class Connection:
                 text = f"nothing heard from the peer for the hold time of {hold_time} s"
                 self._refuse_timer(EndKind.HOLD_TIMER_EXPIRED, HoldTimerError.UNSPECIFIC, text, now)
             case Timer.SEND_HOLD:
-                text = f"the peer took nothing of what we sent for {self.config.send_hold_time:g} s"
+                text = f"the peer took nothing of what we sent for {self._send_hold_time:g} s"
                 self._refuse_timer(EndKind.SEND_HOLD_TIMER_EXPIRED, SendHoldTimerError.UNSPECIFIC, text, now)
             case Timer.KEEPALIVE:
                 self._start_keepalive_timer(now)

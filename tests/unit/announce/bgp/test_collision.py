@@ -234,6 +234,19 @@ def test_with_delay_open_a_silent_router_hears_ours_after_the_delay() -> None:
     assert play.peer.state is State.OPEN_SENT
 
 
+def test_the_time_to_complete_a_session_begins_with_our_open() -> None:
+    """However long that is delayed."""
+    play = idle(delay_open=15.0, open_timeout=10.0)
+    play.at(0.0, Started())
+    play.connects(0.0)
+
+    opened = play.until(24.9)
+    given_up = play.until(25.0)
+
+    assert [type(message) for message in sent(opened)] == [Open]
+    assert [end.reason.kind for end in ends(given_up)] == [EndKind.OPEN_TIMEOUT]
+
+
 def test_a_router_without_our_open_gets_no_notification() -> None:
     """RFC 4271 section 8.2.1.5: SendNOTIFICATIONwithoutOPEN is off."""
     play = idle(delay_open=5.0)

@@ -450,6 +450,17 @@ def test_a_peer_that_takes_nothing_is_given_up() -> None:
     assert sent(effects) == [Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0)]
 
 
+def test_with_a_long_hold_time_a_peer_may_take_nothing_for_twice_as_long() -> None:
+    """RFC 9687: "the greater of" eight minutes and that."""
+    play = established(hold_time=600, remote=router_open(hold_time=600))
+
+    play.hears(590.0, Keepalive())
+    play.hears(1180.0, Keepalive())
+
+    assert sent(play.until(1199.0)) == []
+    assert sent(play.until(1200.0)) == [Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0)]
+
+
 # Routes.
 
 
