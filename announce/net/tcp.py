@@ -86,6 +86,10 @@ class PeerConnections:
             case _:
                 assert_never(effect)
 
+    def close(self) -> None:
+        """The core has ended, and with it all that it knew of: what comes yet is closed, and no news."""
+        self._dialing.clear()
+
     def _close(self, number: int) -> None:
         if (task := self._dialing.pop(number, None)) is not None:
             task.cancel()

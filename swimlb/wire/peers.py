@@ -215,7 +215,9 @@ class Peers:
         self._sessions[name].driver.feed(bgp.StopRequested(STOP_TEXT, is_restart))
 
     def _ended(self, name: str) -> None:
-        self._sessions.pop(name).driver.close()
+        session = self._sessions.pop(name)
+        session.driver.close()
+        session.connections.close()
         if self._stopping.pop(name, None) is not None:
             # Not before: a router takes the end of BFD alone for no reason to let go of routes, but that of both for one.
             self._bfd.stop(name, lambda: self._on_stopped(PeerStopped(name)))

@@ -272,6 +272,26 @@ def test_an_attempt_that_is_given_up_leaves_nothing() -> None:
     run(case())
 
 
+def test_a_connection_that_comes_when_all_is_over_is_closed_and_no_news() -> None:
+    """It was taken from the listening socket a moment before the peer was stopped."""
+
+    async def case() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            async with shell() as one:
+                with socket.create_connection(listener.getsockname()) as caller:
+                    accepted, _ = listener.accept()
+                    accepted.setblocking(False)
+                    caller.setblocking(False)
+                    one.connections.accept(accepted)
+                    one.connections.close()
+
+                    async with asyncio.timeout(PATIENCE):
+                        assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+                    assert one.is_quiet()
+
+    run(case())
+
+
 def test_ipv6() -> None:
     async def case() -> None:
         with contextlib.closing(Router("::1")) as router:
