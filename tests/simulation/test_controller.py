@@ -29,8 +29,8 @@ def settle(cluster: Cluster, weather: Weather | None = None) -> None:
     cluster.weather = weather or Weather()
     for replica in cluster.replicas:
         replica.is_cut_off = False
-    if not any(replica.is_alive for replica in cluster.replicas):
-        cluster.start_replica()
+    # All others may be stopping.
+    cluster.start_replica()
     cluster.run_for(90.0)
 
 
