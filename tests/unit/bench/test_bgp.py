@@ -126,3 +126,22 @@ def test_the_page_says_who_is_slower_and_when_it_is_chance() -> None:
     assert "- SIGKILL, router BIRD: beside FRR, swimlb is as fast (+0.0 ms, noise 3.9 ms)." in lines
     assert "- SIGKILL, router BIRD: beside BIRD, swimlb is slower (+4.0 ms, noise 1.5 ms)." in lines
     assert [line for line in without if line.startswith("- ")] == [lines[-2]]
+
+
+def test_the_page_says_what_of_the_hold_times_row_is_the_jitter() -> None:
+    def removal(contender: str, *milliseconds: float) -> dict[str, object]:
+        cell: dict[str, object] = {
+            "row": bgp_report.HOLD_TIME_ROW,
+            "router": "FRR",
+            "disturbed": 0,
+            "false_alarms": 0,
+        }
+        return cell | {"contender": contender, "seconds": [one / 1000 for one in milliseconds]}
+
+    def page(ours: float) -> str:
+        cells = [removal("swimlb", *[ours] * 60), removal("FRR", *[2500] * 60), removal("BIRD")]
+        load = {"before": 1.0, "after": 1.0, "niceness": 0}
+        return "\n".join(bgp_report.removal_part({"load": load, "results": cells}))
+
+    assert "with router FRR, +100 ms, so there is no sign of more than jitter." in page(2600)
+    assert "with router FRR, +500 ms, so there is another cause, too." in page(3000)
