@@ -45,6 +45,9 @@ SIZES, QUICK_SIZES = (500, 1_000, 2_500, 5_000), (100, 300)
 JOIN_TIMEOUT = 120.0
 FILL_TIMEOUT = 900.0
 ANNOUNCED_WITHIN = 120.0
+STATUS_TIMEOUT = 30.0
+"""A speaker computes the succession of each address for an answer, and is one of three on this machine."""
+
 SAMPLE = 50
 """Addresses that the client asks for, spread over all."""
 
@@ -162,9 +165,8 @@ def _unanswered(lab: KubernetesLab, addresses: Sequence[str]) -> int:
 
 def _disagreeing(lab: KubernetesLab, addresses: Mapping[str, str]) -> int:
     """Addresses that some speaker knows no owner of, or another one than the others."""
-    owners = [
-        {one.address: one.owner for one in lab.require_status(node.name).l2} for node in lab.network.nodes
-    ]
+    statuses = [lab.require_status(node.name, STATUS_TIMEOUT) for node in lab.network.nodes]
+    owners = [{one.address: one.owner for one in status.l2} for status in statuses]
     told = [{known.get(address) for known in owners} for address in addresses.values()]
     return sum(len(one) != 1 or None in one for one in told)
 

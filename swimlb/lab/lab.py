@@ -216,12 +216,12 @@ class Lab:
 
     # What is seen from outside and inside.
 
-    def status(self, node: str) -> SpeakerStatus | None:
+    def status(self, node: str, timeout: float = http.TIMEOUT) -> SpeakerStatus | None:
         """What the node's speaker says; None while it does not answer."""
-        return status.read(speakers.directory(self.sandbox, node) / "api.sock")
+        return status.read(speakers.directory(self.sandbox, node) / "api.sock", timeout)
 
-    def require_status(self, node: str) -> SpeakerStatus:
-        answer = self.status(node)
+    def require_status(self, node: str, timeout: float = http.TIMEOUT) -> SpeakerStatus:
+        answer = self.status(node, timeout)
         if answer is None:
             raise LabError(f"the speaker of {node} does not answer: see {self.log(node)}")
         return answer
