@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,6 @@ from swimlb.lab.kubernetes.control_plane import AUDITED
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.kubernetes.plan import CONTROL
 from swimlb.lab.waiting import wait_until
-from swimlb.reporting.statuses import StatusObject
 from swimlb.runtime import clock
 
 HOME = "crowd"
@@ -74,19 +73,21 @@ class _Arrival:
             self.complete.set()
 
 
-class _Status(msgspec.Struct):
-    class Balancer(msgspec.Struct):
-        class Entry(msgspec.Struct):
-            ip: str = ""
+class _Entry(msgspec.Struct):
+    ip: str = ""
 
-        ingress: tuple[Entry, ...] | None = None
 
-    load_balancer: Balancer | None = msgspec.field(default=None, name="loadBalancer")
+class _LoadBalancer(msgspec.Struct):
+    ingress: tuple[_Entry, ...] | None = None
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    load_balancer: _LoadBalancer = msgspec.field(default_factory=_LoadBalancer)
 
 
 class _Service(msgspec.Struct):
     metadata: Metadata
-    status: _Status | None = None
+    status: _Status = msgspec.field(default_factory=_Status)
 
 
 def configuration() -> list[dict[str, Any]]:
@@ -169,7 +170,12 @@ def _endpoints(name: str, node: str) -> dict[str, Any]:
 
 
 def _reflector(
-    client: Client, resource: Resource, namespace: str, into: Any, reduce: Any, arrival: _Arrival
+    client: Client,
+    resource: Resource,
+    namespace: str,
+    into: type[Any],
+    reduce: Callable[[Any], tuple[str, str] | None],
+    arrival: _Arrival,
 ) -> Reflector[tuple[str, str]]:
     def sink(changes: Changes[tuple[str, str]]) -> None:
         arrival.note(dict(changes.put.values()))
@@ -178,12 +184,12 @@ def _reflector(
 
 
 def _address(content: _Service) -> tuple[str, str] | None:
-    ingress = content.status and content.status.load_balancer and content.status.load_balancer.ingress
+    ingress = content.status.load_balancer.ingress
     return (content.metadata.name, ingress[0].ip) if ingress else None
 
 
 def _announcer(content: AnnouncementObject) -> tuple[str, str] | None:
-    found: StatusObject | None = read_announcement(content)
+    found = read_announcement(content)
     if found is None or found.content is None:
         return None
     return found.service.rpartition("/")[2], found.node
