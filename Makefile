@@ -273,7 +273,7 @@ bench-kube: setup-dev $(STAMPS)/bench ## What following 10,000 Services costs wa
 	@$(BIN)/python -m bench.kube $(if $(QUICK),--quick)
 
 .PHONY: bench-kubernetes
-bench-kubernetes: setup-dev kube-tools $(STAMPS)/bench ## 500 to 5,000 Services on a real API server: time, requests, memory: 10 min; QUICK=1: 2 min
+bench-kubernetes: setup-dev kube-tools $(STAMPS)/bench ## 500 to 5,000 Services on a real API server: time, requests, memory: 20 min; QUICK=1: 2 min
 	@$(BIN)/python -m bench.kubernetes $(if $(QUICK),--quick)
 
 MINUTES ?= 30

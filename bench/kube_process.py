@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import random
 import resource
@@ -136,6 +137,8 @@ async def watch(link_fd: int, directory: Path) -> None:
     from swimlb.model import Service
     from swimlb.watch.cluster import ClusterRecords, without_the_rest
 
+    # What else the process has loaded.
+    importlib.import_module("swimlb.watch.cluster_process")
     keeper = GarbageKeeper()
     keeper.start()
     before = rss_mib()

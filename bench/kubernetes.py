@@ -1,6 +1,6 @@
 """What thousands of Services cost on a real API server: until each has its address and is announced, in requests and in memory.
 
-    python -m bench.kubernetes [--quick] [--output DIRECTORY]
+    python -m bench.kubernetes [--quick | --sizes N...] [--output DIRECTORY]
     python -m bench.kubernetes --redraw JSON
 
 A cluster in network namespaces, with our controller and a speaker on each of its three nodes, all with the chart's roles. For
@@ -285,6 +285,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="few Services, and no page")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", metavar="N", help="so many Services each, and no page"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--redraw", type=Path, metavar="JSON", help="write the page of a run from its file")
     options = parser.parse_args()
@@ -292,11 +295,11 @@ def main() -> None:
         found = json.loads(options.redraw.read_text())
     else:
         with ending_in_order():
-            found = measure(QUICK_SIZES if options.quick else SIZES)
+            found = measure(options.sizes or (QUICK_SIZES if options.quick else SIZES))
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "kubernetes.json").write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(page(found)))
-    if not options.quick:
+    if not (options.quick or options.sizes):
         DOCUMENT.write_text("\n".join(page(found)) + "\n")
         plot(found, DOCUMENT.parent.parent / "images" / "benchmarks-services.svg")
     if wrong := faults(found):

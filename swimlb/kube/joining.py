@@ -17,8 +17,8 @@ class Joining:
     def __init__(self) -> None:
         self._services: dict[str, ServiceView] = {}
         self._slices: dict[str, EndpointSlice] = {}
-        self._of_service: dict[str, tuple[str, ...]] = {}
-        """Keys of slices by the key of their Service; most have one, and a set of one is four times as large."""
+        self._of_service: dict[str, str | tuple[str, ...]] = {}
+        """Keys of slices by the key of their Service. Most have one, which stands alone: of thousands a tuple each is much."""
         self._told: dict[str, frozenset[str]] = {}
         """By Service, the nodes that were told of: sets that many Services share."""
 
@@ -48,7 +48,7 @@ class Joining:
         for key, value in changes.put.items():
             touched |= self._forget(key)
             self._slices[key] = value
-            self._of_service[value.service] = (*self._of_service.get(value.service, ()), key)
+            self._keep_keys(value.service, (*self._keys_of(value.service), key))
             touched[value.service] = None
         return [one for service in touched for one in self._tell_endpoints(service)]
 
@@ -57,12 +57,18 @@ class Joining:
         before = self._slices.pop(key, None)
         if before is None:
             return {}
-        siblings = tuple(one for one in self._of_service[before.service] if one != key)
-        if siblings:
-            self._of_service[before.service] = siblings
-        else:
-            del self._of_service[before.service]
+        self._keep_keys(before.service, tuple(one for one in self._keys_of(before.service) if one != key))
         return {before.service: None}
+
+    def _keys_of(self, service: str) -> tuple[str, ...]:
+        kept = self._of_service.get(service, ())
+        return (kept,) if isinstance(kept, str) else kept
+
+    def _keep_keys(self, service: str, keys: tuple[str, ...]) -> None:
+        if keys:
+            self._of_service[service] = keys[0] if len(keys) == 1 else keys
+        else:
+            del self._of_service[service]
 
     def _tell_endpoints(self, service: str) -> list[News]:
         if service not in self._services:
@@ -77,7 +83,7 @@ class Joining:
         return [EndpointsChanged(service, None if now is None else Endpoints(service=service, nodes=now))]
 
     def _nodes(self, service: str) -> frozenset[str] | None:
-        keys = self._of_service.get(service)
+        keys = self._keys_of(service)
         if not keys:
             return None
         sets = [self._slices[key].nodes for key in keys]

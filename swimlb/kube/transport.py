@@ -28,8 +28,8 @@ CONNECTIONS_MAX = 64
 BODY_OCTETS_MAX = 256 << 20
 """Of one answer. A list of 100,000 Services that an API server gives whole, though pages were asked for, is as long."""
 
-TLS_BUFFER_OCTETS = 64 << 10
-"""Of a connection. asyncio takes four times as much, of which a dozen watches hold 3 MiB; a record of TLS has a quarter."""
+TLS_BUFFER_OCTETS = 32 << 10
+"""Of a connection: two records of TLS. asyncio takes eight times as much, of which a dozen watches hold 3 MiB."""
 
 ERROR_OCTETS_MAX = 1 << 16
 """So much of an error is read, where a stream was expected."""

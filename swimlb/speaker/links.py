@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
-from announce.l2 import Interface
 from swimlb.model import IpAddress, IpNetwork
+
+if TYPE_CHECKING:
+    # Its package is all of layer 2, a megabyte in every process that reads what members say of their links.
+    from announce.l2 import Interface
 
 NETWORKS_MAX = 8
 """Told of one interface; an interface with more is rare, and those beyond are as if they were not there."""

@@ -19,7 +19,7 @@ NOT_IN_WIRE = {
     "swimlb.lab",
 }
 NOT_IN_WATCH = {"announce.net", "membership.net", "swimlb.wire", "swimlb.lab"}
-NOT_IN_WATCH_ON_KUBERNETES = NOT_IN_WATCH | {"yaml", "announce.bgp", "swimlb.sources", "swimlb.health"}
+NOT_IN_WATCH_ON_KUBERNETES = NOT_IN_WATCH | {"yaml", "announce", "swimlb.sources", "swimlb.health"}
 
 WIRE = "swimlb.app swimlb.wire.process swimlb.wire.ring swimlb.wire.lan swimlb.wire.peers"
 WATCH = "swimlb.app swimlb.watch.process swimlb.watch.standalone"
