@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,5 +167,6 @@ def find(name: str) -> Contender:
 def running(contender: Contender, scale: Scale, scratch: Path) -> Generator[Cluster]:
     """In a sandbox of its own, which is gone at the end."""
     label = "".join(letter if letter.isalnum() else "-" for letter in contender.name)
-    with Sandbox.create(f"bench-{label}-{scale.nodes}-{scale.addresses}") as sandbox:
+    # Two benches may run at the same time.
+    with Sandbox.create(f"bench-{label}-{scale.nodes}-{scale.addresses}-{os.getpid()}") as sandbox:
         yield contender.start(sandbox, scale, scratch)
