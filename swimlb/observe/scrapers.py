@@ -27,7 +27,8 @@ STALE_MAX = 3600.0
 tokens of Pods last no longer either."""
 
 TOKENS_MAX = 64
-"""Known at once, admitted or not. The one that was asked about the longest ago is forgotten for another."""
+"""Known at once, admitted or not. The one that was asked about the longest ago is forgotten for another, those who were
+refused first."""
 
 QUESTIONS_MAX = 4
 """At once. Who makes tokens up keeps the API server no busier than that."""
@@ -72,7 +73,9 @@ class Scrapers:
         self._verdicts.pop(digest, None)
         self._verdicts[digest] = verdict
         if len(self._verdicts) > TOKENS_MAX:
-            del self._verdicts[next(iter(self._verdicts))]
+            # Anybody can be refused as often as they like.
+            refused = (key for key, one in self._verdicts.items() if one.bearer is not Bearer.ADMITTED)
+            del self._verdicts[next(refused, next(iter(self._verdicts)))]
 
     async def _asked(self, token: str) -> Bearer:
         if self._asking >= QUESTIONS_MAX:

@@ -16,7 +16,7 @@ from swimlb.kube.client import Client
 from swimlb.observe import scrapers
 from swimlb.observe.endpoint import Bearer
 from swimlb.observe.logs import EventLog
-from swimlb.observe.scrapers import Scrapers
+from swimlb.observe.scrapers import TOKENS_MAX, Scrapers
 from tests.unit.swimlb.kube.server import Handler, Server, json_answer, refusal, run, serving
 
 LOG = EventLog(logging.getLogger(__name__))
@@ -146,5 +146,21 @@ def test_who_makes_tokens_up_takes_neither_memory_nor_the_api_server() -> None:
             assert len(server.seen) == known
             await asked.bearer_of("more-0")
             assert len(server.seen) == known + 1
+
+    run(story())
+
+
+def test_who_makes_tokens_up_does_not_make_others_forgotten() -> None:
+    """Prometheus would be asked about again, among all of those, and refused while the API server has no time."""
+
+    async def story() -> None:
+        async with asking(token_of(USER), may(True), token_of(None)) as (scrapers, clock, server):
+            assert await scrapers.bearer_of("good") is Bearer.ADMITTED
+            for number in range(2 * TOKENS_MAX):
+                assert await scrapers.bearer_of(f"made up {number}") is Bearer.UNKNOWN
+
+            server.script[:] = [refusal(503, "Unavailable")]
+            clock.now += 120.0
+            assert await scrapers.bearer_of("good") is Bearer.ADMITTED
 
     run(story())
