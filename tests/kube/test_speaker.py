@@ -222,15 +222,17 @@ def state_of(lab: KubernetesLab, node: str, result: str) -> dict[str, Any]:
     return answer["status"]
 
 
+BROKEN = {
+    "apiVersion": "metallb.io/v1beta1",
+    "kind": "L2Advertisement",
+    "metadata": {"name": "layer2-lb", "namespace": NAMESPACE},
+    "spec": {"ipAddressPools": ["layer2-pool", "layer2-pool"]},
+}
+
+
 def test_a_broken_object_is_told_and_a_deleted_verdict_is_made_again(lab: KubernetesLab) -> None:
     """What is wrong stands in the state of each speaker, and its last good version stays in force."""
-    pool = {
-        "apiVersion": "metallb.io/v1beta1",
-        "kind": "L2Advertisement",
-        "metadata": {"name": "layer2-lb", "namespace": NAMESPACE},
-        "spec": {"ipAddressPools": ["layer2-pool", "layer2-pool"]},
-    }
-    lab.kubectl.apply_objects([pool])
+    lab.kubectl.apply_objects([BROKEN])
     for node in lab.network.nodes:
         status = state_of(lab, node.name, "Invalid")
         assert status["errorSummary"].startswith(
@@ -245,6 +247,23 @@ def test_a_broken_object_is_told_and_a_deleted_verdict_is_made_again(lab: Kubern
     lab.kubectl("-n", NAMESPACE, "delete", "configurationstates", "--all")
     for node in lab.network.nodes:
         assert state_of(lab, node.name, "Valid")["errorSummary"] == ""
+
+
+def test_a_speaker_that_restarts_goes_on_with_the_last_good_version(lab: KubernetesLab) -> None:
+    """Which the API server has no more: it stands on the node's disk."""
+    node = owner(lab)
+    wait_until(lambda: is_saved(lab, node), timeout=20, what="the state to be on the disk")
+    lab.kubectl.apply_objects([BROKEN])
+    state_of(lab, node, "Invalid")
+    lab.kill(node)
+    wait_until(lambda: owner(lab) != node, timeout=30, what="another owner")
+
+    lab.start(node)
+    wait_until(lambda: owner(lab) == node, timeout=30, what="the owner to be back")
+
+    assert source_state(lab, node) == "current"
+    assert state_of(lab, node, "Invalid")["errorSummary"]
+    wait_until(lambda: is_served(lab), timeout=5, what="the Service to be served")
 
 
 def test_a_speaker_that_starts_while_the_api_server_is_away_announces_what_it_did(lab: KubernetesLab) -> None:
