@@ -44,7 +44,8 @@ from swimlb.settings import InvalidSettings
     show_default=True,
     type=int,
     metavar="SECONDS",
-    help="After a crash another replica takes over this long, and a fifth more, after the last renewal.",
+    help="After a crash another replica takes over this long, and a fifth more, after the last renewal. Where there is no "
+    "Lease it waits as long.",
 )
 @click.option(
     "--quarantine",
