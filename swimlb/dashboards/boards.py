@@ -126,6 +126,34 @@ FLEET = Board(
                 ),
             ),
         ),
+        Row(
+            "Kubernetes",
+            (
+                Panel(
+                    "Replicas of the controller that lead",
+                    "One, but for some seconds after a crash. Without Kubernetes there is none.",
+                    (Query("sum(swimlb_controller_is_leading) or vector(0)", "leading"),),
+                ),
+                Panel(
+                    "Services to be written to",
+                    "What the controller has decided and Services do not show yet. It should go back to nothing.",
+                    (
+                        Query("max(swimlb_controller_writes_waiting) or vector(0)", "waiting"),
+                        Query("max(swimlb_controller_writes_in_flight) or vector(0)", "in flight"),
+                    ),
+                ),
+                Panel(
+                    "Calls that the API server refused",
+                    "Or did not answer (0), a second. 409 are writes that somebody else came before, and are made anew.",
+                    (
+                        Query(
+                            f'sum by (code) (rate(swimlb_api_requests_total{{code!~"2.."}}[{_WINDOW}])) or vector(0)',
+                            "{{code}}",
+                        ),
+                    ),
+                ),
+            ),
+        ),
     ),
 )
 
