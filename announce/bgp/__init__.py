@@ -45,9 +45,10 @@ from announce.bgp.events import (
 )
 from announce.bgp.messages import MessageType, Notification
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family
-from announce.bgp.peer import Peer, PeerStatus
+from announce.bgp.peer import Peer
 from announce.bgp.routes import Route, RouteAttributes
 from announce.bgp.states import State
+from announce.bgp.status import PeerStatus
 
 __all__ = [
     "Peer",

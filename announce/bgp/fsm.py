@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import random
 
+from announce.bgp.calling import Calling
 from announce.bgp.collision import local_one_stays
 from announce.bgp.config import PeerConfig
 from announce.bgp.connection import Connection
 from announce.bgp.effects import (
     CloseConnection,
-    Connect,
     EndKind,
     EndReason,
     Send,
@@ -46,32 +46,23 @@ from announce.bgp.events import (
 )
 from announce.bgp.messages import Notification, encode
 from announce.bgp.negotiation import History, LocalEnd, own_open
-from announce.bgp.pacing import Backoff
 from announce.bgp.reluctance import withheld_after
-from announce.bgp.states import FsmEffect, FsmEvent, ManualStop, SessionRefused, State, Tally, Timer
-
-CALL_AGAIN_AFTER = 0.5
-"""A call this old when the path is back was most likely made into a dead one; TCP itself repeats it after 1, 3, 7 s."""
+from announce.bgp.states import FsmEffect, FsmEvent, ManualStop, SessionRefused, State, Tally
 
 _ORDER = tuple(State)
 
 
 class Fsm:
-    """One peer's state: the attempt to connect, the waits, and up to two connections."""
+    """One peer's state: up to two connections, or the attempt to connect and the waits (`Calling`)."""
 
     def __init__(self, config: PeerConfig, rng: random.Random) -> None:
         self._config = config
         self._rng = rng
-        self._base = State.IDLE
-        """Idle, Connect or Active: the state while there is no connection; in Connect we are calling."""
         self._since = 0.0
-        self._timers: dict[Timer, float] = {}
         self._effects: list[FsmEffect] = []
-        self._dialed = 0
-        """The number of our latest attempt, which goes on in Connect."""
-        self._called_at = 0.0
+        self._calling = Calling(config, rng, self._effects.append)
+        """The state while there is no connection."""
         self._connections: dict[int, Connection] = {}
-        self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
         self._established_number: int | None = None
         self._has_been_established = False
         self._withheld: frozenset[int] = frozenset()
@@ -80,7 +71,7 @@ class Fsm:
     @property
     def state(self) -> State:
         states = [connection.state for connection in self._connections.values()]
-        return max(states, key=_ORDER.index, default=self._base)
+        return max(states, key=_ORDER.index, default=self._calling.state)
 
     @property
     def since(self) -> float:
@@ -108,23 +99,19 @@ class Fsm:
     def reconfigure(self, config: PeerConfig) -> None:
         """For all that follows; an OPEN that was sent stands."""
         self._config = config
-        self._backoff.reconfigure(config.connect_retry, config.stable_after)
+        self._calling.reconfigure(config)
 
     def next_deadline(self) -> float | None:
-        deadlines = [*self._timers.values()]
-        deadlines += [
-            deadline
-            for connection in self._connections.values()
-            if (deadline := connection.next_deadline()) is not None
-        ]
-        return min(deadlines, default=None)
+        parts = (self._calling, *self._connections.values())
+        deadlines = (part.next_deadline() for part in parts)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def step(self, event: FsmEvent, now: float) -> list[FsmEffect]:
         before = self.state
         match event:
             case Started():
                 if self.state is State.IDLE:
-                    self._call(now)
+                    self._calling.begin(now)
             case ManualStop():
                 self._manual_stop(event, now)
             case SessionRefused(reason, wait):
@@ -132,7 +119,7 @@ class Fsm:
             case BfdDown():
                 self._path_down(event, now)
             case BfdUp():
-                self._path_up(now)
+                self._calling.path_up(now)
             case _:
                 self._connection_event(event, now)
         return self._taken(before, now)
@@ -142,10 +129,8 @@ class Fsm:
         for connection in [*self._connections.values()]:
             connection.advance(now)
             self._settle(connection, now)
-        for timer in (Timer.CONNECT_RETRY, Timer.REFUSED, Timer.CONNECT):
-            if self._timers.get(timer, now + 1) <= now:
-                del self._timers[timer]
-                self._expire(timer, now)
+        if (reason := self._calling.advance(now)) is not None:
+            self._fail_to_connect(reason, now)
         return self._taken(before, now)
 
     def send(self, message: bytes, now: float) -> Send:
@@ -156,40 +141,18 @@ class Fsm:
 
     # Getting a connection.
 
-    def _call(self, now: float) -> None:
-        """Idle or Active -> Connect; or Active, where it is for the peer to call."""
-        self._timers = {}
-        if not self._config.is_active:
-            self._base = State.ACTIVE
-            return
-        self._dialed += 1
-        self._called_at = now
-        config = self._config
-        self._effects.append(
-            Connect(
-                connection=self._dialed,
-                address=config.peer_address,
-                port=config.peer_port,
-                source=config.source_address,
-                password=config.password,
-            )
-        )
-        self._timers = {Timer.CONNECT: now + config.connect_timeout}
-        self._base = State.CONNECT
-
     def _connection_event(self, event: ConnectionEvent, now: float) -> None:
         number = event.connection
         connection = self._connections.get(number)
-        is_dialing = self._base is State.CONNECT and number == self._dialed and connection is None
+        is_ours = self._calling.is_calling and number == self._calling.number and connection is None
         match event:
             case ConnectionAccepted(_, local_address, next_hops):
                 if connection is None:
                     self._accept(number, LocalEnd(local_address, next_hops, is_inbound=True), now)
-            case ConnectionEstablished(_, local_address, next_hops) if is_dialing:
-                del self._timers[Timer.CONNECT]
-                self._base = State.ACTIVE
+            case ConnectionEstablished(_, local_address, next_hops) if is_ours:
+                self._calling.end_attempt()
                 self._begin(number, LocalEnd(local_address, next_hops), now)
-            case ConnectionFailed(_, reason) | ConnectionClosed(_, reason) if is_dialing:
+            case ConnectionFailed(_, reason) | ConnectionClosed(_, reason) if is_ours:
                 self._fail_to_connect(reason, now)
             case BytesReceived(_, data) if connection is not None:
                 connection.receive(data, now)
@@ -217,22 +180,10 @@ class Fsm:
 
     def _fail_to_connect(self, reason: str, now: float) -> None:
         """Connect -> Active."""
-        self._timers.pop(Timer.CONNECT, None)
-        self._base = State.ACTIVE
+        self._calling.end_attempt()
         if not self._connections:
             text = f"no connection to {self._config.peer_address} port {self._config.peer_port}: {reason}"
             self._finish(State.ACTIVE, EndReason(EndKind.CONNECT_FAILED, text), now)
-
-    def _expire(self, timer: Timer, now: float) -> None:
-        match timer:
-            case Timer.CONNECT_RETRY | Timer.REFUSED:
-                self._call(now)
-            case _:
-                self._effects.append(CloseConnection(self._dialed))
-                text = (
-                    f"no answer within {self._config.connect_timeout:g} s{self._config.reasons_for_silence}"
-                )
-                self._fail_to_connect(text, now)
 
     # The peer's own connections.
 
@@ -242,13 +193,12 @@ class Fsm:
             self._effects.append(Send(number, encode(Notification.cease(CeaseError.CONNECTION_REJECTED))))
             self._effects.append(CloseConnection(number))
             return
-        if Timer.CONNECT_RETRY in self._timers:
-            self._timers = {}
+        self._calling.end_wait()
         self._begin(number, end, now)
 
     def _may_accept(self, now: float) -> bool:
         """Not in Idle, and one at a time, of which a later one replaces one that has not sent OPEN."""
-        if not self._config.is_listening or self._base is State.IDLE:
+        if not self._config.is_listening or self._calling.state is State.IDLE:
             return False
         inbound = [connection for connection in self._connections.values() if connection.end.is_inbound]
         for connection in inbound:
@@ -294,10 +244,7 @@ class Fsm:
         """The others have no purpose any more."""
         self._established_number = connection.number
         self._has_been_established = True
-        if self._base is State.CONNECT:
-            self._effects.append(CloseConnection(self._dialed))
-        self._base = State.ACTIVE
-        self._timers = {}
+        self._calling.give_up()
         for other in [*self._connections.values()]:
             if other is not connection:
                 _collide(other, now)
@@ -315,7 +262,7 @@ class Fsm:
         self._withheld = (
             frozenset() if was_established else self._withheld | withheld_after(ended.own, reason)
         )
-        if self._connections or self._base is State.CONNECT:
+        if self._connections or self._calling.is_calling:
             # Another one goes on, so that there is nothing to wait for.
             if was_established:
                 self._effects.append(SessionEnded(reason, was_established=True, retry_in=0.0))
@@ -335,22 +282,20 @@ class Fsm:
         was_established: bool = False,
     ) -> None:
         """Nothing is left: wait for the next attempt."""
-        wait = self._backoff.wait_after(lasted)
+        wait = self._calling.wait(state, lasted, now)
         self._effects.append(SessionEnded(reason, was_established, retry_in=wait))
-        self._timers = {Timer.CONNECT_RETRY: now + wait}
-        self._base = state
 
     def _manual_stop(self, stop: ManualStop, now: float) -> None:
         """Any state -> Idle, and no way back but by Started."""
         last = max(self._connections.values(), key=lambda it: _ORDER.index(it.state), default=None)
         for connection in self._connections.values():
             _say_goodbye(connection, stop, now)
-        if self._base is State.CONNECT:
-            self._effects.append(CloseConnection(self._dialed))
+        self._calling.give_up()
         if last is not None and last.ended is not None:
             was_established = last.state is State.ESTABLISHED
             self._effects.append(SessionEnded(last.ended, was_established, retry_in=None))
-        self._go_idle()
+        self._connections = {}
+        self._calling.stop()
 
     def _refuse_session(self, reason: EndReason, wait: float, now: float) -> None:
         if self._established is None:
@@ -358,13 +303,8 @@ class Fsm:
         for connection in self._connections.values():
             connection.refuse(reason, now)
         self._effects.append(SessionEnded(reason, was_established=True, retry_in=wait))
-        self._go_idle()
-        self._timers = {Timer.REFUSED: now + wait}
-
-    def _go_idle(self) -> None:
         self._connections = {}
-        self._timers = {}
-        self._base = State.IDLE
+        self._calling.leave_alone(wait, now)
 
     def _path_down(self, event: BfdDown, now: float) -> None:
         """RFC 5882 section 4.3: a peer whose BFD dies with its BGP may just be restarting, with our routes kept."""
@@ -376,15 +316,6 @@ class Fsm:
             else:
                 connection.refuse(EndReason(EndKind.BFD_DOWN, text, notification), now)
         self._remove_ended(now)
-
-    def _path_up(self, now: float) -> None:
-        """Neither waits that grew while the path was dead make sense now, nor one for an answer to what was sent into it."""
-        self._backoff.begin_anew()
-        if self._base is State.CONNECT and now - self._called_at >= CALL_AGAIN_AFTER:
-            self._effects.append(CloseConnection(self._dialed))
-            self._call(now)
-        elif Timer.CONNECT_RETRY in self._timers:
-            self._call(now)
 
     def _taken(self, before: State, now: float) -> list[FsmEffect]:
         if self.state is not before:

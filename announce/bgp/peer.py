@@ -13,8 +13,6 @@ The session is the business of `Fsm`, the routes are that of `AdjRibOut`; a Peer
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from announce.bgp.config import PeerConfig
@@ -40,12 +38,11 @@ from announce.bgp.events import (
     StopRequested,
 )
 from announce.bgp.fsm import Fsm
-from announce.bgp.messages import MessageType, Notification, Update
+from announce.bgp.messages import Notification, Update
 from announce.bgp.nlri import Family
 from announce.bgp.outbound import Outbound
 from announce.bgp.received import AdjRibIn
 from announce.bgp.rib import AdjRibOut
-from announce.bgp.routes import Route
 from announce.bgp.states import (
     FsmEffect,
     ManualStop,
@@ -54,6 +51,7 @@ from announce.bgp.states import (
     State,
     UpdateReceived,
 )
+from announce.bgp.status import PeerStatus
 from announce.bgp.stopping import Phase, Stopping
 
 ROUTES_AT_ONCE = 1024
@@ -61,30 +59,6 @@ ROUTES_AT_ONCE = 1024
 
 OCTETS_AT_ONCE = 8 * 1024
 """UPDATEs that are made by one call: about as long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerStatus:
-    """How a peer is doing, for people and metrics."""
-
-    state: State
-    since: float
-    """When the state was entered, on the clock of `now`."""
-    session: SessionEstablished | None
-    """None unless Established."""
-    advertised: tuple[Route, ...]
-    """What the peer has been told; all of it is gone where there is no session."""
-    waiting_count: int
-    """Routes that are desired but not told: no session, a slow peer, or a family the session does not carry."""
-    routes_received: int
-    updates_sent: int
-    received: Mapping[MessageType, int]
-    sent: Mapping[MessageType, int]
-    """Messages by their type; types that never came or went are left out."""
-    sessions_established: int
-    sessions_lost: int
-    """Flaps: Established sessions that ended, but not by our stop."""
-    last_end: EndReason | None
 
 
 class Peer:
