@@ -16,7 +16,6 @@ from swimlb.kube.resources import Resource
 from swimlb.kube.store import Changes
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.driver import Driver, Machine
-from swimlb.runtime.recorder import Recorder
 
 EventT = TypeVar("EventT")
 EffectT = TypeVar("EffectT")
@@ -33,14 +32,13 @@ class Surroundings:
         self.rng = rng
         self.complaints = Complaints(log, "controller")
         self.tasks: asyncio.TaskGroup
-        self.recorder = Recorder()
         self._troubles: dict[Resource, Trouble] = {}
         """As they were told last."""
 
     def driver(
         self, name: str, machine: Machine[EventT, EffectT], perform: Callable[[EffectT], None]
     ) -> Driver[EventT, EffectT]:
-        return Driver(name, machine, perform, self.recorder)
+        return Driver(name, machine, perform)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A call, whose end is an event."""

@@ -17,7 +17,7 @@ class Telling:
     def __init__(self, around: Surroundings, instance: str) -> None:
         self._around = around
         writer = EventWriter(around.client, COMPONENT, instance)
-        self._queue = EventQueue(writer, around.spawn, around.complaints, around.rng, around.recorder)
+        self._queue = EventQueue(writer, around.spawn, around.complaints, around.rng)
 
     def tell(self, told: fx.Tell) -> None:
         namespace, _, name = told.key.partition("/")

@@ -12,7 +12,6 @@ from swimlb.kube.events import EventWriter, Happening
 from swimlb.kube.resources import EVENTS
 from swimlb.runtime import outbox as ob
 from swimlb.runtime.driver import Driver
-from swimlb.runtime.recorder import Recorder
 
 WAITING_MAX = 4096
 """Of more than these at once, the rest is left out: conditions and status objects tell the same."""
@@ -29,7 +28,6 @@ class EventQueue:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         complaints: Complaints,
         rng: random.Random,
-        recorder: Recorder,
     ) -> None:
         """`spawn` runs a call."""
         self._writer = writer
@@ -37,7 +35,7 @@ class EventQueue:
         self._complaints = complaints
         self._outbox = ob.Outbox[str, Happening](rng, ob.Pace(in_flight_max=IN_FLIGHT_MAX))
         self._driver: Driver[ob.Event[str, Happening], ob.Send[str, Happening]] = Driver(
-            "events", self._outbox, self._perform, recorder
+            "events", self._outbox, self._perform
         )
 
     def tell(self, happening: Happening) -> None:

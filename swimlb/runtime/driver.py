@@ -31,14 +31,17 @@ class Machine(Protocol[EventT_contra, EffectT]):
 
 
 class Driver(Generic[EventT, EffectT]):
-    """Joins a machine to the event loop. `name` is what the recorder's lines call it."""
+    """Joins a machine to the event loop. `name` is what the recorder's lines call it.
+
+    No recorder, where nobody would ever write out what it has: its turns hold on to megabytes of events.
+    """
 
     def __init__(
         self,
         name: str,
         machine: Machine[EventT, EffectT],
         perform: Callable[[EffectT], None],
-        recorder: Recorder,
+        recorder: Recorder | None = None,
     ) -> None:
         self._name = name
         self._machine = machine
@@ -75,7 +78,8 @@ class Driver(Generic[EventT, EffectT]):
     def _turn(self, event: EventT | None) -> None:
         now = clock.monotonic()
         effects = self._machine.advance(now) if event is None else self._machine.step(event, now)
-        self._recorder.record(now, self._name, event, effects)
+        if self._recorder is not None:
+            self._recorder.record(now, self._name, event, effects)
         for effect in effects:
             self._perform(effect)
 

@@ -11,7 +11,6 @@ import msgpack
 from swimlb.model import IpAddress
 from swimlb.reporting.failures import Event, Failures, TellFailed, ViewChanged, Withheld
 from swimlb.runtime.driver import Driver
-from swimlb.runtime.recorder import Recorder
 from swimlb.runtime.replica import Batch
 from swimlb.speaker.layer2_rules import Layer2Rules
 from swimlb.speaker.plan import Reason
@@ -35,7 +34,7 @@ class FailureKeeper:
         self._untold: asyncio.Queue[TellFailed] = asyncio.Queue()
         """One for each address of a Service at most that fails, in the order of their failing."""
         self._driver: Driver[Event, TellFailed] = Driver(
-            "failures", Failures(self._judge), self._untold.put_nowait, Recorder()
+            "failures", Failures(self._judge), self._untold.put_nowait
         )
 
     def learn(self, batch: Batch) -> None:

@@ -19,7 +19,6 @@ from swimlb.model import Problem
 from swimlb.reporting.verdict import Verdict
 from swimlb.runtime.driver import Driver
 from swimlb.runtime.outbox import Done, Event, Failed, Outbox, Put, Send
-from swimlb.runtime.recorder import Recorder
 from swimlb.watch.cluster_source import ClusterSource
 from swimlb.watch.reports import FORBIDDEN_PAUSE
 
@@ -46,7 +45,7 @@ class Judging:
         self._complaints = complaints
         self._writer = StateWriter(client=client, namespace=namespace, node=node, owner=owner)
         self._driver: Driver[Event[str, Verdict], Send[str, Verdict]] = Driver(
-            "configuration state", Outbox[str, Verdict](random.Random()), self._send, Recorder()
+            "configuration state", Outbox[str, Verdict](random.Random()), self._send
         )
         self._tasks: asyncio.TaskGroup | None = None
         self._reflector: Reflector[bool] = Reflector(

@@ -32,7 +32,6 @@ from swimlb.reporting.statuses import (
     Written,
 )
 from swimlb.runtime.driver import Driver
-from swimlb.runtime.recorder import Recorder
 from swimlb.runtime.replica import Batch
 from swimlb.watch.service_events import ServiceEvents
 
@@ -84,9 +83,7 @@ class StatusKeeper:
         is_exclusive = writer.resource is SERVICE_L2_STATUSES
         owner = "" if writer.owner is None else writer.owner.uid
         self._statuses = Statuses(writer.node, owner, rng, is_exclusive=is_exclusive)
-        self._driver: Driver[Event, Effect] = Driver(
-            f"{by} statuses", self._statuses, self._perform, Recorder()
-        )
+        self._driver: Driver[Event, Effect] = Driver(f"{by} statuses", self._statuses, self._perform)
         self._reflector: Reflector[StatusObject] = Reflector(
             writer.client,
             writer.resource,

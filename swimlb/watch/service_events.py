@@ -12,7 +12,6 @@ from swimlb.kube.event_queue import EventQueue
 from swimlb.kube.events import EventWriter, Happening, Subject
 from swimlb.kube.resources import SERVICES
 from swimlb.model import IpAddress
-from swimlb.runtime.recorder import Recorder
 
 
 class ServiceEvents:
@@ -31,7 +30,7 @@ class ServiceEvents:
         self._node = node
         self._uids = uids
         writer = EventWriter(client, "metallb-speaker", instance)
-        self._queue = EventQueue(writer, tasks.create_task, complaints, random.Random(), Recorder())
+        self._queue = EventQueue(writer, tasks.create_task, complaints, random.Random())
 
     def assigned(self, service: str, protocol: str) -> None:
         message = f'announcing from node "{self._node}" with protocol "{protocol}"'
