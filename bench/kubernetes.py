@@ -10,7 +10,8 @@ the switch hears it), and when a status object said so; what ours asked the API 
 the controller, of *watch* and of *wire*. Then a client asks for some of the addresses by ARP, and all speakers are asked who owns them.
 There are no kube-proxies: three on one machine would be most of what is measured. Needs `make kube-tools`.
 
-Each figure is held beside that of the smallest size: at most linear growth is the goal, and the bench fails without it.
+From size to size, requests and memory are to grow no faster than the Services, and the times no faster than it takes to make them:
+how fast an API server takes thousands is its own matter, that ours keep up with it is ours. The bench fails otherwise.
 """
 
 from __future__ import annotations
@@ -65,12 +66,14 @@ class Figure:
     name: str
     title: str
     unit: str
+    beside: str = "size"
+    """What it may grow in proportion to."""
 
 
 FIGURES = (
-    Figure("addressed", "until all have addresses", "s"),
-    Figure("announced", "until all are announced", "s"),
-    Figure("told", "until all status objects tell it", "s"),
+    Figure("addressed", "until all have addresses", "s", "made"),
+    Figure("announced", "until all are announced", "s", "made"),
+    Figure("told", "until all status objects tell it", "s", "made"),
     Figure("requests", "requests of controller and speakers", ""),
     Figure("controller", "memory of the controller", "MiB"),
     Figure("watch", "memory of *watch*, the largest", "MiB"),
@@ -174,15 +177,15 @@ def _disagreeing(lab: KubernetesLab, addresses: Mapping[str, str]) -> int:
 # What was found
 
 
-def growth(found: Found, name: str) -> float | None:
-    """The greatest factor, from one size to the next, beyond what linear growth would come to; None: there is one size."""
-    pairs = [(one[name] / two[name], one["size"] / two["size"]) for two, one in pairwise(found["sizes"])]
-    return max((figure / size for figure, size in pairs), default=None)
+def growth(found: Found, figure: Figure) -> float:
+    """The greatest factor, from one size to the next, beyond what it may grow in proportion to."""
+    shares = [one[figure.name] / one[figure.beside] for one in found["sizes"]]
+    return max((after / before for before, after in pairwise(shares)), default=1.0)
 
 
 def verdicts(found: Found) -> dict[str, bool]:
-    """Of each figure, whether it grew at most linearly."""
-    return {one.name: (growth(found, one.name) or 0.0) <= GROWTH_MAX for one in FIGURES}
+    """Of each figure, whether it grew no faster than it may."""
+    return {one.name: growth(found, one) <= GROWTH_MAX for one in FIGURES}
 
 
 def outline(one: Found) -> str:
@@ -201,21 +204,22 @@ def page(found: Found) -> Iterable[str]:
     yield f"machine: {where['processor']}, {where['cores']} cores, Linux {where['kernel']}, Python {where['python']}. For each size ours are"
     yield "started anew, and Services are made as fast as that API server takes them: *until all are made* is the time of whoever makes"
     yield "them, and the other times are from the same beginning. An address is announced when its first ARP is on the LAN. Memory is what no"
-    yield "other process shares. What is measured, and how: `bench/kubernetes.py`."
+    yield "other process shares. *Grows no faster*: times than making them takes, the rest than their number, by a tenth at most."
+    yield "What is measured, and how: `bench/kubernetes.py`."
     yield ""
     yield "![Times, requests and memory against the number of Services](../images/benchmarks-services.svg)"
     yield ""
     yield from table(
-        ("Services", *(f"{one['size']:,}" for one in sizes), "at most linear"),
+        ("Services", *(f"{one['size']:,}" for one in sizes), "grows no faster"),
         [
             ("until all are made, s", *(f"{one['made']:.1f}" for one in sizes), ""),
             *(
                 (
                     f"{of.title}{', ' if of.unit else ''}{of.unit}",
                     *(_shown(one[of.name]) for one in sizes),
-                    "yes" if is_linear else "**no**",
+                    "yes" if is_fine else "**no**",
                 )
-                for of, is_linear in zip(FIGURES, verdicts(found).values(), strict=True)
+                for of, is_fine in zip(FIGURES, verdicts(found).values(), strict=True)
             ),
             ("requests for each Service", *(f"{one['requests'] / one['size']:.2f}" for one in sizes), ""),
             ("addresses without an answer, of a sample", *(str(one["unanswered"]) for one in sizes), ""),
@@ -276,7 +280,7 @@ def faults(found: Found) -> list[str]:
         if one[what]
     ]
     return wrong + [
-        f"{name} grows faster than the Services" for name, fine in verdicts(found).items() if not fine
+        f"`{name}` grows faster than it may" for name, is_fine in verdicts(found).items() if not is_fine
     ]
 
 
