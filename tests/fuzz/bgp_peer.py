@@ -12,8 +12,6 @@ from announce.bgp import (
     BfdUp,
     BytesReceived,
     BytesSent,
-    CloseConnection,
-    Connect,
     ConnectionAccepted,
     ConnectionClosed,
     ConnectionEstablished,
@@ -29,18 +27,14 @@ from announce.bgp import (
     RoutesChanged,
     RoutesComplete,
     RoutesUpdated,
-    Send,
-    SessionEnded,
-    SessionEstablished,
     Started,
     State,
-    Stopped,
     StopRequested,
 )
 from announce.bgp.capabilities import EnhancedRouteRefresh, ExtendedMessage, FourOctetAs, GracefulRestart
-from announce.bgp.framing import Framer
-from announce.bgp.messages import EXTENDED_OCTETS_MAX, Keepalive, Open, decode_message, encode
+from announce.bgp.messages import Keepalive, Open, encode
 from tests.fuzz.script import Script
+from tests.unit.announce.bgp.ledger import Ledger
 
 _TURNS_MAX = 100
 _STEP_SECONDS_MAX = 1.0
@@ -76,11 +70,8 @@ class PeerScene:
         self._script = script
         self._peer = Peer(_CONFIGS[script.number(len(_CONFIGS))], Random(1))
         self._now = 0.0
-        self._connections: dict[int, Framer] = {}
-        """Those that stand or are on their way, with what the router has read of each."""
+        self._ledger = Ledger()
         self._last_accepted = 0
-        self._is_established = False
-        self._is_stopped = False
         self._step(Started())
 
     def play(self) -> None:
@@ -100,10 +91,8 @@ class PeerScene:
                 self._step(ConnectionEstablished(number, self._local()))
             case 6:
                 self._last_accepted -= 1
-                self._connections[self._last_accepted] = Framer(EXTENDED_OCTETS_MAX)
                 self._step(ConnectionAccepted(self._last_accepted, self._local()))
             case 7:
-                self._connections.pop(number, None)
                 is_failure = self._script.number(2)
                 self._step(
                     ConnectionFailed(number, "reset") if is_failure else ConnectionClosed(number, "end")
@@ -138,41 +127,23 @@ class PeerScene:
         self._now = end
 
     def _step(self, event: Event) -> None:
+        if not self._ledger.is_stopped:
+            self._ledger.hear(event)
         begun = process_time()
         effects = self._peer.step(event, self._now)
         assert process_time() - begun < _STEP_SECONDS_MAX
         self._settle(effects)
 
     def _settle(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            assert not self._is_stopped, "an effect after Stopped"
-            match effect:
-                case Connect(connection=number):
-                    self._connections[number] = Framer(EXTENDED_OCTETS_MAX)
-                case Send(number, data):
-                    [frame] = self._connections[number].feed(data)
-                    decode_message(*frame)
-                case CloseConnection(number):
-                    del self._connections[number]
-                case SessionEstablished():
-                    assert not self._is_established
-                    self._is_established = True
-                case SessionEnded(_, was_established):
-                    assert was_established is self._is_established
-                    self._is_established = False
-                case Stopped():
-                    self._is_stopped = True
-                case _:
-                    pass
+        self._ledger.check(effects)
         status = self._peer.status()
-        assert (status.state is State.ESTABLISHED) is self._is_established
-        assert self._is_established or not status.advertised
-        assert status.waiting_count >= 0
-        assert self._is_stopped or self._peer.next_deadline() is not None or status.state is not State.CONNECT
+        self._ledger.compare(status)
+        is_over = self._ledger.is_stopped or status.state is not State.CONNECT
+        assert is_over or self._peer.next_deadline() is not None
 
     def _connection(self) -> int:
         """Mostly one that there is."""
-        numbers = [*self._connections, 1, 99]
+        numbers = [*self._ledger.connections, 1, 99]
         return numbers[self._script.number(len(numbers))]
 
     def _local(self) -> IPv4Address | IPv6Address:
