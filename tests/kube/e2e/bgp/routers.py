@@ -103,6 +103,8 @@ class Routers:
             port = {place.host.port: self._sandbox.namespace(place.name)}
             namespaces.plug_in(self._sandbox.namespace(SWITCH), port)
             topology.configure_host(self._sandbox, place.host)
+            # It knows no other way to an address than what nodes tell it.
+            namespaces.ip_batch(["route delete default"], self._sandbox.namespace(place.name))
         forwarding = {**namespaces.ROUTER_SYSCTLS, "net/ipv6/conf/all/forwarding": "1"}
         for place in (EXTERNAL, GUEST):
             # The guest sends Echo packets of BFD back where they come from.
