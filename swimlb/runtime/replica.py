@@ -169,10 +169,13 @@ class Subscriber:
         return None
 
     def _complete(self) -> Batch:
-        keys = self._keys or set()
+        keys = set[str]() if self._keys is None else self._keys
         removed = keys - self._put.keys() if self._is_whole else self._removed & keys
         batch = Batch(self._put, frozenset(removed))
-        self._keys = (keys - removed) | self._put.keys()
+        # In place: one change costs the same among thousands.
+        keys -= removed
+        keys.update(self._put)
+        self._keys = keys
         self._put, self._removed, self._is_whole = {}, set(), False
         return batch
 

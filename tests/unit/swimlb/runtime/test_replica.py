@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -89,6 +91,25 @@ def test_a_publisher_that_dies_in_the_middle_leaves_nothing_half_done() -> None:
 
     assert batches(subscriber, torn) == []
     assert batches(subscriber, frames(published({"c": b"3"}))) == [Batch({"c": b"3"}, frozenset())]
+
+
+def test_one_change_among_thousands_takes_no_copy_of_them() -> None:
+    """Every changed Service is such a batch, in a process that must not stall: memory tells what was copied."""
+    publisher = published({f"Allocation/default/web-{number:05}": b"1" for number in range(20_000)})
+    subscriber = Subscriber(SCHEMA)
+    batches(subscriber, frames(publisher))
+    publisher.put("Allocation/default/web-00007", b"2")
+    change = frames(publisher)
+
+    tracemalloc.start()
+    try:
+        after = batches(subscriber, change)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after == [Batch({"Allocation/default/web-00007": b"2"}, frozenset())]
+    assert peak < 50_000
 
 
 def test_refuses_another_schema() -> None:
