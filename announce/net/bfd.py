@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from announce.bfd import SINGLE_HOP_TTL, Arrival, SessionConfig
 from announce.bfd.config import IpAddress
+from announce.net.devices import index_of
 
 SINGLE_HOP_PORT, MULTIHOP_PORT = 3784, 4784
 SOURCE_PORTS = range(49152, 65536)
@@ -51,7 +52,7 @@ class Receiver:
         """Raises OSError where the port is taken, mostly by another BFD daemon."""
         self._is_multihop = is_multihop
         self._device = device
-        self._bound_to = _index_of(device)
+        self._bound_to = index_of(device)
         self._on_packet = on_packet
         self._interfaces: dict[int, str] = {}
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -68,8 +69,8 @@ class Receiver:
 
     @property
     def is_deaf(self) -> bool:
-        """The device that the socket is bound to is gone; one of the same name is another one to the kernel."""
-        return _index_of(self._device) != self._bound_to
+        """The device that the socket is bound to is gone."""
+        return index_of(self._device) != self._bound_to
 
     def _prepare(self, family: socket.AddressFamily) -> None:
         opened = self._socket
@@ -123,7 +124,7 @@ class Sender:
         """Raises OSError, such as for a source address that is not on the host."""
         self._target = _target(config)
         self._device = config.interface or config.device
-        self._bound_to = _index_of(self._device)
+        self._bound_to = index_of(self._device)
         family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
@@ -138,20 +139,11 @@ class Sender:
         try:
             self._socket.sendto(payload, self._target)
         except OSError:
-            # An interface of the same name as one that is gone is another one to the kernel.
-            return _index_of(self._device) == self._bound_to
+            return index_of(self._device) == self._bound_to
         return True
 
     def close(self) -> None:
         self._socket.close()
-
-
-def _index_of(device: str | None) -> int:
-    """0: there is none."""
-    try:
-        return 0 if device is None else socket.if_nametoindex(device)
-    except OSError:
-        return 0
 
 
 def _prepare_sender(opened: socket.socket, family: socket.AddressFamily, device: str | None) -> None:

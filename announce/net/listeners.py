@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TypeAlias
 
+from announce.net.devices import index_of
 from announce.net.tcp_options import AoKeyIds, IpAddress, new_socket, set_key, words
 
 BGP_PORT = 179
 ACCEPTS_PER_WAKE = 16
 """After so many connections the rest of the process gets its turn."""
 RETRY_TIME = 5.0
-"""Between attempts to listen where something else holds the port, or the VRF is not there yet."""
+"""Between attempts to listen where something else holds the port, or the VRF is not there yet; and between looks whether a
+VRF is still the one of before."""
 
 _BACKLOG = 64
 
@@ -67,6 +69,8 @@ class Listeners:
         self._port = port
         self._admitted: dict[str, Admission] = {}
         self._sockets: dict[_Place, socket.socket] = {}
+        self._bound_to: dict[_Place, int] = {}
+        """The number of the VRF of each."""
         self._keys: dict[_Slot, str] = {}
         """What the kernel holds. Of several peers with one slot the key of the one that came last."""
         self._failures: dict[_Place, str] = {}
@@ -96,8 +100,9 @@ class Listeners:
     def _keep(self) -> None:
         """Hold just the sockets that are needed."""
         needed = {admission.place for admission in self._admitted.values()}
-        for place in self._sockets.keys() - needed:
-            self._close(place)
+        for place in list(self._sockets):
+            if place not in needed or index_of(place[1]) != self._bound_to[place]:
+                self._close(place)
         for place in needed - self._sockets.keys():
             self._open(place)
         self._failures = {place: text for place, text in self._failures.items() if place in needed}
@@ -107,7 +112,7 @@ class Listeners:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._failures:
+        if self._failures or any(self._bound_to.values()):
             self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._keep)
 
     def _open(self, place: tuple[int, str]) -> None:
@@ -117,7 +122,7 @@ class Listeners:
             self._fail(place, error)
             return
         self._failures.pop(place, None)
-        self._sockets[place] = listening
+        self._sockets[place], self._bound_to[place] = listening, index_of(place[1])
         asyncio.get_running_loop().add_reader(listening, self._accept, place, listening)
 
     def _fail(self, place: _Place, error: OSError) -> None:
@@ -172,6 +177,7 @@ class Listeners:
 
     def _close(self, place: _Place) -> None:
         listening = self._sockets.pop(place)
+        del self._bound_to[place]
         self._forget_keys(place)
         asyncio.get_running_loop().remove_reader(listening)
         listening.close()
