@@ -1,4 +1,7 @@
-"""The chart, by real Helm, on a real API server: installed over MetalLB's kinds, upgraded, rolled back, uninstalled."""
+"""The chart, by real Helm, on a real API server: installed over MetalLB's kinds, upgraded, rolled back, uninstalled.
+
+Its speakers run meanwhile, and clients go on: what Helm does to the cluster is no reason for a connection to fail.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,43 @@ import pytest
 
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
+from swimlb.lab.kubernetes.kubelet.objects import UNREADY_ANNOTATION
 from swimlb.lab.kubernetes.lab import KubernetesLab, network
 from swimlb.lab.kubernetes.metallb import NAMESPACE, manifest
 from swimlb.lab.kubernetes.plan import CONTROL
+from swimlb.lab.observers import LoadRun, ProbeRun
 from swimlb.lab.sandbox import Sandbox
-from tests.kube.fleet import configuration
+from swimlb.lab.waiting import wait_until
+from tests.kube.fleet import configuration, our_speakers, run_options
+from tests.kube.followed import Followed
+from tests.kube.workloads import address_of, deployment, service, wait_for_pods
 
 ROOT = Path(__file__).parents[2]
 BASE = Path("/run/swimlb-lab-tests")
+CHART = str(ROOT / "charts/swimlb")
 HELM_TIMEOUT = 120.0
+ROLLED_OUT_WITHIN = 90.0
+PORT = 8080
+RATE = 40.0
+"""New connections a second."""
+MOVES = 4
+"""Of the address, at most: away from its first owner and back, in each rollout. A connection that is open at that very moment
+is reset, since nodes do not share what kube-proxy's rules have translated; one that lasts a few milliseconds hardly ever is."""
+PACE = ("--set", "speaker.minReadySeconds=1")
+BEGIN_UNREADY = "speaker.podAnnotations." + UNREADY_ANNOTATION.replace(".", "\\.") + "=true"
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[KubernetesLab]:
     """A cluster of its own: what is installed in it is installed by Helm, but for MetalLB's kinds, which are there."""
     with Sandbox.create(f"helm-{secrets.token_hex(3)}", BASE) as sandbox:
-        lab = KubernetesLab(sandbox, network(1))
+        lab = KubernetesLab(sandbox, network(2))
         lab.build_cluster()
         kinds = [one for one in manifest() if one["kind"] in ("Namespace", "CustomResourceDefinition")]
         lab.kubectl.apply_objects(kinds)
         lab.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         lab.kubectl.apply_objects(configuration())
+        lab.cluster.wait_until_ready()
         yield lab
 
 
@@ -57,31 +76,72 @@ def pools(lab: KubernetesLab) -> list[str]:
     return [one["metadata"]["uid"] for one in lab.kubectl.json("get", "ipaddresspools", "-A")["items"]]
 
 
-def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(lab: KubernetesLab) -> None:
-    """The key of the ring stays through all of it, and so does every object of the kinds."""
-    chart, before = str(ROOT / "charts/swimlb"), pools(lab)
+def roll(lab: KubernetesLab, *arguments: str) -> None:
+    """Run Helm, and wait until every speaker is the new one."""
+    helm(lab, *arguments)
+    waiting = ("rollout", "status", "daemonset/swimlb-speaker", "-n", NAMESPACE)
+    lab.kubectl(*waiting, f"--timeout={ROLLED_OUT_WITHIN:g}s", timeout=ROLLED_OUT_WITHIN + 5)
+
+
+def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(
+    lab: KubernetesLab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key of the ring stays through all of it, every object of the kinds does, and clients notice nothing."""
+    before, nodes = pools(lab), len(lab.network.nodes)
     assert len(before) == 1
 
     with pytest.raises(LabError, match=r"metallb\.io"):
-        helm(lab, "install", "swimlb", chart)  # Not without being told that it may.
-    helm(lab, "install", "swimlb", chart, "--take-ownership", "--force-conflicts")
-    first = key(lab)
-    definition = lab.kubectl.json("get", "crd", "configurationstates.metallb.io")
-    assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        helm(lab, "install", "swimlb", CHART)  # Not without being told that it may.
+    with Followed(lab, our_speakers(lab), lambda node: run_options(lab, node)) as followed:
+        options = (*PACE, "--set-string", BEGIN_UNREADY)
+        roll(lab, "install", "swimlb", CHART, "--take-ownership", "--force-conflicts", *options)
+        first = key(lab)
+        definition = lab.kubectl.json("get", "crd", "configurationstates.metallb.io")
+        assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        lab.start_controller()
+        lab.kubectl.apply_objects([deployment("web", PORT), service("web", PORT)])
+        wait_for_pods(lab)
+        address = address_of(lab, "web")
 
-    helm(lab, "upgrade", "swimlb", chart, "--set", "speaker.profile=fast")
-    assert "--profile=fast" in arguments_of_speakers(lab)
-    assert key(lab) == first
+        with ProbeRun(lab.sandbox, address, PORT, interval=0.02) as probes:
+            wait_until(
+                lambda: probes.recording().probes[-1:] and probes.recording().probes[-1].is_answered,
+                timeout=30,
+                what="an answer",
+            )
+            with LoadRun(lab.sandbox, [address], PORT, streams=0, rate=RATE) as load:
+                roll(lab, "upgrade", "swimlb", CHART, "--reuse-values", "--set", "speaker.profile=fast")
+                assert "--profile=fast" in arguments_of_speakers(lab)
+                assert key(lab) == first
 
-    helm(lab, "rollback", "swimlb", "1")
-    assert "--profile=normal" in arguments_of_speakers(lab)
-    assert key(lab) == first
+                roll(lab, "rollback", "swimlb", "1")
+                assert "--profile=normal" in arguments_of_speakers(lab)
+                assert key(lab) == first
+            connections = load.connections()
+            assert followed.starts == 3 * nodes
 
-    helm(lab, "uninstall", "swimlb")
+        failed = [one for one in connections if one.error is not None]
+        refused = [one for one in failed if one.connected is None]
+        lost = [one for one in probes.recording().probes if not one.is_answered]
+        with capsys.disabled():
+            print(
+                f"\n  helm upgrade and rollback: {len(failed)} of {len(connections)} new connections failed, "
+                f"{len(lost)} of {len(probes.recording().probes)} datagrams were lost"
+            )
+        assert refused == []
+        assert len(failed) <= MOVES
+        assert len(connections) > RATE * 10
+
+        helm(lab, "uninstall", "swimlb")
+        wait_until(
+            lambda: not lab.kubectl.json("get", "pods", "-n", NAMESPACE)["items"],
+            timeout=ROLLED_OUT_WITHIN,
+            what="the Pods to be gone",
+        )
     with pytest.raises(LabError, match="not found"):
         arguments_of_speakers(lab)
     assert key(lab) == first
     assert pools(lab) == before
 
-    helm(lab, "install", "swimlb", chart, "--take-ownership")
+    helm(lab, "install", "swimlb", CHART, "--take-ownership")
     assert key(lab) == first
