@@ -90,19 +90,24 @@ def wait_for_announcer(api: Api, name: str, *among: str, timeout: float = TIMEOU
     return api.wait("ServiceL2Status", judge, what, labels=f"metallb.io/service-name={name}", timeout=timeout)
 
 
-def wait_until_withheld(lab: KubernetesLab, name: str, reason: str = "") -> dict[str, str]:
-    """Every speaker's reason not to announce a Service on the LAN, once each has one (containing `reason`)."""
+def wait_until_withheld(lab: KubernetesLab, name: str, reason: str, but: str = "") -> None:
+    """Until every speaker, but one perhaps, says that for this reason it does not announce a Service on the LAN."""
 
-    def judge() -> dict[str, str] | None:
-        found: dict[str, str] = {}
-        for node, status in lab.statuses().items():
-            for one in status.withheld if status is not None else ():
-                if one.service == f"default/{name}" and one.by == "l2" and reason in one.reason:
-                    found[node] = one.reason
-        return found if len(found) == len(lab.network.nodes) else None
+    def withholding() -> set[str]:
+        return {
+            node
+            for node, status in lab.statuses().items()
+            for one in (status.withheld if status is not None else ())
+            if (one.service, one.by, one.reason) == (f"default/{name}", "l2", reason)
+        }
 
-    what = f"all speakers to withhold {name} {reason}"
-    return wait_until(judge, timeout=TIMEOUT, what=what, seen=lambda: explain(lab))
+    wanted = {node.name for node in lab.network.nodes} - {but}
+    wait_until(
+        lambda: withholding() == wanted,
+        timeout=TIMEOUT,
+        what=f"{wanted} to withhold {name}: {reason}",
+        seen=lambda: explain(lab),
+    )
 
 
 def wait_for_answer(
