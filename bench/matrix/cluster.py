@@ -97,6 +97,8 @@ class Cluster(ABC):
         faults.apply(self._switch, {node: percent} if percent else {}, ())
 
     def kill(self, node: str) -> None:
+        """All of them at once: a child that saw its parent die could tidy up, or a parent start another child."""
+        self.pause(node)
         if processes.kill(self.family(node)):
             raise LabError(f"what runs on {node} has not ended after SIGKILL")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import mean, median
 
 from bench.layer2_report import Found, black_holes, spread
@@ -25,13 +26,19 @@ class Measure:
     text: Callable[[Runs], str]
     resolution: float = 0.0
     """Smaller differences are the measurement's, not the contender's."""
+    noise: Callable[[Runs, Runs], float] = lambda _, __: 0.0
+    """Such a difference may be chance."""
 
     def is_better(self, theirs: Runs, ours: Runs) -> bool:
         """Whether these runs of a rival are better than those of ours."""
         if not theirs or not ours:
             return False
         one, other = self.value(theirs), self.value(ours)
-        return one is not None and other is not None and one < other - self.resolution
+        return (
+            one is not None
+            and other is not None
+            and one < other - max(self.resolution, self.noise(theirs, ours))
+        )
 
 
 def _outage(runs: Runs) -> float:
@@ -71,6 +78,17 @@ def _share(part: str, whole: str) -> Callable[[Runs], float | None]:
     return value
 
 
+def _share_noise(part: str, whole: str) -> Callable[[Runs, Runs], float]:
+    """Twice the standard error of the difference of two shares."""
+    share = _share(part, whole)
+
+    def variance(runs: Runs) -> float:
+        value = share(runs) or 0.0
+        return value * (1 - value) / max(1, sum(run[whole] for run in runs))
+
+    return lambda theirs, ours: 2 * sqrt(variance(theirs) + variance(ours))
+
+
 def _share_text(part: str, whole: str) -> Callable[[Runs], str]:
     def text(runs: Runs) -> str:
         count = sum(run[whole] for run in runs)
@@ -96,11 +114,17 @@ MEASURES = (
         lambda runs: mean(run["false_moves"] for run in runs),
         lambda runs: str(sum(run["false_moves"] for run in runs)),
     ),
-    Measure("broken connections", _share("broken", "streams"), _share_text("broken", "streams")),
+    Measure(
+        "broken connections",
+        _share("broken", "streams"),
+        _share_text("broken", "streams"),
+        noise=_share_noise("broken", "streams"),
+    ),
     Measure(
         "broken, to other nodes",
         _share("broken_elsewhere", "streams_elsewhere"),
         _share_text("broken_elsewhere", "streams_elsewhere"),
+        noise=_share_noise("broken_elsewhere", "streams_elsewhere"),
     ),
 )
 

@@ -187,7 +187,8 @@ def _introduction(results: Results) -> Iterator[str]:
     yield "</ul>"
     yield (
         '<p>A rival\'s figure <span class="better">so marked</span> is better than that of the swimlb beside it, the one with about the same '
-        "timers and surroundings (see Contenders).</p>"
+        "timers and surroundings (see Contenders), by more than the measurement resolves; shares of connections by more than twice the "
+        "standard error of their difference.</p>"
     )
 
 

@@ -209,6 +209,14 @@ def test_a_window_that_nobody_answered_in_is_the_longest() -> None:
     assert OUTAGE.text(runs).endswith("2 longer than the window")
 
 
+def test_shares_that_differ_by_chance_are_alike() -> None:
+    (elsewhere,) = (measure for measure in MEASURES if measure.title == "broken, to other nodes")
+    theirs = [vars_of(replace(RUN, broken_elsewhere=9, streams_elsewhere=40))]
+
+    assert not elsewhere.is_better(theirs, [vars_of(replace(RUN, broken_elsewhere=8, streams_elsewhere=33))])
+    assert elsewhere.is_better(theirs, [vars_of(replace(RUN, broken_elsewhere=20, streams_elsewhere=33))])
+
+
 def test_every_measure_has_words_for_every_run() -> None:
     routed = vars_of(replace(RUN, two_owners=None, taken_over_after=None, outage_back=None))
 
