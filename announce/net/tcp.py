@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -131,6 +132,11 @@ class PeerConnections:
         kind = ConnectionEstablished if stream.number > 0 else ConnectionAccepted
         self._on_event(kind(stream.number, stream.local_address, addresses_beside(stream.local_address)))
 
+    def vanished(self, number: int) -> None:
+        """It was reset in the moment between connecting and being taken up."""
+        if self._dialing.pop(number, None) is not None and number > 0:
+            self._on_event(ConnectionFailed(number, os.strerror(errno.ECONNRESET)))
+
     def happened(self, event: BytesReceived | BytesSent) -> None:
         if event.connection in self._streams:
             self._on_event(event)
@@ -157,9 +163,13 @@ class _Stream(asyncio.BufferedProtocol):
         self._transport = transport
         # Nothing above what the kernel takes: `resume_writing` then says that all has gone.
         transport.set_write_buffer_limits(high=0)
-        self.local_address = ip_address(transport.get_extra_info("sockname")[0])
-        self.peer = ip_address(transport.get_extra_info("peername")[0])
         self.socket: socket.socket = transport.get_extra_info("socket")
+        local, peer = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        if local is None or peer is None:
+            transport.abort()
+            self._owner.vanished(self.number)
+            return
+        self.local_address, self.peer = ip_address(local[0]), ip_address(peer[0])
         self._owner.opened(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -268,6 +269,41 @@ def test_an_attempt_that_is_given_up_leaves_nothing() -> None:
                 await asyncio.sleep(0.05)
 
                 assert one.is_quiet()
+
+    run(case())
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_connection_that_is_reset_before_it_is_taken_up_was_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel then no longer knows who the peer was. Of an attempt of our own it is told that it has failed."""
+
+    async def case() -> None:
+        loop = asyncio.get_running_loop()
+        mistakes: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, mistake: mistakes.append(mistake))
+        connect = loop.sock_connect
+        with contextlib.closing(Router()) as router:
+            async with shell() as one:
+                caller = socket.create_connection(router.listener.getsockname())
+                accepted = await router.accept()
+                reset(caller)
+                one.connections.accept(accepted)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert (accepted.fileno(), one.is_quiet()) == (-1, True)
+
+                async def connect_and_be_reset(*arguments: Any) -> None:
+                    await connect(*arguments)
+                    reset(await router.accept())
+
+                monkeypatch.setattr(loop, "sock_connect", connect_and_be_reset)
+                one.perform(Connect(connection=1, address=LOOPBACK, port=router.port))
+                assert await one.event() == ConnectionFailed(1, "Connection reset by peer")
+        assert mistakes == []
 
     run(case())
 
