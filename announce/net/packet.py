@@ -14,11 +14,9 @@ import socket
 import struct
 import termios
 from array import array
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias, assert_never
 
@@ -37,7 +35,6 @@ from announce.l2 import (
 )
 from announce.net import filter as packet_filter
 from announce.net.groups import Groups
-from announce.net.prompt_loop import PromptLoop
 
 FRAMES_PER_WAKE = 64
 """After so many frames from one socket the others, and the timers, get their turn."""
@@ -55,40 +52,15 @@ _SO_ATTACH_FILTER = 26
 _ARP_OCTETS_MAX, _NDP_OCTETS_MAX = 128, 1514
 
 _waiting = array("i", [0])
-"""The octets of the next frame in a queue, for `has_more`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ear:
-    """A socket for one of the two protocols."""
-
-    socket: socket.socket
-    octets_max: int
-    unread: deque[bytes | OSError] = field(default_factory=deque[bytes | OSError])
-    """What was received while the loop was waiting, and is more than a plain question."""
-
-    def receive(self) -> bytes:
-        """The next frame. Raises OSError."""
-        if not self.unread:
-            return self.socket.recv(self.octets_max)
-        frame = self.unread.popleft()
-        if isinstance(frame, OSError):
-            raise frame
-        return frame
-
-    def has_more(self) -> bool:
-        if self.unread:
-            return True
-        fcntl.ioctl(self.socket, termios.FIONREAD, _waiting)
-        return _waiting[0] > 0
+"""The octets of the next frame in a queue, for `_has_more`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """What belongs to one interface."""
 
-    arp: _Ear
-    ndp: _Ear
+    arp: socket.socket
+    ndp: socket.socket
     groups: Groups
 
 
@@ -97,7 +69,7 @@ class PacketSockets:
 
     `answer` is asked for the reply to each frame before anything else; the frames that have none are the events.
 
-    Needs CAP_NET_RAW. To be used within a running event loop; in a `PromptLoop` plain questions cost no turn of it.
+    Needs CAP_NET_RAW. To be used within a running event loop.
     """
 
     def __init__(
@@ -147,20 +119,17 @@ class PacketSockets:
                 self._on_event(SocketFailed(interface, f"cannot receive from it: {error.strerror}"))
                 return
             on_failure.pop_all()
-        ears = _Ear(arp, _ARP_OCTETS_MAX), _Ear(ndp, _NDP_OCTETS_MAX)
-        self._opened[interface] = _Opened(*ears, Groups(interface))
+        self._opened[interface] = _Opened(arp, ndp, Groups(interface))
         loop = asyncio.get_running_loop()
-        for ear in ears:
-            loop.add_reader(ear.socket, self._receive, interface, ear)
-            if isinstance(loop, PromptLoop):
-                loop.answer_first(ear.socket.fileno(), partial(self._answer_first, interface, ear))
+        loop.add_reader(arp, self._receive, interface, arp, _ARP_OCTETS_MAX)
+        loop.add_reader(ndp, self._receive, interface, ndp, _NDP_OCTETS_MAX)
 
     def _close(self, interface: str) -> None:
         opened = self._opened.pop(interface, None)
         if opened is not None:
-            for ear in (opened.arp, opened.ndp):
-                asyncio.get_running_loop().remove_reader(ear.socket)
-                ear.socket.close()
+            for one in (opened.arp, opened.ndp):
+                asyncio.get_running_loop().remove_reader(one)
+                one.close()
             opened.groups.close()
 
     def _filter(self, interface: str, addresses: frozenset[IPv4Address | IPv6Address] | None) -> None:
@@ -168,7 +137,7 @@ class PacketSockets:
         if opened is None:
             return
         try:
-            attach_filters(opened.arp.socket, opened.ndp.socket, addresses)
+            attach_filters(opened.arp, opened.ndp, addresses)
         except OSError as error:
             self._fail(interface, f"cannot set the filter: {error.strerror}")
 
@@ -196,45 +165,22 @@ class PacketSockets:
             return  # Its failure has been reported, and the core may not have read that yet.
         for frame in frames:
             # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
-            ear = opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp
-            self._send_by(ear, interface, frame)
+            self._send_by(opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp, interface, frame)
 
-    def _answer_first(self, interface: str, ear: _Ear) -> bool:
-        """All that has come were plain questions, and these are answered. What else came is left to `_receive`."""
-        try:
-            for number in range(FRAMES_PER_WAKE):
-                frame = ear.socket.recv(ear.octets_max)
-                if (reply := self._answer(interface, frame)) is None:
-                    ear.unread.append(frame)
-                    return False
-                try:
-                    ear.socket.send(reply)
-                except OSError:
-                    ear.unread.append(frame)
-                    return False
-                if number == 0 and not ear.has_more():
-                    break
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            ear.unread.append(error)
-            return False
-        return True
-
-    def _receive(self, interface: str, ear: _Ear) -> None:
+    def _receive(self, interface: str, opened: socket.socket, octets_max: int) -> None:
         """A plain question is answered before the next frame is read; all else since the last wake is one event."""
         others: list[bytes] = []
         failure: OSError | None = None
         try:
             for number in range(FRAMES_PER_WAKE):
-                frame = ear.receive()
+                frame = opened.recv(octets_max)
                 reply = self._answer(interface, frame)
                 if reply is None:
                     others.append(frame)
                 else:
-                    self._send_by(ear, interface, reply)
+                    self._send_by(opened, interface, reply)
                 # Mostly a frame comes alone, and to run into an error to learn that takes as long as to answer it.
-                if number == 0 and not ear.has_more():
+                if number == 0 and not _has_more(opened):
                     break
         except BlockingIOError:
             pass
@@ -245,13 +191,13 @@ class PacketSockets:
         if others:
             self._on_event(FramesReceived(interface, tuple(others)))
         if (
-            failure is not None and ear.socket.fileno() >= 0
+            failure is not None and opened.fileno() >= 0
         ):  # What the frames led to may have closed the interface.
             self._fail(interface, f"cannot receive: {failure.strerror}")
 
-    def _send_by(self, ear: _Ear, interface: str, frame: bytes) -> None:
+    def _send_by(self, opened: socket.socket, interface: str, frame: bytes) -> None:
         try:
-            ear.socket.send(frame)
+            opened.send(frame)
         except OSError as error:
             # ENXIO: the interface is gone, which the links' monitor is about to tell.
             if error.errno != errno.ENXIO:
@@ -260,6 +206,11 @@ class PacketSockets:
     def _fail(self, interface: str, reason: str) -> None:
         self._close(interface)
         self._on_event(SocketFailed(interface, reason))
+
+
+def _has_more(opened: socket.socket) -> bool:
+    fcntl.ioctl(opened, termios.FIONREAD, _waiting)
+    return _waiting[0] > 0
 
 
 def attach_filters(

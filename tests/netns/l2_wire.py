@@ -6,10 +6,9 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from typing import Any, TypeVar
 
 from announce.l2 import (
     CloseInterface,
@@ -29,7 +28,6 @@ from announce.l2.errors import MalformedFrame
 from announce.l2.events import IpAddress
 from announce.net.links import LinkMonitor
 from announce.net.packet import PacketSockets
-from announce.net.prompt_loop import PromptLoop
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
 from swimlb.runtime.clock import monotonic
@@ -46,14 +44,12 @@ VIP6 = IPv6Address("2001:db8::aa:10")
 FILTER_SETTLE = 0.02
 _ETH_P_ARP = 0x0806
 
-T = TypeVar("T")
-
 
 class Cable:
     """The namespaces `speaker` and `client`, joined by their interfaces eth0."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        names = (f"speaker-{secrets.token_hex(4)}", f"client-{secrets.token_hex(4)}")
+        names = (f"speaker-{secrets.token_hex(4)}", f"client-{secrets.token_hex(2)}")
         sandbox.add_namespaces(*names)
         self.speaker, self.client = (sandbox.namespace(name) for name in names)
         namespaces.set_sysctls(self.speaker, namespaces.NODE_SYSCTLS)
@@ -196,12 +192,6 @@ async def responding(cable: Cable) -> AsyncGenerator[tuple[Host, Station]]:
     finally:
         host.stop()
         station.close()
-
-
-def run(play: Coroutine[Any, Any, T]) -> T:
-    """In the loop that *wire* has."""
-    with asyncio.Runner(loop_factory=PromptLoop) as runner:
-        return runner.run(play)
 
 
 async def until(condition: Callable[[], object], what: str, within: float = 3.0) -> None:

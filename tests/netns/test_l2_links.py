@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_interface
@@ -14,7 +15,7 @@ from announce.net.links import LinkMonitor
 from announce.net.sysctls import check_sysctls
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
-from tests.netns.l2_wire import Cable, run, until
+from tests.netns.l2_wire import Cable, until
 
 pytestmark = pytest.mark.netns
 
@@ -83,7 +84,7 @@ def watching(cable: Cable, change: Callable[[Mirror], None]) -> None:
         finally:
             monitor.close()
 
-    run(play())
+    asyncio.run(play())
 
 
 def test_knows_the_interfaces_when_it_has_started(cable: Cable) -> None:
@@ -140,7 +141,7 @@ def test_survives_more_changes_than_its_buffer_holds(cable: Cable) -> None:
         finally:
             monitor.close()
 
-    run(play())
+    asyncio.run(play())
 
 
 def test_losing_the_carrier_is_told(cable: Cable) -> None:
@@ -245,4 +246,4 @@ def test_agrees_with_iproute2_on_this_very_machine() -> None:
         ["ip", "-br", "link"], capture_output=True, text=True, check=True, timeout=10
     ).stdout.splitlines()
 
-    assert run(play()).interfaces.keys() == {line.split()[0].partition("@")[0] for line in names}
+    assert asyncio.run(play()).interfaces.keys() == {line.split()[0].partition("@")[0] for line in names}
