@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from announce.bgp.config import PeerConfig
 from announce.bgp.effects import CloseConnection, EndKind, EndReason, Send, SessionEstablished
@@ -158,6 +159,13 @@ class Connection:
         if self.has_sent_open:
             self._emit(self.send(encode(reason.notification), now))
         self.close(reason)
+
+    def refuse_for_good(self, reason: EndReason, now: float) -> None:
+        """So that the peer keeps no routes of ours, also one that does at a NOTIFICATION (RFC 8538 section 5.1)."""
+        assert reason.notification is not None
+        if self.session is not None and self.session.keeps_on_notification:
+            reason = replace(reason, notification=reason.notification.as_hard_reset())
+        self.refuse(reason, now)
 
     def close(self, reason: EndReason) -> None:
         self._emit(CloseConnection(self.number))

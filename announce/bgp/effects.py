@@ -97,7 +97,7 @@ class EndReason:
     text: str
     """For people, with the way out where there is one."""
     notification: Notification | None = None
-    """The one received (NOTIFICATION_RECEIVED) or sent (all others)."""
+    """The one received (NOTIFICATION_RECEIVED), or sent (all others) to a peer that had our OPEN."""
 
     def __str__(self) -> str:
         return self.text

@@ -298,11 +298,13 @@ class Fsm:
         self._calling.stop()
 
     def _refuse_session(self, reason: EndReason, wait: float, now: float) -> None:
-        if self._established is None:
+        established = self._established
+        if established is None:
             return
         for connection in self._connections.values():
-            connection.refuse(reason, now)
-        self._effects.append(SessionEnded(reason, was_established=True, retry_in=wait))
+            connection.refuse_for_good(reason, now)
+        assert established.ended is not None
+        self._effects.append(SessionEnded(established.ended, was_established=True, retry_in=wait))
         self._connections = {}
         self._calling.leave_alone(wait, now)
 
@@ -314,7 +316,7 @@ class Fsm:
             if event.is_fate_shared and _restarts_gracefully(connection):
                 connection.close(EndReason(EndKind.BFD_DOWN, text))
             else:
-                connection.refuse(EndReason(EndKind.BFD_DOWN, text, notification), now)
+                connection.refuse_for_good(EndReason(EndKind.BFD_DOWN, text, notification), now)
         self._remove_ended(now)
 
     def _taken(self, before: State, now: float) -> list[FsmEffect]:
@@ -340,9 +342,7 @@ def _say_goodbye(connection: Connection, stop: ManualStop, now: float) -> None:
         connection.close(EndReason(EndKind.STOPPED, "closed by us for a restart"))
         return
     notification = Notification.shutdown(stop.communication)
-    if session is not None and session.keeps_on_notification:
-        notification = notification.as_hard_reset()
-    connection.refuse(EndReason(EndKind.STOPPED, "stopped by us", notification), now)
+    connection.refuse_for_good(EndReason(EndKind.STOPPED, "stopped by us", notification), now)
 
 
 def _restarts_gracefully(connection: Connection) -> bool:

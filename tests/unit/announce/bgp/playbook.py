@@ -23,10 +23,19 @@ from announce.bgp import (
     Send,
     Started,
 )
+from announce.bgp.attributes import Origin, PathAttributes
 from announce.bgp.capabilities import Capability, FourOctetAs, Multiprotocol, RouteRefreshSupport
 from announce.bgp.framing import Framer
-from announce.bgp.messages import EXTENDED_OCTETS_MAX, Keepalive, Message, Open, decode_message, encode
-from announce.bgp.nlri import IPV4_UNICAST
+from announce.bgp.messages import (
+    EXTENDED_OCTETS_MAX,
+    Keepalive,
+    Message,
+    Open,
+    Update,
+    decode_message,
+    encode,
+)
+from announce.bgp.nlri import IPV4_UNICAST, Prefixes
 
 LOCAL = IPv4Address("192.0.2.10")
 REMOTE = IPv4Address("192.0.2.1")
@@ -56,6 +65,12 @@ def router_open(
 def routes(*prefixes: str, **attributes: Any) -> frozenset[Route]:
     shared = replace(RouteAttributes(), **attributes)
     return frozenset(Route(ip_network(prefix), shared) for prefix in prefixes)
+
+
+def announced(*prefixes: str, **attributes: Any) -> Update:
+    """What a router says of its own routes."""
+    path = PathAttributes(origin=Origin.IGP, as_path=(), next_hop=REMOTE, **attributes)
+    return Update(attributes=path, nlri=Prefixes.of(map(ip_network, prefixes)))
 
 
 def sent(effects: Iterable[Effect], *, four_octet_as: bool = True, on: int | None = None) -> list[Message]:

@@ -27,6 +27,7 @@ from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST
 from tests.unit.announce.bgp.playbook import (
     CAPABILITIES,
     Playbook,
+    announced,
     established,
     idle,
     router_open,
@@ -143,6 +144,24 @@ def test_a_stop_for_good_is_a_hard_reset_where_notifications_keep_routes() -> No
     effects = play.at(1.0, StopRequested("gone"))
 
     assert sent(effects) == [Notification.shutdown("gone").as_hard_reset()]
+
+
+def test_a_dead_path_is_a_hard_reset_where_notifications_keep_routes() -> None:
+    """RFC 8538 section 5.1: the router is to send nothing more into it."""
+    play = with_helper(remote=HELPER_ON_NOTIFICATION)
+
+    effects = play.at(1.0, BfdDown("no packet for 150 ms"))
+
+    assert sent(effects) == [Notification.cease(CeaseError.BFD_DOWN).as_hard_reset()]
+
+
+def test_too_many_prefixes_are_a_hard_reset_where_notifications_keep_routes() -> None:
+    """RFC 8538 section 5.1: we are not back before somebody has looked at the router."""
+    play = with_helper(remote=HELPER_ON_NOTIFICATION, received_prefixes_max=1)
+
+    effects = play.hears(1.0, announced("198.51.100.1/32", "198.51.100.2/32"))
+
+    assert sent(effects) == [Notification.prefix_limit(IPV4_UNICAST, 1).as_hard_reset()]
 
 
 def test_bfd_ends_the_session_at_once_and_calls_again_when_the_path_is_back() -> None:

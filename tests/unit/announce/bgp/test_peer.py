@@ -451,7 +451,7 @@ def test_a_peer_that_takes_nothing_is_given_up() -> None:
 
 
 def test_with_a_long_hold_time_a_peer_may_take_nothing_for_twice_as_long() -> None:
-    """RFC 9687: "the greater of" eight minutes and that."""
+    """RFC 9687: eight minutes, or that where it is more."""
     play = established(hold_time=600, remote=router_open(hold_time=600))
 
     play.hears(590.0, Keepalive())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Any
 
 from announce.bgp import (
     BfdDown,
@@ -20,12 +19,7 @@ from announce.bgp.attributes import MpReach, MpUnreach, Origin, PathAttributes
 from announce.bgp.messages import Notification, Update
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Afi, Prefixes
 from announce.bgp.received import KEPT_MAX
-from tests.unit.announce.bgp.playbook import established, sent
-
-
-def announced(*prefixes: str, **attributes: Any) -> Update:
-    path = PathAttributes(origin=Origin.IGP, as_path=(), next_hop=IPv4Address("192.0.2.1"), **attributes)
-    return Update(attributes=path, nlri=Prefixes.of(map(ip_network, prefixes)))
+from tests.unit.announce.bgp.playbook import announced, established, sent
 
 
 def test_one_prefix_too_many_ends_the_session_for_a_while() -> None:
