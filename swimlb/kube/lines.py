@@ -19,11 +19,6 @@ class Lines:
         self._begun: list[bytes] = []
         self._octets = 0
 
-    @property
-    def is_between(self) -> bool:
-        """No line has begun: a stream that ends here is whole."""
-        return not self._begun
-
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The lines that end in this piece, without their ends; empty ones are left out."""
         *ended, rest = piece.split(b"\n")
