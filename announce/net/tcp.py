@@ -34,6 +34,9 @@ from announce.net.tcp_options import Endpoints, SocketOptions, limit_hops, prepa
 READ_OCTETS_MAX = 16 * 1024
 """At most this much is handed to the core at once: decoding it keeps the loop for a few milliseconds."""
 
+CONNECTIONS_MAX = 16
+"""Of one peer, those that linger included: a router has one, and two for a moment. Further ones are closed at once."""
+
 LINGER = 1.0
 """How long a peer has to take the last message (mostly a NOTIFICATION) before the connection is cut."""
 
@@ -57,9 +60,13 @@ class PeerConnections:
         self._accepted = 0
         self._dialing: dict[int, asyncio.Task[None]] = {}
         self._streams: dict[int, _Stream] = {}
+        self._lingering = 0
 
     def accept(self, connection: socket.socket) -> None:
         """The peer has opened a connection."""
+        if len(self._dialing) + len(self._streams) + self._lingering >= CONNECTIONS_MAX:
+            connection.close()
+            return
         self._accepted -= 1
         number = self._accepted
         self._dialing[number] = self._tasks.create_task(
@@ -95,7 +102,14 @@ class PeerConnections:
         if (task := self._dialing.pop(number, None)) is not None:
             task.cancel()
         if (stream := self._streams.pop(number, None)) is not None:
-            self._tasks.create_task(stream.close(), name=f"bgp close {number}")
+            self._lingering += 1
+            self._tasks.create_task(self._finish(stream), name=f"bgp close {number}")
+
+    async def _finish(self, stream: _Stream) -> None:
+        try:
+            await stream.close()
+        finally:
+            self._lingering -= 1
 
     async def _take(self, number: int, connection: socket.socket) -> None:
         try:

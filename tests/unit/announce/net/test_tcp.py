@@ -25,6 +25,7 @@ from announce.bgp import (
     ConnectionFailed,
     Send,
 )
+from announce.net import tcp
 from announce.net.own_addresses import addresses_beside
 from announce.net.tcp import READ_OCTETS_MAX, PeerConnections
 from announce.net.tcp_options import SocketOptions, set_key
@@ -269,6 +270,46 @@ def test_an_attempt_that_is_given_up_leaves_nothing() -> None:
                 await asyncio.sleep(0.05)
 
                 assert one.is_quiet()
+
+    run(case())
+
+
+def test_a_peer_that_connects_without_end_has_so_many_connections_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also such as linger count, since each of them takes memory."""
+    monkeypatch.setattr(tcp, "CONNECTIONS_MAX", 2)
+
+    async def case() -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(Router()) as router, contextlib.ExitStack() as callers:
+
+            async def call() -> socket.socket:
+                caller = callers.enter_context(socket.create_connection(router.listener.getsockname()))
+                caller.setblocking(False)
+                accepted, _ = await loop.sock_accept(router.listener)
+                accepted.setblocking(False)
+                one.connections.accept(accepted)
+                return caller
+
+            async with shell() as one:
+                lingering = await call()
+                assert isinstance(await one.event(), ConnectionAccepted)
+                one.perform(CloseConnection(-1))
+                await call()
+                assert isinstance(await one.event(), ConnectionAccepted)
+                refused = await call()
+                assert await asyncio.wait_for(loop.sock_recv(refused, 1), PATIENCE) == b""
+                assert one.is_quiet()
+
+                assert await asyncio.wait_for(loop.sock_recv(lingering, 1), PATIENCE) == b""
+                lingering.close()
+                async with asyncio.timeout(PATIENCE):
+                    while one.is_quiet():
+                        await call()
+                        await asyncio.sleep(0.01)
+                one.perform(CloseConnection(-2))
+                one.perform(CloseConnection(-3))
 
     run(case())
 
