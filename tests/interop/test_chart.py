@@ -82,6 +82,16 @@ def test_kubernetes_knows_every_field(case: str, release: str) -> None:
             kubernetes_validate.validate(one, release, strict=True)
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_kubernetes_knows_every_field_of_the_delivered_manifests(release: str) -> None:
+    """The namespace and the definitions of kinds among them."""
+    delivered = list(objects((ROOT / "deploy/swimlb.yaml").read_text()))
+
+    assert {"Namespace", "CustomResourceDefinition", "DaemonSet"} <= {one["kind"] for one in delivered}
+    for one in delivered:
+        kubernetes_validate.validate(one, release, strict=True)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_prometheus_operator_knows_every_field(case: str) -> None:
     """By its definitions, before the API server's own code."""
