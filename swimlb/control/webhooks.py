@@ -6,6 +6,7 @@ Every replica answers, whether it leads or not. The paths are MetalLB's.
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -27,6 +28,7 @@ from swimlb.kube.trusting import certificate, inject
 from swimlb.observe.endpoint import listening
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
+from swimlb.runtime.pauses import at_least
 
 INTERVAL = 60.0
 """So often it is looked whether the certificate is still good, and whether the API server still trusts it."""
@@ -65,7 +67,10 @@ class Webhooks:
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._bundle: Bundle | None = None
         self._told: list[str] = []
+        self._trouble: tuple[str, type[ApiError]] | None = None
+        """As it was told."""
         self._is_serving = False
+        self._rng = random.Random()
 
     async def run(self) -> None:
         """Until cancelled. Trouble with the API server is logged, and tried again."""
@@ -76,7 +81,7 @@ class Webhooks:
                     await stack.enter_async_context(self._serving())
                     self._is_serving = True
                 is_well = has_certificate and await self._keep_trust()
-                await asyncio.sleep(INTERVAL if is_well else RETRY_AFTER)
+                await asyncio.sleep(at_least(INTERVAL if is_well else RETRY_AFTER, self._rng))
 
     def unready(self) -> str | None:
         """Why nobody is answered yet, if so."""
@@ -94,11 +99,11 @@ class Webhooks:
                 self._client, settings.namespace, settings.webhook_secret, names, clock.wall()
             )
         except ApiError as error:
-            self._log.error(
+            self._complain(
                 "webhook_certificate_missing",
+                error,
+                "let the role of the controller get, create and patch this Secret; it is tried again",
                 secret=f"{settings.namespace}/{settings.webhook_secret}",
-                reason=str(error),
-                hint="let the role of the controller get, create and patch this Secret; it is tried again",
             )
             return False
         if bundle != self._bundle:
@@ -113,17 +118,25 @@ class Webhooks:
         try:
             told = await inject(self._client, self._bundle)
         except ApiError as error:
-            self._log.error(
+            self._complain(
                 "webhook_trust_untold",
-                reason=str(error),
-                hint="let the role of the controller get and patch the webhook configuration and the definition "
-                "of BGPPeers; it is tried again",
+                error,
+                "let the role of the controller get and patch the webhook configuration and the definition of "
+                "BGPPeers; it is tried again",
             )
             return False
+        self._trouble = None
         if told != self._told:
             self._told = told
             self._log.info("webhook_trusted", by=told)
         return True
+
+    def _complain(self, event: str, error: ApiError, hint: str, **fields: str) -> None:
+        """Once, until all is well: it is tried again every few seconds."""
+        trouble = event, type(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._log.error(event, reason=str(error), hint=hint, **fields)
 
     # Answering
 

@@ -79,8 +79,10 @@ def test_it_answers_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch
     assert "metallb-webhook-service.metallb-system.svc" in names.get_values_for_type(x509.DNSName)
 
 
-def test_it_is_not_ready_before_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The API server would be sent to it, and with the failure policy Fail take no object."""
+def test_it_is_not_ready_before_it_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The API server would be sent to it, and with the failure policy Fail take no object. Why is told once."""
     monkeypatch.setattr(webhooks, "RETRY_AFTER", 0.01)
     settings = ControlSettings(webhook_host="127.0.0.1", webhook_port=free_port())
 
@@ -92,7 +94,7 @@ def test_it_is_not_ready_before_it_answers(monkeypatch: pytest.MonkeyPatch) -> N
             one = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
             task = asyncio.create_task(one.run())
             try:
-                while not server.seen:  # noqa: ASYNC110 (it is the server's side that is watched)
+                while len(server.seen) < 5:  # noqa: ASYNC110 (it is the server's side that is watched)
                     await asyncio.sleep(0.01)
                 before = one.unready()
                 server.script[:] = [empty_cluster]
@@ -107,6 +109,7 @@ def test_it_is_not_ready_before_it_answers(monkeypatch: pytest.MonkeyPatch) -> N
                     await task
 
     assert run(scene()) == ("the webhooks have no certificate yet", None)
+    assert caplog.messages.count("webhook_certificate_missing") == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
