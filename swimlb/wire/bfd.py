@@ -117,6 +117,11 @@ class BfdSessions:
         running.then = then
         running.driver.feed(bfd.StopRequested())
 
+    def config(self, name: str) -> bfd.SessionConfig | None:
+        """How the peer of this name is watched; None: it is not."""
+        running = self._sessions.get(name)
+        return None if running is None else running.session.config
+
     def views(self) -> dict[str, BfdView]:
         """By name of the BGPPeer."""
         return {

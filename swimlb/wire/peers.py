@@ -110,6 +110,12 @@ class Peers:
             session.driver.close()
         self._bfd.close()
 
+    def review_paths(self) -> None:
+        """The host's networks are others: a peer may turn out to be on one of them, with no router in between."""
+        for name, peer in self._wanted.items():
+            if (session := self._sessions.get(name)) is not None:
+                self._watch(peer, session)
+
     def views(self) -> dict[str, PeerView]:
         """By name of the BGPPeer; one that is being stopped is still there."""
         return {
@@ -229,11 +235,14 @@ class Peers:
     # BFD
 
     def _watch(self, peer: BgpPeer, session: _Session) -> None:
+        before = self._bfd.config(peer.name)
+        # A peer that was near is not far off because the link is down: that is what BFD is to find.
+        is_near = before is not None and not before.is_multihop
         config = bfd_config(
             peer,
             session.address,
             is_internal=session.peer.config.is_internal,
-            is_on_link=self._is_on_link(session.address),
+            is_on_link=is_near or self._is_on_link(session.address),
         )
         if config is None:
             self._bfd.stop(peer.name)

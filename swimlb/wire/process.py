@@ -74,6 +74,8 @@ class Wire:
     def tell(self, event: ev.Event) -> None:
         """One of the sides has news for the core."""
         self._moves.hear(event, clock.monotonic())
+        if isinstance(event, ev.LinksChanged):
+            self._peers.review_paths()
         self._driver.feed(event)
         self.report()
 

@@ -1,0 +1,69 @@
+"""The router side of *wire*, with real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Set
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from swimlb.model import BfdProfile, BgpPeer, IpAddress
+from swimlb.observe.logs import EventLog
+from swimlb.runtime.recorder import Recorder
+from swimlb.speaker.effects import ReconfigurePeer, StartPeer
+from swimlb.wire.peers import Peers
+
+ADDRESS = IPv4Address("127.0.0.77")
+ROUTER = BgpPeer(
+    name="router", my_asn=64496, peer_asn=64496, peer_address=ADDRESS, bfd=BfdProfile(name="normal")
+)
+
+
+@asynccontextmanager
+async def running(on_link: Set[IpAddress]) -> AsyncGenerator[Peers]:
+    log = EventLog(logging.getLogger(__name__))
+    async with asyncio.TaskGroup() as tasks:
+        peers = Peers(
+            "node-a",
+            random.Random(1),
+            Recorder(),
+            log,
+            lambda _: None,
+            lambda: None,
+            tasks,
+            on_link.__contains__,
+        )
+        try:
+            yield peers
+        finally:
+            peers.close()
+
+
+def is_multihop(peers: Peers) -> bool:
+    watch = peers.views()["router"].watch
+    assert watch is not None
+    return watch.config.is_multihop
+
+
+async def _while_the_network_comes_and_goes() -> None:
+    on_link: set[IpAddress] = set()
+    async with running(on_link) as peers:
+        peers.perform(StartPeer(ROUTER))
+        assert is_multihop(peers)
+
+        on_link.add(ADDRESS)
+        peers.review_paths()
+        assert not is_multihop(peers)
+
+        on_link.clear()
+        peers.review_paths()
+        peers.perform(ReconfigurePeer(replace(ROUTER, bfd=BfdProfile(name="fast", transmit_interval_ms=100))))
+        assert not is_multihop(peers)
+
+
+def test_an_internal_peer_turns_out_to_be_near_when_the_nodes_address_comes() -> None:
+    """And it stays so while the address is gone: another kind of watch would hide what this one is to find."""
+    asyncio.run(_while_the_network_comes_and_goes())
