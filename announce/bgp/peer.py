@@ -94,7 +94,8 @@ class Peer:
                 self._complete()
                 effects = []
             case Reconfigured(config):
-                self.config = self._received.config = config
+                self.config = config
+                self._received.reconfigure(config)
                 self._fsm.reconfigure(config)
                 effects = []
             case StopRequested():

@@ -17,7 +17,7 @@ class AdjRibIn:
     """The prefixes of one session."""
 
     def __init__(self, config: PeerConfig) -> None:
-        self.config = config
+        self._config = config
         self._kept: dict[tuple[int, bytes], PathAttributes] = {}
 
     @property
@@ -29,17 +29,27 @@ class AdjRibIn:
         for (afi, encoded), attributes in self._kept.items():
             yield decode_prefix(afi, encoded), attributes
 
+    def reconfigure(self, config: PeerConfig) -> None:
+        """For what comes from now on. What nobody asks for any more is forgotten: it would not be kept up to date."""
+        self._config = config
+        if not self._is_remembering:
+            self.clear()
+
+    @property
+    def _is_remembering(self) -> bool:
+        return self._config.received_prefixes_max is not None or self._config.keeps_received
+
     def clear(self) -> None:
         self._kept.clear()
 
     def take(self, update: Update) -> Family | None:
         """The family in which the peer has sent one prefix too many, or None."""
-        limit = self.config.received_prefixes_max
-        if limit is None and not self.config.keeps_received:
+        limit = self._config.received_prefixes_max
+        if not self._is_remembering:
             return None
         self._withdraw(update)
         if update.fault is None:
-            attributes = update.attributes if self.config.keeps_received else PathAttributes()
+            attributes = update.attributes if self._config.keeps_received else PathAttributes()
             for key in _announced(update):
                 if limit is not None or key in self._kept or len(self._kept) < KEPT_MAX:
                     self._kept[key] = attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from announce.bgp import (
@@ -11,6 +12,7 @@ from announce.bgp import (
     Connect,
     ConnectionClosed,
     EndKind,
+    Reconfigured,
     RoutesReceived,
     SessionEnded,
     State,
@@ -125,5 +127,18 @@ def test_nothing_is_kept_unless_asked() -> None:
     play = established()
 
     play.hears(1.0, announced("198.51.100.0/24"))
+
+    assert play.peer.received.count == 0
+
+
+def test_what_was_kept_goes_when_nobody_asks_any_more() -> None:
+    """Else a route that is withdrawn meanwhile would be shown when somebody asks again, in the same session."""
+    play = established(keeps_received=True)
+    config = play.peer.config
+    play.hears(1.0, announced("198.51.100.0/24"))
+
+    play.at(2.0, Reconfigured(replace(config, keeps_received=False)))
+    play.hears(3.0, Update(withdrawn=Prefixes.of([ip_network("198.51.100.0/24")])))
+    play.at(4.0, Reconfigured(config))
 
     assert play.peer.received.count == 0
