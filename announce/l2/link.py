@@ -100,14 +100,15 @@ class Link:
             self._announcer.restart(address, now)
 
     def update(self, interface: Interface, now: float) -> None:
-        """Take over what the kernel says about the interface; with another MAC every address is announced anew."""
+        """Take over what the kernel says about the interface; with another MAC every address is announced anew that is not hushed."""
         has_new_mac = interface.mac != self._interface.mac
         self._interface = interface
         if has_new_mac:
             self._arp.update(interface)
             self._ndp.update(interface)
             for address in self._announced:
-                self._announcer.start(address, now)
+                if not self.is_hushed(address):
+                    self._announcer.start(address, now)
 
     def group_refused(self, group: IPv6Address, now: float) -> None:
         self._ndp.refused(group, now)

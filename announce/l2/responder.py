@@ -59,6 +59,8 @@ class _Held:
     """An address that was asked for, and where it may be announced (None: everywhere)."""
 
     interfaces: frozenset[str] | None
+    is_hushed: bool = False
+    """It is handed over: answered for, and announced no more."""
     tally: Tally = field(default_factory=Tally)
     defended_at: float = -inf
 
@@ -179,7 +181,7 @@ class Responder:
 
     def _announce(self, address: IpAddress, interfaces: frozenset[str] | None, now: float) -> list[Effect]:
         held = self._held.setdefault(address, _Held(interfaces))
-        held.interfaces = interfaces
+        held.interfaces, held.is_hushed = interfaces, False
         effects: list[Effect] = []
         for name, link in self._links.items():
             if not held.allows(name):
@@ -193,6 +195,8 @@ class Responder:
         return [effect for link in self._links.values() for effect in link.expel(address, now)]
 
     def _hush(self, address: IpAddress) -> None:
+        if (held := self._held.get(address)) is not None:
+            held.is_hushed = True
         for link in self._links.values():
             link.hush(address)
 
@@ -270,6 +274,8 @@ class Responder:
         for address, held in self._held.items():
             if held.allows(interface.name):
                 effects += link.admit(address, held.tally, now)
+                if held.is_hushed:
+                    link.hush(address)
         return effects
 
     def _close(self, name: str) -> list[Effect]:

@@ -342,6 +342,29 @@ class TestInterfaces:
         assert down == [CloseInterface("eth0")]
         assert up == [OpenInterface("eth0"), SetFilter("eth0", None), *announcements()]
 
+    def test_a_new_mac_is_not_announced_for_an_address_that_is_handed_over(self) -> None:
+        """That would be the last announcement on the wire, after the successor's. It is still answered with."""
+        play = Playbook(ethernet())
+        play.at(0.0, AnnounceRequested(VIP))
+        play.at(10.0, HandOverRequested(VIP))
+
+        effects = play.at(10.1, InterfaceChanged(ethernet(mac=OTHER_MAC)))
+
+        assert effects == []
+        assert play.at(10.2, FramesReceived("eth0", (question(),))) == [answer(question(), mac=OTHER_MAC)]
+
+    def test_an_interface_that_comes_hears_nothing_of_an_address_that_is_handed_over(self) -> None:
+        """It may be the one that was down for a moment."""
+        play = Playbook(ethernet())
+        play.at(0.0, AnnounceRequested(VIP))
+        play.at(10.0, HandOverRequested(VIP))
+
+        play.at(10.1, InterfaceChanged(ethernet(is_up=False)))
+        effects = play.at(10.2, InterfaceChanged(ethernet()))
+
+        assert effects == [OpenInterface("eth0"), SetFilter("eth0", None)]
+        assert play.at(10.3, FramesReceived("eth0", (question(),)))[-1:] == [answer(question())]
+
     def test_a_new_mac_is_announced_and_answered_with(self) -> None:
         """Neighbors still send to the old one."""
         play = Playbook(ethernet(), config=NO_REFRESH)
