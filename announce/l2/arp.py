@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 
 from announce.l2.effects import DropReason
 from announce.l2.errors import MalformedFrame
+from announce.l2.macs import NOBODY, is_station
 
 ETHERTYPE_ARP = 0x0806
 BROADCAST = b"\xff" * 6
@@ -38,7 +39,6 @@ def _constant_octets(operation: Operation) -> bytes:
 
 REQUEST = _constant_octets(Operation.REQUEST)
 _REPLY_CONSTANT = _constant_octets(Operation.REPLY)
-_NOBODY = bytes(6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +137,10 @@ def probe(mac: bytes, address: IPv4Address) -> bytes:
             operation=Operation.REQUEST,
             sender_mac=mac,
             sender_address=IPv4Address(0),
-            target_mac=_NOBODY,
+            target_mac=NOBODY,
             target_address=address,
         )
     )
-
-
-def is_station(mac: bytes) -> bool:
-    """Whether a reply may go to an address: a group address would make us an amplifier, zero is nobody."""
-    return not mac[0] & 1 and mac != _NOBODY
 
 
 def peek(frame: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:

@@ -9,6 +9,7 @@ from announce.l2 import arp
 from announce.l2.effects import AnnouncementHeard, ClaimKind, DropReason, Effect, FrameDropped
 from announce.l2.errors import MalformedFrame
 from announce.l2.interface import Interface
+from announce.l2.macs import is_station
 from announce.l2.tally import Tally
 
 
@@ -54,7 +55,7 @@ class ArpLink:
             or constant != arp.REQUEST
             or not (destination == arp.BROADCAST or destination == self._interface.mac)
             or mac in own_macs
-            or not arp.is_station(mac)
+            or not is_station(mac)
             # One that uses an address of interest is more than a question.
             or sender in self._replies
             or sender in self._watched

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from announce.l2.effects import DropReason
 from announce.l2.errors import MalformedFrame
+from announce.l2.macs import NOBODY, is_station
 
 ETHERTYPE_IPV6 = 0x86DD
 ALL_NODES = IPv6Address("ff02::1").packed
@@ -31,7 +32,6 @@ _HOP_LIMIT = 255
 _SOURCE_LINK_LAYER, _TARGET_LINK_LAYER = 1, 2
 _OPTION_OCTETS = 8
 """A link-layer option with an Ethernet address, and the unit in which all options are measured."""
-_NOBODY = bytes(6)
 _SOLICITED_NODE_PREFIX = IPv6Address("ff02::1:ff00:0").packed[:13]
 _MULTICAST_MAC_PREFIX = b"\x33\x33"
 
@@ -92,6 +92,8 @@ def decode(frame: bytes) -> NdpFrame:
     link_layer = _link_layer(icmp, _SOURCE_LINK_LAYER if is_solicitation else _TARGET_LINK_LAYER)
     if is_solicitation:
         _check_source(source_address, destination_address, link_layer)
+        if link_layer is None and not is_station(source):
+            raise MalformedFrame(DropReason.SENDER_MAC)
     elif flags & Flag.SOLICITED and destination_address[0] == 0xFF:
         raise MalformedFrame(DropReason.SOLICITED_FLAG)
     return NdpFrame(
@@ -191,7 +193,7 @@ _REPLY_TYPE = bytes((MessageType.ADVERTISEMENT, 0))
 
 def reply_template(mac: bytes, address: IPv6Address) -> ReplyTemplate:
     """Solicited, and overriding: the address is here and nowhere else, unlike one of a proxy."""
-    sample = _advertisement(mac, address.packed, _NOBODY, UNSPECIFIED, Flag.SOLICITED | Flag.OVERRIDE)
+    sample = _advertisement(mac, address.packed, NOBODY, UNSPECIFIED, Flag.SOLICITED | Flag.OVERRIDE)
     return ReplyTemplate(sample[6:38], sample[58:], 0xFFFF - int.from_bytes(sample[56:58], "big"))
 
 
@@ -233,8 +235,7 @@ def _link_layer(icmp: bytes, wanted: int) -> bytes | None:
             if octets != _OPTION_OCTETS:
                 raise MalformedFrame(DropReason.OPTION)
             found = icmp[offset + 2 : offset + _OPTION_OCTETS]
-            # An answer may go to this address: a group address would make us an amplifier, zero is nobody.
-            if found[0] & 1 or found == _NOBODY:
+            if not is_station(found):
                 raise MalformedFrame(DropReason.SENDER_MAC)
         offset += octets
     return found

@@ -118,6 +118,9 @@ class TestAnswers:
                 solicitation(sender_mac=bytes.fromhex("0200000000bb"), link_layer=bytes(6)),
                 DropReason.SENDER_MAC,
             ),
+            # Without the option an answer goes to where the frame says that it comes from.
+            (solicitation(sender_mac=bytes.fromhex("333300000001"), link_layer=None), DropReason.SENDER_MAC),
+            (solicitation(sender_mac=bytes(6), link_layer=None), DropReason.SENDER_MAC),
         ],
     )
     def test_does_not_answer_what_is_not_its_business(self, question: bytes, reason: DropReason) -> None:
