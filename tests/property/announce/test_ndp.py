@@ -28,7 +28,7 @@ def test_any_bytes_are_read_or_refused(octets: bytes) -> None:
 
 @given(
     MACS,
-    MACS,
+    STATIONS,
     UNICAST,
     UNICAST,
     st.sampled_from(MessageType),
