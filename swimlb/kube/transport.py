@@ -107,9 +107,10 @@ class Transport:
                     raise
                 has_doubted = True
             except TooManyRequests as error:
-                if clock.monotonic() + error.retry_after >= end:
+                pause = at_least(error.retry_after, self._rng)
+                if clock.monotonic() + pause >= end:
                     raise
-                await asyncio.sleep(at_least(error.retry_after, self._rng))
+                await asyncio.sleep(pause)
         return await self._attempt(call, end)
 
     @asynccontextmanager

@@ -207,6 +207,15 @@ def test_gives_up_at_once_when_it_is_to_wait_past_its_deadline() -> None:
     assert error.retry_after == 60
 
 
+def test_it_is_busy_and_not_silent_also_where_the_wait_would_just_end_in_time() -> None:
+    """Whoever waits a little longer than asked must not take that for an API server that does not answer."""
+    busy = refusal(429, "TooManyRequests", Retry_After="1")
+
+    errors = [error_of(busy, deadline=1.05) for _ in range(5)]
+
+    assert {type(error) for error in errors} == {TooManyRequests}
+
+
 def test_an_api_server_that_is_always_busy_ends_the_call() -> None:
     assert isinstance(error_of(refusal(429, "TooManyRequests", Retry_After="0")), TooManyRequests)
 
