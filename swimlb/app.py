@@ -98,7 +98,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.ring import Ring
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
-    log = configure(settings.log_level, process="wire", node=settings.node)
+    log = configure(settings.log_level, is_unwaiting=True, process="wire", node=settings.node)
     if (refusal := take_precedence()) is not None:
         log.info(
             "precedence_refused", reason=refusal, hint="CAP_SYS_NICE lets this process run before others"

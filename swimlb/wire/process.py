@@ -224,6 +224,7 @@ class Wire:
         self._moves.note(effect, inventory.presences, inventory.deaf, clock.monotonic())
 
     def _count(self) -> None:
+        self._log.flush()
         self._facts.count()
         self.report()
         self._count_timer = asyncio.get_running_loop().call_later(COUNT_INTERVAL, self._count)
