@@ -48,16 +48,7 @@ class Lab:
         self.sandbox = sandbox
         self.network = network
         self.manifests = manifests
-        self.gateway: Router = gateway or Frr(
-            sandbox,
-            ROUTER.name,
-            bgpd_config=listening_router(
-                asn=topology.ROUTER_ASN,
-                router_id=ROUTER.address,
-                nodes=topology.LAN,
-                nodes_asn=topology.NODES_ASN,
-            ),
-        )
+        self.gateway: Router = gateway or usual_router(sandbox)
 
     @property
     def router(self) -> Frr:
@@ -118,7 +109,10 @@ class Lab:
     def kill(self, node: str) -> None:
         """SIGKILL to every process of the node's speaker at once."""
         self.network.node(node)
-        if processes.kill(speakers.family(self.sandbox, node)):
+        supervisor, *children = speakers.family(self.sandbox, node)
+        # It would start them again, and its death would tell them to leave in order.
+        supervisor.send(signal.SIGSTOP)
+        if processes.kill([*children, supervisor]):
             raise LabError(f"the speaker of {node} has not ended after SIGKILL")
 
     def speaker_process(self, node: str, which: str) -> ProcessId:
@@ -329,6 +323,18 @@ def check_machine() -> None:
     for tool in ("ip", "nft"):
         namespaces.require_tool(tool)
     require_frr()
+
+
+def usual_router(sandbox: Sandbox, *, has_bfd: bool = False) -> Frr:
+    """The walkthrough's."""
+    bgpd = listening_router(
+        asn=topology.ROUTER_ASN,
+        router_id=ROUTER.address,
+        nodes=topology.LAN,
+        nodes_asn=topology.NODES_ASN,
+        has_bfd=has_bfd,
+    )
+    return Frr(sandbox, ROUTER.name, bgpd_config=bgpd, bfdd_config="bfd\n" if has_bfd else None)
 
 
 def _backend(node: str) -> str:
