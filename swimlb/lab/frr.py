@@ -48,12 +48,20 @@ class Session:
 
 
 def listening_router(
-    *, asn: int, router_id: str, nodes: str, nodes_asn: int, keepalive: int = 1, hold_time: int = 3
+    *,
+    asn: int,
+    router_id: str,
+    nodes: str,
+    nodes_asn: int,
+    keepalive: int = 1,
+    hold_time: int = 3,
+    has_bfd: bool = False,
 ) -> str:
     """bgpd's configuration for a router that takes sessions from any node of the network `nodes`.
 
-    The short timers are the router's part of noticing a cut link, since this bgpd runs without BFD.
+    The short timers are the router's part of noticing a cut link where this bgpd runs without BFD.
     """
+    bfd = f" neighbor {NODES_GROUP} bfd\n" if has_bfd else ""
     return f"""\
 router bgp {asn}
  bgp router-id {router_id}
@@ -62,7 +70,7 @@ router bgp {asn}
  timers bgp {keepalive} {hold_time}
  neighbor {NODES_GROUP} peer-group
  neighbor {NODES_GROUP} remote-as {nodes_asn}
- bgp listen range {nodes} peer-group {NODES_GROUP}
+{bfd} bgp listen range {nodes} peer-group {NODES_GROUP}
  address-family ipv4 unicast
   neighbor {NODES_GROUP} activate
   maximum-paths 64
@@ -112,15 +120,22 @@ class Frr:
 
     def pause(self) -> None:
         """SIGSTOP to bgpd: it hangs, while the kernel goes on to acknowledge what arrives."""
-        self._send_bgpd(signal.SIGSTOP)
+        self._send("bgpd", signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._send_bgpd(signal.SIGCONT)
+        self._send("bgpd", signal.SIGCONT)
 
-    def _send_bgpd(self, signum: signal.Signals) -> None:
-        identity = self._sandbox.process(self._label("bgpd"))
+    def pause_bfd(self) -> None:
+        """The same for bfdd."""
+        self._send("bfdd", signal.SIGSTOP)
+
+    def resume_bfd(self) -> None:
+        self._send("bfdd", signal.SIGCONT)
+
+    def _send(self, daemon: str, signum: signal.Signals) -> None:
+        identity = self._sandbox.process(self._label(daemon))
         if identity is None or not identity.send(signum):
-            raise LabError(f"{self._label('bgpd')} is not running")
+            raise LabError(f"{self._label(daemon)} is not running")
 
     def vty(self, daemon: str = "bgpd") -> Vty:
         """A connection to one of its daemons; the caller closes it."""

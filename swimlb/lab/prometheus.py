@@ -29,20 +29,24 @@ class Prometheus(Daemon):
         targets: Sequence[str],
         rules: Path,
         how: Mapping[str, Any] | None = None,
+        *,
+        is_patient: bool = False,
     ) -> None:
-        """`targets` are addresses with ports. An alert has to last a second, whatever `for` the rules give.
+        """`targets` are addresses with ports. `how` they are scraped is in Prometheus' own words, such as `scheme`.
 
-        `how` they are scraped is in Prometheus' own words, such as `scheme` and `authorization`.
+        An alert has to last a second, whatever `for` the rules give, unless this one `is_patient`.
         """
         super().__init__(sandbox, namespace, "prometheus")
         self._targets = tuple(targets)
         self._rules = rules
         self._how = dict(how or {})
+        self._is_patient = is_patient
 
     def start(self) -> None:
         namespaces.require_tool("prometheus")
         self.sandbox.add_directory(self.home)
-        (self.home / "rules.yaml").write_text(_impatient(self._rules.read_text()))
+        rules = self._rules.read_text()
+        (self.home / "rules.yaml").write_text(rules if self._is_patient else _impatient(rules))
         # JSON is YAML.
         (self.home / "prometheus.yaml").write_text(json.dumps(self._configuration()))
         self.launch(

@@ -57,12 +57,18 @@ class Layer2:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdSession:
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class BgpSession:
     peer: str
     address: str
     state: str
     routes: tuple[str, ...] = ()
     last_error: str | None = None
+    bfd: BfdSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
