@@ -92,7 +92,7 @@ class Session:
     def advance(self, now: float) -> list[Effect]:
         if (detect_at := self._detect_at()) is not None and detect_at <= now:
             self._lose(now)
-        if self._echo.has_failed(now):
+        elif self._echo.has_failed(now):
             self._become(State.DOWN, Diagnostic.ECHO_FUNCTION_FAILED, now)
         if self._stops_at is not None and self._stops_at <= now:
             self._finish()

@@ -91,3 +91,13 @@ def test_only_recent_echo_packets_of_its_own_count() -> None:
 
     assert ignored == before
     assert play.session.status().echo_received == before + 1
+
+
+def test_a_host_that_slept_through_everything_says_one_reason() -> None:
+    """Neither Control nor Echo packets were heard for long: what it tells the peer is what it has told BGP."""
+    play = proven()
+
+    [end] = [effect for effect in play.session.advance(10.0) if isinstance(effect, SessionDown)]
+
+    assert end.diagnostic == Diagnostic.CONTROL_DETECTION_TIME_EXPIRED
+    assert play.session.status().diagnostic == end.diagnostic
