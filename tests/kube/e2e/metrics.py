@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -40,14 +40,25 @@ def scrape(lab: KubernetesLab, host: str) -> Metrics:
 def wait_for_metrics(lab: KubernetesLab, host: str, expected: Expected) -> Metrics:
     """All that is told there, once it has these values."""
 
+    def are_told(told: Metrics) -> bool:
+        return {one: told.get(one) for one in expected} == expected
+
+    return wait_until_told(lab, host, {name for name, _ in expected}, are_told)
+
+
+def wait_until_told(
+    lab: KubernetesLab, host: str, names: Collection[str], until: Callable[[Metrics], bool]
+) -> Metrics:
+    """All that is told there, once `until` is content with it; if it never is, what the metrics of these names say."""
+
     def judge() -> Metrics | None:
         told = scrape(lab, host)
-        return told if {one: told.get(one) for one in expected} == expected else None
+        return told if until(told) else None
 
     return wait_until(
         judge,
         timeout=TIMEOUT,
-        what=f"the metrics of {host} to be {expected}",
-        seen=lambda: {one: scrape(lab, host).get(one) for one in expected},
+        what=f"metrics of {host}",
+        seen=lambda: {one: value for one, value in scrape(lab, host).items() if one[0] in names},
         interval=POLL_INTERVAL,
     )

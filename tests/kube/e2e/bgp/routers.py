@@ -92,6 +92,7 @@ class Routers:
         self._names = {
             address: node.name for node in lab.network.nodes for address in (node.address, node.address6)
         }
+        self._is_guest_told = False
         self._routers = {
             place.name: Frr(self._sandbox, place.name, bgpd_config=self._text(place), bfdd_config="")
             for place in STANDING
@@ -129,13 +130,14 @@ class Routers:
         """Give the guest these neighbours, and none besides. `lines` are of bgpd, in the router's own section."""
         text = frr_text(_config(asn, GUEST, neighbours))
         self.forget_guest()
+        self._is_guest_told = True
         self[GUEST.name].vtysh("configure terminal", *text.splitlines(), f"router bgp {asn}", *lines)
 
     def forget_guest(self) -> None:
         """It speaks to nobody any more."""
-        guest = self[GUEST.name]
-        if "router bgp" in guest.vtysh("show running-config bgpd"):
-            guest.vtysh("configure terminal", "no router bgp")
+        if self._is_guest_told:
+            self[GUEST.name].vtysh("configure terminal", "no router bgp")
+        self._is_guest_told = False
 
     def neighbours(self, family: str, asn: int = NODES_ASN, **settings: Any) -> list[Neighbour]:
         """All nodes, as a router is told of them that has a session with each over one family."""
