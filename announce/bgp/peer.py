@@ -137,12 +137,15 @@ class Peer:
         """What the peer has sent, as far as it is kept."""
         return self._received
 
-    def status(self) -> PeerStatus:
+    def status(self, routes_max: int | None = None) -> PeerStatus:
+        """With so many of the advertised routes, or (None) all of them."""
+        count = self._rib.advertised_count
         return PeerStatus(
             state=self._fsm.state,
             since=self._fsm.since,
             session=self._fsm.session,
-            advertised=self._rib.advertised,
+            advertised=self._rib.first_advertised(count if routes_max is None else routes_max),
+            advertised_count=count,
             waiting_count=self._rib.waiting_count,
             routes_received=self._routes_received,
             updates_sent=self._updates_sent,

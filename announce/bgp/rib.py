@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family, encode_prefix
 from announce.bgp.outbound import Outbound, end_of_rib
@@ -36,7 +36,10 @@ class AdjRibOut:
     @property
     def advertised(self) -> tuple[Route, ...]:
         """What the peer has been told, in this session: each prefix once."""
-        return (*self._ipv4.told.values(), *self._ipv6.told.values())
+        return self.first_advertised(self.advertised_count)
+
+    def first_advertised(self, at_most: int) -> tuple[Route, ...]:
+        return tuple(islice(chain(self._ipv4.told.values(), self._ipv6.told.values()), at_most))
 
     @property
     def advertised_count(self) -> int:

@@ -21,7 +21,8 @@ class PeerStatus:
     session: SessionEstablished | None
     """None unless Established."""
     advertised: tuple[Route, ...]
-    """What the peer has been told; all of it is gone where there is no session."""
+    """What the peer has been told, as far as it was asked for; all of it is gone where there is no session."""
+    advertised_count: int
     waiting_count: int
     """Routes that are desired but not told: no session, a slow peer, or a family the session does not carry."""
     routes_received: int

@@ -10,7 +10,7 @@ from announce import bfd, bgp
 from announce.bgp.received import AdjRibIn
 from swimlb.model import IpAddress
 from swimlb.wire.bfd import BfdView
-from swimlb.wire.peers import PeerView
+from swimlb.wire.peers import ROUTES_TOLD_MAX, PeerView
 
 _SENT = {
     bgp.MessageType.OPEN: "opens_sent",
@@ -23,9 +23,6 @@ _RECEIVED = {
     bgp.MessageType.NOTIFICATION: "notifications_received",
     bgp.MessageType.KEEPALIVE: "keepalives_received",
 }
-
-ROUTES_TOLD_MAX = 1000
-"""Of a peer. All of 100,000, each time that anything changes, would occupy the process for a tenth of a second."""
 
 
 def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
@@ -47,14 +44,13 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
     }
     if status is None:
         return entry
-    advertised = status.advertised
     return {
         **entry,
         "state": status.state.name.lower(),
         "since": status.since,
         "last_error": None if status.last_end is None else str(status.last_end),
-        "routes": sorted(str(route.prefix) for route in advertised[:ROUTES_TOLD_MAX]),
-        "route_count": len(advertised),
+        "routes": sorted(str(route.prefix) for route in status.advertised),
+        "route_count": status.advertised_count,
         "received": None if view.received is None else _received(view.received),
         "session": None if status.session is None else _session(status.session),
         "counters": _counters(status),

@@ -26,6 +26,9 @@ from swimlb.wire.searches import Searches
 STOP_TEXT = "swimlb: planned stop"
 """What the router's operator reads in the NOTIFICATION (RFC 9003)."""
 
+ROUTES_TOLD_MAX = 1000
+"""Of a peer. All of 100,000, each time that anything changes, would occupy the process for a tenth of a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Session:
@@ -127,7 +130,9 @@ class Peers:
         if session is not None:
             watch = self._bfd.views().get(name)
             received = session.peer.received if peer.keeps_received else None
-            return PeerView(peer, session.address, session.peer.status(), watch=watch, received=received)
+            return PeerView(
+                peer, session.address, session.peer.status(ROUTES_TOLD_MAX), watch=watch, received=received
+            )
         obstacle = self._obstacles.get(name)
         return PeerView(peer, peer.peer_address, None, obstacle or self._searches.progress(name))
 
