@@ -188,6 +188,19 @@ def test_tells_all_that_is_wrong_at_once() -> None:
     assert "networkpolicies.defaultDeny:" in done.stderr
 
 
+def test_the_notes_tell_what_to_do_next() -> None:
+    """And where an image comes from, as long as no registry is named."""
+
+    def notes(*arguments: str) -> str:
+        done = helm("install", "swimlb", str(CHART), "--dry-run=client", "--namespace", "lb", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("\nNOTES:\n")[2]
+
+    assert "kubectl --namespace lb rollout status daemonset/swimlb-speaker" in notes()
+    assert "make image" in notes()
+    assert "make image" not in notes("--set", "image.repository=registry.example/swimlb")
+
+
 def test_every_value_is_described_and_every_description_has_a_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
