@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.kubernetes import FIGURES, faults, growth, page, plot, verdicts
+from bench.kubernetes import FIGURES, faults, growth, page, verdicts
 
 
 def of_size(size: int, **others: float) -> dict[str, Any]:
@@ -57,11 +56,3 @@ def test_the_page_has_all_sizes() -> None:
     assert "| Services | 500 | 1,000 | grows no faster |" in text
     assert "| requests of controller and speakers | 2,500 | 5,000 | yes |" in text
     assert "| swimlb-speaker | create | events | 1,000 | 1.000 |" in text
-
-
-def test_the_plot_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-
-    plot(found(of_size(500), of_size(1000)), tmp_path / "images" / "plot.svg")
-
-    assert (tmp_path / "images" / "plot.svg").stat().st_size > 0
