@@ -219,7 +219,9 @@ class BfdSessions:
                     if not running.sender.send(payload):
                         self._drop_sockets(running)
             case bfd.SendEcho(payload):
-                self._send_echo(running, payload)
+                # Echo may be a change of a session that runs, and has all else that it needs.
+                if self._echo is not None or self._equip(running):
+                    self._send_echo(running, payload)
             case bfd.SessionUp():
                 self._log.info("bfd_session_up", peer=running.name)
                 self._tell(running, effect)
