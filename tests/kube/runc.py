@@ -116,7 +116,8 @@ class Runc:
         return json.loads(listed.stdout)
 
     def log(self, name: str) -> Path:
-        return self._sandbox.home / f"{name}.log"
+        """Of the container alone: what the lab runs by the same name has a log of its own."""
+        return self._sandbox.home / f"contained-{name}.log"
 
     def _id(self, name: str) -> str:
         return f"{self._sandbox.prefix}-{name}"

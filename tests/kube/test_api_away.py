@@ -8,7 +8,16 @@ from swimlb.lab.observers import ProbeRun, Referee
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
 from tests.kube.conftest import JOIN_TIMEOUT, WALKTHROUGH
-from tests.kube.workloads import TIMEOUT, address_of, deployment, explain, owner_of, service, wait_for_pods
+from tests.kube.workloads import (
+    TIMEOUT,
+    address_of,
+    deployment,
+    explain,
+    owner_of,
+    service,
+    wait_for_pods,
+    wait_for_proxies,
+)
 
 AWAY = 60.0
 UNDISTURBED = 5.0
@@ -34,6 +43,8 @@ def test_addresses_outlive_the_api_server(lab: KubernetesLab) -> None:
     wait_for_pods(lab)
     address = address_of(lab, "echo")
     owner = owner_of(lab, address)
+    # What a kube-proxy has not heard by then it does not hear while the API server is away.
+    wait_for_proxies(lab, address)
 
     with (
         Referee(lab.sandbox) as referee,

@@ -63,6 +63,22 @@ def wait_for_pods(lab: KubernetesLab) -> set[str]:
     return {pod["metadata"]["name"] for pod in answer["items"]}
 
 
+def wait_for_proxies(lab: KubernetesLab, address: str) -> None:
+    """Until the kube-proxy of every node carries packets to the address on to Pods."""
+
+    def carries(node: str) -> bool:
+        rules = lab.sandbox.run(node, "nft", "list", "table", "ip", "kube-proxy").splitlines()
+        return any(address in rule and "reject" not in rule for rule in rules)
+
+    for node in lab.network.nodes:
+        wait_until(
+            lambda node=node: carries(node.name),
+            timeout=TIMEOUT,
+            what=f"the kube-proxy of {node.name} to know {address}",
+            interval=0.2,
+        )
+
+
 def address_of(lab: KubernetesLab, name: str, timeout: float = TIMEOUT) -> str:
     """The first address of a Service, once it has one."""
     answer = lab.kubectl.wait_for(
