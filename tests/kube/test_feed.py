@@ -33,12 +33,14 @@ from swimlb.kube.transport import DEADLINE
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.model import Configuration, Endpoints, Service
 from tests.kube.oracle import admin, api, compact, inside, relayed, run
+from tests.waiting import until
 
 
 class Listener:
     """Keeps what the news say."""
 
     def __init__(self, client: Client, node: str) -> None:
+        self.client = client
         self.feed = ClusterFeed(client, Options(), self._listen, node=node)
         self.services: dict[str, Service] = {}
         self.endpoints: dict[str, Endpoints] = {}
@@ -67,9 +69,7 @@ class Listener:
         return [one.condition.trouble for one in self.news if isinstance(one, ConditionChanged)]
 
     async def until(self, is_so: Callable[[], bool], limit: float = 60.0) -> None:
-        async with asyncio.timeout(limit):
-            while not is_so():  # noqa: ASYNC110 (what is waited for is not told by an event)
-                await asyncio.sleep(0.05)
+        await until(is_so, limit)
 
     async def synced(self) -> None:
         await self.until(lambda: any(isinstance(one, Synced) for one in self.news))
@@ -158,7 +158,7 @@ def test_tells_what_the_official_client_sees(cluster: KubernetesLab, namespace: 
     async def play(oracle: Any) -> None:
         async with listening(admin(cluster)) as listener:
             await listener.synced()
-            metrics = listener.feed._client.metrics  # pyright: ignore[reportPrivateUsage]
+            metrics = listener.client.metrics
             assert metrics.count(verb="watch", resource="services", code=200) == 1, "the selector is known"
             assert metrics.count(verb="list") == 0, "the watch list is known"
 

@@ -29,6 +29,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
 from tests.unit.swimlb.kube.manifests import service
 from tests.unit.swimlb.kube.server import json_answer, refusal, run, serving
+from tests.waiting import until
 
 LOG = EventLog(logging.getLogger("swimlb.test"))
 REFUSED = (
@@ -155,9 +156,7 @@ def test_a_lease_that_may_not_be_read_is_told_of(caplog: pytest.LogCaptureFixtur
             around.tasks = tasks
             election = Election(around, "me", lambda _: None)
             election.begin()
-            async with asyncio.timeout(10):
-                while len(server.seen) < 2:  # noqa: ASYNC110 (it is the server's side that is watched)
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(server.seen) >= 2)
             election.close()
 
     run(play())

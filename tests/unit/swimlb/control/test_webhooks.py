@@ -20,6 +20,7 @@ from swimlb.kube.access import Access
 from swimlb.kube.client import Client
 from swimlb.observe.logs import EventLog
 from tests.unit.swimlb.kube.server import refusal, run, serving
+from tests.waiting import until
 
 
 async def empty_cluster(request: web.BaseRequest) -> web.StreamResponse:
@@ -94,13 +95,10 @@ def test_it_is_not_ready_before_it_answers(
             one = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
             task = asyncio.create_task(one.run())
             try:
-                while len(server.seen) < 5:  # noqa: ASYNC110 (it is the server's side that is watched)
-                    await asyncio.sleep(0.01)
+                await until(lambda: len(server.seen) >= 5)
                 before = one.unready()
                 server.script[:] = [empty_cluster]
-                async with asyncio.timeout(10):
-                    while one.unready() is not None:  # noqa: ASYNC110 (as the kubelet asks)
-                        await asyncio.sleep(0.01)
+                await until(lambda: one.unready() is None)
                 await certificate_at(settings.webhook_port)
                 return before, one.unready()
             finally:

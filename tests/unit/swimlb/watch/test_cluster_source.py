@@ -33,6 +33,7 @@ from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
 from swimlb.watch.cluster_source import ClusterSource
 from swimlb.watch.last_good import FILE_NAME, load, pack, save
+from tests.waiting import until
 
 POOL = Pool(name="pool", ranges=(AddressRange(ip_address("192.0.2.0"), ip_address("192.0.2.255")),))
 WEB = Service(namespace="default", name="web", held_addresses=(ip_address("192.0.2.1"),))
@@ -81,10 +82,7 @@ class Play:
                 await task
 
     async def until(self, is_so: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            # There is no event to wait for: it is the table that is watched.
-            while not is_so():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(is_so)
 
 
 def play(scene: Callable[[], Any]) -> None:

@@ -35,6 +35,7 @@ from swimlb.watch.last_good import FILE_NAME
 from tests.unit.swimlb.kube.cluster import SmallCluster, small_cluster
 from tests.unit.swimlb.kube.manifests import endpoint_slice, pool, service
 from tests.unit.swimlb.kube.server import refusal, run
+from tests.waiting import until
 
 SYSTEM = "metallb-system"
 BAD = {"metallb.io/loadBalancerIPs": "nonsense"}
@@ -92,10 +93,7 @@ class Life:
             tasks.create_task(self.source.run(lambda: self.feed.standing.unreachable_since))
 
     async def until(self, is_so: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            # There is no event to wait for: it is the table that is watched.
-            while not is_so():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(is_so)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from swimlb.watch.reports import Reports
 from swimlb.watch.service_events import ServiceEvents
 from tests.unit.swimlb.kube.cluster import SmallCluster, small_cluster
 from tests.unit.swimlb.kube.server import refusal
+from tests.waiting import until
 
 SYSTEM = "metallb-system"
 KINDS = {one.plural: one for one in (SERVICE_L2_STATUSES, SERVICE_BGP_STATUSES)}
@@ -112,13 +113,6 @@ async def reporting(
                 finally:
                     task.cancel()
                     events.close()
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        # There is no event to wait for: it is the server's side that is watched.
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def test_a_new_owner_writes_three_times_and_says_so_once() -> None:
