@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from random import Random
 
@@ -17,8 +16,6 @@ from bench.matrix.scene import STREAMS, Scene
 
 def test_what_keepalived_does_when_it_is_stopped(tmp_path: Path) -> None:
     """Its address moves and comes back, an advert later; connections to it break, and nobody shares it."""
-    if shutil.which("keepalived") is None:
-        pytest.skip("keepalived is not installed")
 
     with running(find("keepalived 0.1 s"), Scale(nodes=2), tmp_path) as cluster:
         cluster.rest()

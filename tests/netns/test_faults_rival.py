@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
@@ -33,8 +32,6 @@ def pair(lab: Lab) -> Pair:
 @pytest.fixture
 def rival(lab: Lab, sandbox: Sandbox, pair: Pair) -> Keepalived:
     """A machine with keepalived for both addresses, not yet started; it tells its own neighbours every second."""
-    if shutil.which("keepalived") is None:
-        pytest.skip("keepalived is not installed")
     sandbox.add_namespaces(RIVAL.name)
     namespaces.plug_in(sandbox.namespace(SWITCH), {RIVAL.port: sandbox.namespace(RIVAL.name)})
     topology.configure_host(sandbox, RIVAL)
