@@ -53,6 +53,9 @@ def owner(lab: Lab) -> Iterator[str]:
         if not lab.is_backend_running(node.name):
             lab.start_backend(node.name)
     wait_until(lambda: owner_of(lab) == name, timeout=TIMEOUT, what="the address to be back at its owner")
+    # Each Service has a health check of its own: what is back on the LAN need not be back at the router.
+    everybody = tuple(node.address for node in lab.network.nodes)
+    wait_for_next_hops(lab, everybody)
     lab.wait_until_settled()
 
 
@@ -60,6 +63,16 @@ def owner_of(lab: Lab) -> str | None:
     """The owner on which all speakers agree."""
     said = {None if one is None else one.owner_of(LAN_ADDRESS) for one in lab.statuses().values()}
     return said.pop() if len(said) == 1 else None
+
+
+def wait_for_next_hops(lab: Lab, addresses: tuple[str, ...]) -> None:
+    """Until the router's kernel forwards to these nodes and no other."""
+    wait_until(
+        lambda: lab.router.next_hops(f"{ROUTED_ADDRESS}/32") == addresses,
+        timeout=TIMEOUT,
+        what=f"the router to have the next hops {addresses}",
+        seen=lambda: lab.router.next_hops(f"{ROUTED_ADDRESS}/32"),
+    )
 
 
 def test_another_node_takes_over_when_the_owners_workload_stops(lab: Lab, owner: str) -> None:
@@ -82,12 +95,7 @@ def test_the_router_loses_the_next_hop_whose_workload_stops(lab: Lab, owner: str
 
     lab.stop_backend(owner)
 
-    wait_until(
-        lambda: lab.router.next_hops(f"{ROUTED_ADDRESS}/32") == others,
-        timeout=TIMEOUT,
-        what="the router to lose the next hop",
-        seen=lambda: lab.router.next_hops(f"{ROUTED_ADDRESS}/32"),
-    )
+    wait_for_next_hops(lab, others)
     answers = {lab.get(ROUTED_ADDRESS, PORT, client=OUTSIDE).text for _ in range(30)}
     assert answers == {node.name for node in lab.network.nodes} - {owner}
 
@@ -111,6 +119,4 @@ def test_with_no_workload_anywhere_nobody_announces_and_the_status_says_why(lab:
     status = lab.require_status(owner)
     assert all(one.reason for one in status.withheld)
     assert not any(one.is_announced_here for one in status.l2)
-    wait_until(
-        lambda: not lab.router.next_hops(f"{ROUTED_ADDRESS}/32"), timeout=TIMEOUT, what="the route to go"
-    )
+    wait_for_next_hops(lab, ())
