@@ -13,11 +13,16 @@ import pytest
 
 from swimlb.lab.kubernetes.installation import NAMESPACE
 from swimlb.lab.kubernetes.lab import KubernetesLab
-from swimlb.lab.waiting import wait_until
+from swimlb.lab.observers import LoadRun
+from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime.privileges import Capability
 from tests.kube.conftest import WALKTHROUGH, clear
 
 ADDRESS, PORT, SERVICE = "192.168.3.170", 8080, "nginx-svc"
+RATE, MOVES = 20.0, 2
+"""New connections a second while the address moves away and back."""
+WATCHED_FOR = 1.0
+"""After each move."""
 OPTIONS = ("--drain-on", "label:maintenance", "--drain-on", "annotation:swimlb.io/drain=yes")
 
 
@@ -189,27 +194,36 @@ def test_an_address_that_moves_to_no_address_is_let_go(lab: KubernetesLab) -> No
 def test_a_marked_node_gives_its_addresses_up_and_takes_them_back(
     lab: KubernetesLab, mark: tuple[str, str], unmark: tuple[str, str], reason: str
 ) -> None:
-    """Without one unanswered request, and without leaving the ring. A cordoned node serves on."""
+    """Without one refused connection, and without leaving the ring. A cordoned node serves on.
+
+    A connection that is open at the very moment of a move is reset, since nodes do not share what kube-proxy's rules have
+    translated: at most one for each move, at this pace.
+    """
     node = owner(lab)
     lab.kubectl("cordon", node)
     try:
-        verb, what = mark
-        lab.kubectl(verb, "node", node, what)
-        while owner(lab) == node:
-            assert is_served(lab)
-        assert is_served(lab)
-        status = lab.require_status(node)
-        assert status.source is not None
-        assert status.source.drained_by == reason
-        assert node in status.alive_members()
+        with LoadRun(lab.sandbox, [ADDRESS], PORT, streams=0, rate=RATE) as load:
+            verb, what = mark
+            lab.kubectl(verb, "node", node, what)
+            wait_until(lambda: owner(lab) != node, timeout=30, what="the address to be given up")
+            status = lab.require_status(node)
+            assert status.source is not None
+            assert status.source.drained_by == reason
+            assert node in status.alive_members()
+            pause(WATCHED_FOR)
 
-        verb, what = unmark
-        lab.kubectl(verb, "node", node, what)
-        while owner(lab) != node:
-            assert is_served(lab)
-        assert is_served(lab)
+            verb, what = unmark
+            lab.kubectl(verb, "node", node, what)
+            wait_until(lambda: owner(lab) == node, timeout=30, what="the address to be taken back")
+            pause(WATCHED_FOR)
     finally:
         lab.kubectl("uncordon", node)
+    connections = load.connections()
+    assert len(connections) > MOVES * WATCHED_FOR * RATE / 2
+    assert is_served(lab)
+    failed = [one for one in connections if one.error is not None]
+    assert [one for one in failed if one.connected is None] == []
+    assert len(failed) <= MOVES
 
 
 def state_of(lab: KubernetesLab, node: str, result: str) -> dict[str, Any]:
