@@ -158,7 +158,7 @@ BENCHES = (
                     ["until all are announced, s"],
                     ["memory of *watch*, the largest, MiB"],
                 ],
-                ("Services", "500", "5,000", "at most linear"),
+                ("Services", "500", "5,000", "grows no faster"),
             ),
         ),
     ),
