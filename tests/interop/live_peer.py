@@ -19,6 +19,7 @@ from announce.bgp import (
     Peer,
     PeerConfig,
     PeerStatus,
+    Reconfigured,
     Send,
     SessionEnded,
     Started,
@@ -48,10 +49,18 @@ class LivePeer:
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._driver: Driver[Event, Effect] | None = None
+        self._connections: PeerConnections | None = None
 
     def feed(self, event: Event) -> None:
         assert self._driver is not None
         self._loop.call_soon_threadsafe(self._driver.feed, event)
+
+    def reconfigure(self, config: PeerConfig) -> None:
+        """As *wire* does with a change that ends no session."""
+        self.feed(Reconfigured(config))
+        assert self._connections is not None
+        options = self._options or SocketOptions()
+        self._loop.call_soon_threadsafe(self._connections.reconfigure, options, config.password)
 
     @property
     def status(self) -> PeerStatus:
@@ -111,7 +120,7 @@ class LivePeer:
                     done.set()
 
             driver: Driver[Event, Effect] = Driver("bgp", self._peer, perform, Recorder())
-            self._driver = driver
+            self._driver, self._connections = driver, connections
             driver.feed(Started())
             is_ready.set()
             await done.wait()

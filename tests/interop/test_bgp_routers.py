@@ -8,12 +8,13 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from announce.bgp import EndKind, EndReason, RoutesChanged, Send, StopRequested
+from announce.bgp import EndKind, EndReason, RoutesChanged, Send, SessionEnded, StopRequested
 from announce.bgp.capabilities import Role
 from announce.bgp.errors import CeaseError, ErrorCode, OpenError
 from announce.bgp.events import RoutesComplete
 from announce.bgp.messages import MESSAGE_OCTETS_MAX
 from announce.net.tcp_options import SocketOptions
+from swimlb.lab.frr import Frr
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
 from tests.interop.bgp_routers import (
@@ -141,6 +142,41 @@ def test_a_password_that_differs_is_reported(scene: Routed, password: str | None
 
         assert "no answer within 1 s" in reason.text
         assert ("password" in reason.text) is (password is not None)
+
+
+def test_a_password_is_changed_at_the_node_and_then_at_the_router(scene: Routed) -> None:
+    """We keep the session until FRR, which ends it when it is told a password, does so; then it comes back by itself.
+
+    FRR's last word is signed with the old password: we learn of the end by silence.
+    """
+    only(scene, "frr", why="the others read their whole configuration again for that")
+    router = scene.router
+    assert isinstance(router, Frr)
+
+    def tell_router(password: str) -> None:
+        words = f"neighbor {PASSWORD} password {password}"
+        router.vtysh("configure terminal", f"router bgp {ROUTER_ASN}", words)
+
+    with live_peer(scene.node, config(PASSWORD, password=SECRET)) as live:
+        live.feed(RoutesChanged(routes(ONE)))
+        established(live)
+        scene.wait_for_paths(PASSWORD, {ONE})
+        try:
+            live.reconfigure(config(PASSWORD, password="hunter3"))
+            pause(1.5)  # Less than the hold time of 3 s.
+            lost_before = live.status.sessions_lost
+            tell_router("hunter3")
+            live.feed(RoutesChanged(routes(ONE, TWO)))
+            live.wait_for("the end of the session", lambda status: status.sessions_lost == 1)
+            established(live)
+            scene.wait_for_paths(PASSWORD, {ONE, TWO})
+            ends = [end.reason.kind for end in live.effects(SessionEnded) if end.was_established]
+        finally:
+            tell_router(SECRET)
+
+    assert lost_before == 0
+    assert len(ends) == 1, live.effects(SessionEnded)
+    assert ends[0] in (EndKind.HOLD_TIMER_EXPIRED, EndKind.CONNECTION_CLOSED, EndKind.NOTIFICATION_RECEIVED)
 
 
 def test_a_source_address_that_the_host_lacks_is_named(scene: Routed) -> None:
