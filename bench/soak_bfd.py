@@ -1,10 +1,10 @@
 """False alarms of BFD at 50 ms x 3 on a host that is kept busy: `make soak-bfd MINUTES=30`, or
 
-    python -m bench.soak_bfd [--minutes 30] [--only decoding|routes|busy]
+    python -m bench.soak_bfd [--minutes 30] [--only decoding|routes|busy|together]
 
 BGP and BFD run as in *wire* against FRR's bgpd and bfdd, in namespaces. For so many minutes each, one process beside
 them reads 10,000 Services again and again as *watch* does, or 100,000 routes are sent every 15 s by the same process, or
-every core has a process that only computes. Told are the sessions that were lost, each of them a false alarm, and the
+every core has a process that only computes; or all three at once (`together`), which is harder and a third as long. Told are the sessions that were lost, each of them a false alarm, and the
 longest times between two packets of ours and of the router; and how long this machine kept even a real-time process
 waiting that does nothing (`bench.stalls`), which nobody can help. Needs root and frr. Fails if there was a false alarm.
 """
@@ -32,6 +32,7 @@ from swimlb.runtime.priority import NICENESS
 
 NODE, ROUTER = "192.0.2.10", "192.0.2.1"
 SERVICES, PREFIXES = 10_000, 100_000
+LOADS, TOGETHER = ("decoding", "routes", "busy"), "together"
 _SETTLING = 5.0
 """Seconds under load before the count begins."""
 _COMPUTING = "while True: sum(range(10_000))"
@@ -72,7 +73,7 @@ class Outcome:
 def soak(load: str, minutes: float, base: Path) -> Outcome:
     with Sandbox.create("soak", base=base) as sandbox:
         frr = _router(sandbox)
-        prefixes = PREFIXES if load == "routes" else 1
+        prefixes = PREFIXES if load in ("routes", TOGETHER) else 1
         log = sandbox.home / "wire.log"
         sandbox.start(
             "wire",
@@ -141,13 +142,12 @@ def _watch_stalls(sandbox: Sandbox, core: int) -> Path:
 
 
 def _load(load: str, base: Path) -> list[list[str]]:
-    match load:
-        case "decoding":
-            return [[sys.executable, "-c", _DECODING, str(_manifests(base)), str(SERVICES)]]
-        case "busy":
-            return [[sys.executable, "-c", _COMPUTING]] * (os.cpu_count() or 1)
-        case _:
-            return []
+    commands: list[list[str]] = []
+    if load in ("decoding", TOGETHER):
+        commands.append([sys.executable, "-c", _DECODING, str(_manifests(base)), str(SERVICES)])
+    if load in ("busy", TOGETHER):
+        commands += [[sys.executable, "-c", _COMPUTING]] * (os.cpu_count() or 1)
+    return commands
 
 
 def _manifests(base: Path) -> Path:
@@ -189,17 +189,16 @@ def _downs_of(frr: Frr) -> int:
 
 
 def main() -> int:
-    loads = ("decoding", "routes", "busy")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--only", choices=loads)
+    parser.add_argument("--only", choices=(*LOADS, TOGETHER))
     options = parser.parse_args()
     outcomes: list[Outcome] = []
     with ending_in_order(), tempfile.TemporaryDirectory() as scratch:
         _manifests(Path(scratch))
-        for load in [options.only] if options.only else loads:
+        for load in [options.only] if options.only else LOADS:
             outcomes.append(soak(load, options.minutes, Path(scratch)))
             print(outcomes[-1], flush=True)
     return 1 if any(outcome.false_downs or outcome.bgp_lost for outcome in outcomes) else 0
