@@ -1,6 +1,7 @@
 """ARP over one cable: how fast a host answers, and how often, with one address and with ten thousand.
 
-The kernel that answers for its own addresses is the measure; swimlb answers for as many that the kernel does not have.
+The kernel that answers for its own addresses is the measure; swimlb answers for as many that the kernel does not have, and so
+does the barest process that can.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ FIRST = IPv4Address("198.18.0.1")
 """Of the network for benchmarks (RFC 2544)."""
 CLIENT = IPv4Address("198.19.255.1")
 COUNTS = (1, 10_000)
-RESPONDERS = ("kernel", "swimlb")
+RESPONDERS = ("kernel", "bare", "swimlb")
+"""*bare* waits in recv(2), looks an address up and sends a reply: what is left to win for any process in Python."""
+_MODULES = {"bare": "bench.arp_bare", "swimlb": "bench.arp_responder"}
 _PAUSE = 0.001
 _TURNS = 10
 _REPLY_TIMEOUT = struct.pack("@ll", 2, 0)
@@ -72,7 +75,7 @@ class Replies:
 
 
 def measure(addresses: int, *, rounds: int, flood: float) -> list[Replies]:
-    """Both responders live side by side, and are asked in turn: what the machine does meanwhile, it does to both."""
+    """All responders live side by side, and are asked in turn: what the machine does meanwhile, it does to all."""
     with ExitStack() as stack:
         cables = [stack.enter_context(_cable(responder, addresses)) for responder in RESPONDERS]
         times: list[tuple[list[float], list[float]]] = [([], []) for _ in cables]
@@ -121,7 +124,7 @@ def _answering(responder: str, addresses: int, host: str) -> Generator[int | Non
         return
     options = ("--first", str(FIRST), "--count", str(addresses))
     command = namespaces.execute(
-        host, "setpriv", "--pdeathsig=KILL", sys.executable, "-m", "bench.arp_responder", *options
+        host, "setpriv", "--pdeathsig=KILL", sys.executable, "-m", _MODULES[responder], *options
     )
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
     try:

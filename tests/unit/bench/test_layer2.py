@@ -97,13 +97,15 @@ def test_a_section_that_was_not_measured_stays_as_it_is() -> None:
     }
     machine = {"processor": "some", "cores": 2, "kernel": "6.1", "python": "3.11"}
     load = {"before": 0.1, "after": 0.2}
-    found = {"replies": {"machine": machine, "load": load, "results": [{**one, "responder": "kernel"}, ours]}}
+    bare = {**ours, "responder": "bare", "replies_per_cpu_second": 300_000.0}
+    results = [{**one, "responder": "kernel"}, bare, ours]
+    found = {"replies": {"machine": machine, "load": load, "results": results}}
 
     lines = "\n".join(layer2_report.page(found, old)).splitlines()
 
     assert lines.count("## Failover") == lines.count("## Replies") == 1
     assert lines[lines.index("slow") + 1] == "but sure"
     assert "old" not in lines
-    assert "| 1 | paced p50 at most 5 times the kernel's | 1.0 times | reached |" in lines
-    assert "| 1 | incessant p50 at most 5 times the kernel's | 6.0 times | not reached |" in lines
-    assert "| 1 | 150,000 replies per second of one core | 160,000 | reached |" in lines
+    assert "| 1 | paced p50 at most 5 times the kernel's | 1.0 times | 1.0 times | reached |" in lines
+    assert "| 1 | incessant p50 at most 5 times the kernel's | 6.0 times | 6.0 times | not reached |" in lines
+    assert "| 1 | 150,000 replies per second of one core | 160,000 | 300,000 | reached |" in lines
