@@ -13,6 +13,7 @@ import signal
 from ipaddress import IPv4Address
 
 from announce import l2
+from announce.net.prompt_loop import PromptLoop
 from swimlb.observe.logs import configure
 from swimlb.runtime.priority import take_precedence
 from swimlb.runtime.recorder import Recorder
@@ -44,7 +45,8 @@ def main() -> None:
     # As *wire* does.
     take_precedence()
     gc.freeze()
-    asyncio.run(run(options.first, options.count))
+    with asyncio.Runner(loop_factory=PromptLoop) as runner:
+        runner.run(run(options.first, options.count))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,10 @@ def run_wire(settings: Settings, link_fd: int) -> int:
     """The body of the *wire* process."""
     import asyncio
 
-    asyncio.run(_wire(settings, link_fd))
+    from announce.net.prompt_loop import PromptLoop
+
+    with asyncio.Runner(loop_factory=PromptLoop) as runner:
+        runner.run(_wire(settings, link_fd))
     return 0
 
 

@@ -44,11 +44,14 @@ from announce.l2.events import (
     WithdrawRequested,
 )
 from announce.l2.interface import DEFAULT_EXCLUDED_INTERFACES, Interface, InterfaceRules
+from announce.l2.link import Answer, Answers
 from announce.l2.responder import Responder
 from announce.l2.tally import Tally
 
 __all__ = [
     "Responder",
+    "Answers",
+    "Answer",
     "Config",
     "InvalidConfig",
     "MalformedFrame",

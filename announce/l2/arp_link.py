@@ -16,8 +16,10 @@ from announce.l2.tally import Tally
 class ArpLink:
     """The IPv4 half of a `Link`."""
 
-    def __init__(self, interface: Interface, watched: Iterable[IPv4Address]) -> None:
+    def __init__(self, interface: Interface, watched: Iterable[IPv4Address], own_macs: Set[bytes]) -> None:
+        """`own_macs` are those of all interfaces of the host, whenever they are looked at."""
         self._interface = interface
+        self._own_macs = own_macs
         self._replies: dict[bytes, tuple[bytes, Tally]] = {}
         self._watched = {address.packed for address in watched}
 
@@ -46,36 +48,41 @@ class ArpLink:
     def probe(self, address: IPv4Address) -> bytes:
         return arp.probe(self._interface.mac, address)
 
-    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
-        """The reply to a plain question, which is what nearly every frame is that the filter passes; else None."""
+    def answer(self, frame: bytes) -> bytes | None:
+        """The reply to a plain question, which is what nearly every frame is that the filter passes; else None.
+
+        Whoever has asked waits for these lines, which after a pause come from slow memory: there are few of them.
+        """
         destination, constant, mac, sender, target = arp.peek(frame)
         prepared = self._replies.get(target)
         if (
             prepared is None
             or constant != arp.REQUEST
-            or not (destination == arp.BROADCAST or destination == self._interface.mac)
-            or mac in own_macs
+            or (destination != arp.BROADCAST and destination != self._interface.mac)
+            or mac in self._own_macs
             or not is_station(mac)
             # One that uses an address of interest is more than a question.
             or sender in self._replies
             or sender in self._watched
         ):
             return None
-        return _reply(prepared, mac, sender)
+        template, tally = prepared
+        tally.requests_answered += 1
+        return arp.reply(template, mac, sender)
 
-    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
+    def hear(self, frame: bytes, effects: list[Effect]) -> bytes | None:
         """The reply to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
-        if (reply := self.answer(frame, own_macs)) is not None:
+        if (reply := self.answer(frame)) is not None:
             return reply
         try:
             packet = arp.decode(frame)
         except MalformedFrame as malformed:
             effects.append(self._dropped(malformed.reason))
             return None
-        return self._hear_any(packet, own_macs, effects)
+        return self._hear_any(packet, effects)
 
-    def _hear_any(self, packet: arp.ArpFrame, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
-        if packet.sender_mac in own_macs:
+    def _hear_any(self, packet: arp.ArpFrame, effects: list[Effect]) -> bytes | None:
+        if packet.sender_mac in self._own_macs:
             effects.append(self._dropped(DropReason.OWN_FRAME))
             return None
         sender = packet.sender_address.packed
@@ -89,7 +96,9 @@ class ArpLink:
         if refusal is not None:
             effects.append(self._dropped(refusal))
             return None
-        return _reply(self._replies[packet.target_address.packed], packet.sender_mac, sender)
+        template, tally = self._replies[packet.target_address.packed]
+        tally.requests_answered += 1
+        return arp.reply(template, packet.sender_mac, sender)
 
     def _refusal(self, packet: arp.ArpFrame) -> DropReason | None:
         """Neither the sender's address nor its kind matters: probes from 0.0.0.0 are answered (RFC 5227)."""
@@ -101,12 +110,6 @@ class ArpLink:
 
     def _dropped(self, reason: DropReason) -> FrameDropped:
         return FrameDropped(self._interface.name, reason)
-
-
-def _reply(prepared: tuple[bytes, Tally], mac: bytes, sender: bytes) -> bytes:
-    template, tally = prepared
-    tally.requests_answered += 1
-    return arp.reply(template, mac, sender)
 
 
 def _kind_of(packet: arp.ArpFrame) -> ClaimKind:

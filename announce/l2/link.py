@@ -7,8 +7,9 @@ of announcements, since the rate that switches police is that of the port, and o
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple, TypeAlias
 
 from announce.l2.announcer import Announcer
 from announce.l2.arp_link import ArpLink
@@ -19,6 +20,17 @@ from announce.l2.interface import Interface
 from announce.l2.ndp_link import NdpLink
 from announce.l2.tally import Tally
 
+Answer: TypeAlias = Callable[[bytes], bytes | None]
+"""The reply to a frame, or None."""
+
+
+class Answers(NamedTuple):
+    """By the protocol of the frame."""
+
+    arp: Answer
+    ndp: Answer
+
+
 _ETHERTYPE_IPV6 = b"\x86\xdd"
 
 
@@ -26,8 +38,14 @@ class Link:
     """Answers for the addresses that are admitted to one interface, and says when someone else does."""
 
     def __init__(
-        self, interface: Interface, watched: Iterable[IpAddress], config: Config, rng: random.Random
+        self,
+        interface: Interface,
+        watched: Iterable[IpAddress],
+        own_macs: Set[bytes],
+        config: Config,
+        rng: random.Random,
     ) -> None:
+        """`own_macs` are those of all interfaces of the host, whenever they are looked at."""
         self._interface = interface
         self._config = config
         self._announcer = Announcer(config, rng)
@@ -35,8 +53,8 @@ class Link:
         self._watched = set(watched)
         ipv4 = [address for address in self._watched if isinstance(address, IPv4Address)]
         ipv6 = [address for address in self._watched if isinstance(address, IPv6Address)]
-        self._arp = ArpLink(interface, ipv4)
-        self._ndp = NdpLink(interface, ipv6, config.reopen_interval)
+        self._arp = ArpLink(interface, ipv4, own_macs)
+        self._ndp = NdpLink(interface, ipv6, own_macs, config.reopen_interval)
         self._passing: frozenset[IpAddress] | None = frozenset()
         self._settle_at: float | None = None
 
@@ -139,12 +157,11 @@ class Link:
         frame = self._ndp.solicitation(address)
         return [] if frame is None else [SendFrame(self._interface.name, frame)]
 
-    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
-        """The reply to a frame that is a plain question, or None."""
-        half = self._ndp if frame[12:14] == _ETHERTYPE_IPV6 else self._arp
-        return half.answer(frame, own_macs)
+    def answers(self) -> Answers:
+        """What knows the replies to frames that are plain questions."""
+        return Answers(self._arp.answer, self._ndp.answer)
 
-    def hear(self, frames: Iterable[bytes], own_macs: Set[bytes]) -> list[Effect]:
+    def hear(self, frames: Iterable[bytes]) -> list[Effect]:
         """Answer frames, or say why not; report those by which another station claims an address of interest.
 
         Answers come first and in one piece: no report is as urgent.
@@ -153,7 +170,7 @@ class Link:
         others: list[Effect] = []
         for frame in frames:
             half = self._ndp if frame[12:14] == _ETHERTYPE_IPV6 else self._arp
-            reply = half.hear(frame, own_macs, others)
+            reply = half.hear(frame, others)
             if reply is not None:
                 replies.append(reply)
         return [SendReplies(self._interface.name, tuple(replies)), *others] if replies else others

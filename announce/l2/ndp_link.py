@@ -28,8 +28,16 @@ from announce.l2.tally import Tally
 class NdpLink:
     """The IPv6 half of a `Link`."""
 
-    def __init__(self, interface: Interface, watched: Iterable[IPv6Address], rejoin_interval: float) -> None:
+    def __init__(
+        self,
+        interface: Interface,
+        watched: Iterable[IPv6Address],
+        own_macs: Set[bytes],
+        rejoin_interval: float,
+    ) -> None:
+        """`own_macs` are those of all interfaces of the host, whenever they are looked at."""
         self._interface = interface
+        self._own_macs = own_macs
         self._replies: dict[bytes, tuple[ndp.ReplyTemplate, Tally]] = {}
         self._watched = {address.packed for address in watched}
         self._groups: Counter[IPv6Address] = Counter()
@@ -88,20 +96,20 @@ class NdpLink:
                 return ndp.solicitation(self._interface.mac, own.ip, address)
         return None
 
-    def answer(self, frame: bytes, own_macs: Set[bytes]) -> bytes | None:
+    def answer(self, frame: bytes) -> bytes | None:
         """The reply to a plain question, which is what nearly every frame is that the filter passes; else None."""
         if frame[ndp.TARGET] not in self._replies:
             return None
         more: list[Effect] = []
-        question = self._examine(frame, own_macs, more)
+        question = self._examine(frame, more)
         return self._reply(question) if question is not None and not more else None
 
-    def hear(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> bytes | None:
+    def hear(self, frame: bytes, effects: list[Effect]) -> bytes | None:
         """The reply to a frame, or None. Why there is none, and a claim of an address of interest, are effects."""
-        question = self._examine(frame, own_macs, effects)
+        question = self._examine(frame, effects)
         return self._reply(question) if question is not None else None
 
-    def _examine(self, frame: bytes, own_macs: Set[bytes], effects: list[Effect]) -> ndp.NdpFrame | None:
+    def _examine(self, frame: bytes, effects: list[Effect]) -> ndp.NdpFrame | None:
         """The question that a frame is, if it is to be answered."""
         try:
             heard = ndp.decode(frame)
@@ -109,7 +117,7 @@ class NdpLink:
             effects.append(self._dropped(malformed.reason))
             return None
         mac = _mac_of(heard)
-        if mac in own_macs or heard.source in own_macs:
+        if mac in self._own_macs or heard.source in self._own_macs:
             effects.append(self._dropped(DropReason.OWN_FRAME))
             return None
         is_advertisement = heard.message is ndp.MessageType.ADVERTISEMENT

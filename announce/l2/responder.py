@@ -50,7 +50,7 @@ from announce.l2.events import (
     WithdrawRequested,
 )
 from announce.l2.interface import Interface, InterfaceRules
-from announce.l2.link import Link
+from announce.l2.link import Answers, Link
 from announce.l2.tally import Tally
 
 
@@ -78,7 +78,8 @@ class Responder:
         self._held: dict[IpAddress, _Held] = {}
         self._watched: set[IpAddress] = set()
         self._interfaces: dict[str, Interface] = {}
-        self._own_macs: frozenset[bytes] = frozenset()
+        self._own_macs: set[bytes] = set()
+        """One set for good: the links look at it."""
         self._links: dict[str, Link] = {}
         self._reopen_at: dict[str, float] = {}
         self._complained_at: dict[tuple[str, str], float] = {}
@@ -109,20 +110,21 @@ class Responder:
         held = self._held.get(address)
         return held.tally if held else None
 
-    def answer(self, interface: str, frame: bytes) -> bytes | None:
-        """The reply to a frame that is a plain question for an announced address; None: `step` knows more about it.
+    def answers(self, interface: str) -> Answers:
+        """To be asked for when OpenInterface has been ordered, and to be used until the interface is closed or has failed.
 
+        They give the reply to a frame that is a plain question for an announced address; None: `step` knows more about it.
         It is the reply that `step` would order, without an event and its effects: no question waits for these.
         """
         link = self._links.get(interface)
-        return link.answer(frame, self._own_macs) if link is not None else None
+        return Answers(_no_answer, _no_answer) if link is None else link.answers()
 
     def step(self, event: Event, now: float) -> list[Effect]:
         if isinstance(event, FramesReceived):
             link = self._links.get(event.interface)
             if link is None:
                 return [FrameDropped(event.interface, DropReason.UNKNOWN_INTERFACE) for _ in event.frames]
-            return link.hear(event.frames, self._own_macs)
+            return link.hear(event.frames)
         return [*self._change(event, now), *self.advance(now)]
 
     def advance(self, now: float) -> list[Effect]:
@@ -267,7 +269,7 @@ class Responder:
         return [InterfaceFailed(name, reason)]
 
     def _open(self, interface: Interface, now: float) -> list[Effect]:
-        link = Link(interface, self._watched, self._config, self._rng)
+        link = Link(interface, self._watched, self._own_macs, self._config, self._rng)
         self._links[interface.name] = link
         effects: list[Effect] = [OpenInterface(interface.name)]
         effects += link.begin(now)
@@ -287,4 +289,9 @@ class Responder:
         self._note_macs()
 
     def _note_macs(self) -> None:
-        self._own_macs = frozenset(interface.mac for interface in self._interfaces.values() if interface.mac)
+        self._own_macs.clear()
+        self._own_macs.update(interface.mac for interface in self._interfaces.values() if interface.mac)
+
+
+def _no_answer(_: bytes) -> bytes | None:
+    return None

@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
-import fcntl
 import socket
 import struct
-import termios
-from array import array
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +18,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias, assert_never
 
 from announce.l2 import (
+    Answer,
+    Answers,
     CloseInterface,
     FramesReceived,
     GroupFailed,
@@ -35,9 +34,13 @@ from announce.l2 import (
 )
 from announce.net import filter as packet_filter
 from announce.net.groups import Groups
+from announce.net.prompt_loop import PromptLoop
 
 FRAMES_PER_WAKE = 64
 """After so many frames from one socket the others, and the timers, get their turn."""
+
+LOOK_EVERY = 16
+"""In so many wakes one looks for more than one frame."""
 
 SocketEffect: TypeAlias = (
     OpenInterface | CloseInterface | SetFilter | JoinGroup | LeaveGroup | SendFrame | SendReplies
@@ -50,9 +53,6 @@ _SO_ATTACH_FILTER = 26
 # A frame of ARP is 42 octets, or 60 with its padding. A checksum covers all of a neighbor solicitation, whose options
 # (a nonce, a signature) have no bound but that of the frame.
 _ARP_OCTETS_MAX, _NDP_OCTETS_MAX = 128, 1514
-
-_waiting = array("i", [0])
-"""The octets of the next frame in a queue, for `_has_more`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,15 @@ class _Opened:
 class PacketSockets:
     """Performs the socket effects of a Responder, and tells it what arrives and what goes wrong.
 
-    `answer` is asked for the reply to each frame before anything else; the frames that have none are the events.
+    `answers` gives, for each interface that is opened, what knows the reply to a frame; that is asked before anything else,
+    and the frames that it has no reply to are the events.
 
-    Needs CAP_NET_RAW. To be used within a running event loop.
+    Needs CAP_NET_RAW. To be used within a running `PromptLoop`.
     """
 
-    def __init__(
-        self, on_event: Callable[[SocketEvent], None], answer: Callable[[str, bytes], bytes | None]
-    ) -> None:
+    def __init__(self, on_event: Callable[[SocketEvent], None], answers: Callable[[str], Answers]) -> None:
         self._on_event = on_event
-        self._answer = answer
+        self._answers = answers
         self._opened: dict[str, _Opened] = {}
 
     def perform(self, effect: SocketEffect) -> None:
@@ -120,15 +119,15 @@ class PacketSockets:
                 return
             on_failure.pop_all()
         self._opened[interface] = _Opened(arp, ndp, Groups(interface))
-        loop = asyncio.get_running_loop()
-        loop.add_reader(arp, self._receive, interface, arp, _ARP_OCTETS_MAX)
-        loop.add_reader(ndp, self._receive, interface, ndp, _NDP_OCTETS_MAX)
+        answers = self._answers(interface)
+        self._listen(interface, arp, _ARP_OCTETS_MAX, answers.arp)
+        self._listen(interface, ndp, _NDP_OCTETS_MAX, answers.ndp)
 
     def _close(self, interface: str) -> None:
         opened = self._opened.pop(interface, None)
         if opened is not None:
             for one in (opened.arp, opened.ndp):
-                asyncio.get_running_loop().remove_reader(one)
+                _loop().answer_no_more(one.fileno())
                 one.close()
             opened.groups.close()
 
@@ -167,50 +166,88 @@ class PacketSockets:
             # By the socket of its protocol: the kernel labels the frame with it, for taps and for hardware.
             self._send_by(opened.ndp if frame[12:14] == _ETHERTYPE_IPV6 else opened.arp, interface, frame)
 
-    def _receive(self, interface: str, opened: socket.socket, octets_max: int) -> None:
-        """A plain question is answered before the next frame is read; all else since the last wake is one event."""
-        others: list[bytes] = []
+    def _listen(self, interface: str, opened: socket.socket, octets_max: int, answer: Answer) -> None:
+        """Plain questions are answered at once; with anything else a turn of the loop begins."""
+        loop, recv, send = _loop(), opened.recv, opened.send
+        is_crowded, wakes = False, 0
+
+        def answer_now() -> bool:
+            nonlocal is_crowded, wakes
+            wakes += 1
+            # Mostly a frame comes alone. To learn that takes as long as to answer, and keeps who has asked waiting where it has
+            # the same core; so it is looked for more only now and then, and while there is.
+            takes_many = is_crowded or not wakes % LOOK_EVERY
+            for number in range(FRAMES_PER_WAKE if takes_many else 1):
+                try:
+                    frame = recv(octets_max)
+                except BlockingIOError:
+                    is_crowded = number > 1
+                    return True
+                except OSError as error:
+                    loop.call_soon(self._failed_to_receive, interface, opened, error)
+                    return False
+                reply = answer(frame)
+                if reply is None:
+                    loop.call_soon(self._receive, interface, opened, octets_max, answer, frame)
+                    return False
+                try:
+                    send(reply)
+                except OSError as error:
+                    loop.call_soon(self._failed_to_send, interface, error)
+                    return False
+            is_crowded = takes_many
+            return True
+
+        loop.answer_at_once(opened.fileno(), answer_now)
+
+    def _receive(
+        self, interface: str, opened: socket.socket, octets_max: int, answer: Answer, first: bytes
+    ) -> None:
+        """What has come beside a frame without a reply: all without one are one event, the others are answered before it."""
+        others = [first]
         failure: OSError | None = None
         try:
-            for number in range(FRAMES_PER_WAKE):
+            for _ in range(FRAMES_PER_WAKE - 1):
                 frame = opened.recv(octets_max)
-                reply = self._answer(interface, frame)
+                reply = answer(frame)
                 if reply is None:
                     others.append(frame)
                 else:
                     self._send_by(opened, interface, reply)
-                # Mostly a frame comes alone, and to run into an error to learn that takes as long as to answer it.
-                if number == 0 and not _has_more(opened):
-                    break
         except BlockingIOError:
             pass
         except OSError as error:
-            # ENETDOWN is how the socket learns that its interface went down; the links' monitor tells that too,
-            # and the socket works again when the interface is up.
-            failure = error if error.errno != errno.ENETDOWN else None
-        if others:
-            self._on_event(FramesReceived(interface, tuple(others)))
-        if (
-            failure is not None and opened.fileno() >= 0
-        ):  # What the frames led to may have closed the interface.
-            self._fail(interface, f"cannot receive: {failure.strerror}")
+            failure = error
+        self._on_event(FramesReceived(interface, tuple(others)))
+        if failure is not None:
+            self._failed_to_receive(interface, opened, failure)
 
     def _send_by(self, opened: socket.socket, interface: str, frame: bytes) -> None:
         try:
             opened.send(frame)
         except OSError as error:
-            # ENXIO: the interface is gone, which the links' monitor is about to tell.
-            if error.errno != errno.ENXIO:
-                self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
+            self._failed_to_send(interface, error)
+
+    def _failed_to_send(self, interface: str, error: OSError) -> None:
+        # ENXIO: the interface is gone, which the links' monitor is about to tell.
+        if error.errno != errno.ENXIO:
+            self._on_event(SendFailed(interface, f"cannot send: {error.strerror}"))
+
+    def _failed_to_receive(self, interface: str, opened: socket.socket, error: OSError) -> None:
+        # ENETDOWN is how the socket learns that its interface went down; the links' monitor tells that too, and the
+        # socket works again when the interface is up. What frames led to may have closed it.
+        if error.errno != errno.ENETDOWN and opened.fileno() >= 0:
+            self._fail(interface, f"cannot receive: {error.strerror}")
 
     def _fail(self, interface: str, reason: str) -> None:
         self._close(interface)
         self._on_event(SocketFailed(interface, reason))
 
 
-def _has_more(opened: socket.socket) -> bool:
-    fcntl.ioctl(opened, termios.FIONREAD, _waiting)
-    return _waiting[0] > 0
+def _loop() -> PromptLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, PromptLoop), "no other loop answers at once"
+    return loop
 
 
 def attach_filters(

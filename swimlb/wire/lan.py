@@ -38,7 +38,7 @@ class Lan:
         self._on_event = on_event
         self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
-        self._sockets = PacketSockets(self._driver.feed, responder.answer)
+        self._sockets = PacketSockets(self._driver.feed, responder.answers)
         self._links = LinkMonitor(self._on_link)
         self._is_data_path_local = is_data_path_local
         self._local: LocalAddresses | None = None

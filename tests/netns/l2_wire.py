@@ -6,11 +6,14 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from typing import Any, TypeVar
 
 from announce.l2 import (
+    Answer,
+    Answers,
     CloseInterface,
     Config,
     Effect,
@@ -28,6 +31,7 @@ from announce.l2.errors import MalformedFrame
 from announce.l2.events import IpAddress
 from announce.net.links import LinkMonitor
 from announce.net.packet import PacketSockets
+from announce.net.prompt_loop import PromptLoop
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
 from swimlb.runtime.clock import monotonic
@@ -44,12 +48,14 @@ VIP6 = IPv6Address("2001:db8::aa:10")
 FILTER_SETTLE = 0.02
 _ETH_P_ARP = 0x0806
 
+T = TypeVar("T")
+
 
 class Cable:
     """The namespaces `speaker` and `client`, joined by their interfaces eth0."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        names = (f"speaker-{secrets.token_hex(4)}", f"client-{secrets.token_hex(2)}")
+        names = (f"speaker-{secrets.token_hex(4)}", f"client-{secrets.token_hex(4)}")
         sandbox.add_namespaces(*names)
         self.speaker, self.client = (sandbox.namespace(name) for name in names)
         namespaces.set_sysctls(self.speaker, namespaces.NODE_SYSCTLS)
@@ -145,7 +151,7 @@ class Host:
         self.told: list[Effect] = []
         self.responder = Responder(Config(filter_settle=FILTER_SETTLE), random.Random(1))
         self._driver: Driver[Event, Effect] = Driver("l2", self.responder, self._perform, Recorder())
-        self._sockets = PacketSockets(self.feed, self._answer)
+        self._sockets = PacketSockets(self.feed, self._answers)
         self._links = LinkMonitor(self.feed)
 
     def start(self) -> None:
@@ -161,9 +167,15 @@ class Host:
         self.events.append(event)
         self._driver.feed(event)
 
-    def _answer(self, interface: str, frame: bytes) -> bytes | None:
-        self.frames.append(frame)
-        return self.responder.answer(interface, frame)
+    def _answers(self, interface: str) -> Answers:
+        return Answers(*map(self._noting, self.responder.answers(interface)))
+
+    def _noting(self, answer: Answer) -> Answer:
+        def noted(frame: bytes) -> bytes | None:
+            self.frames.append(frame)
+            return answer(frame)
+
+        return noted
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -192,6 +204,12 @@ async def responding(cable: Cable) -> AsyncGenerator[tuple[Host, Station]]:
     finally:
         host.stop()
         station.close()
+
+
+def run(play: Coroutine[Any, Any, T]) -> T:
+    """In the loop that *wire* has."""
+    with asyncio.Runner(loop_factory=PromptLoop) as runner:
+        return runner.run(play)
 
 
 async def until(condition: Callable[[], object], what: str, within: float = 3.0) -> None:

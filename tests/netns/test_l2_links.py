@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_interface
@@ -15,7 +14,7 @@ from announce.net.links import LinkMonitor
 from announce.net.sysctls import check_sysctls
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
-from tests.netns.l2_wire import Cable, until
+from tests.netns.l2_wire import Cable, run, until
 
 pytestmark = pytest.mark.netns
 
@@ -84,7 +83,7 @@ def watching(cable: Cable, change: Callable[[Mirror], None]) -> None:
         finally:
             monitor.close()
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_knows_the_interfaces_when_it_has_started(cable: Cable) -> None:
@@ -141,7 +140,7 @@ def test_survives_more_changes_than_its_buffer_holds(cable: Cable) -> None:
         finally:
             monitor.close()
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_losing_the_carrier_is_told(cable: Cable) -> None:
@@ -246,4 +245,4 @@ def test_agrees_with_iproute2_on_this_very_machine() -> None:
         ["ip", "-br", "link"], capture_output=True, text=True, check=True, timeout=10
     ).stdout.splitlines()
 
-    assert asyncio.run(play()).interfaces.keys() == {line.split()[0].partition("@")[0] for line in names}
+    assert run(play()).interfaces.keys() == {line.split()[0].partition("@")[0] for line in names}

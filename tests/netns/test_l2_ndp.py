@@ -18,7 +18,7 @@ from announce.l2 import (
 )
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
-from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP6, Cable, Host, responding, until
+from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP6, Cable, Host, responding, run, until
 
 pytestmark = pytest.mark.netns
 
@@ -56,7 +56,7 @@ def test_the_client_s_kernel_resolves_an_announced_address(cable: Cable) -> None
             cable.send_to(VIP6)
             await until(lambda: cable.neighbor(VIP6), "the neighbor entry")
 
-    asyncio.run(play())
+    run(play())
 
     assert cable.neighbor(VIP6) == cable.mac()
 
@@ -81,7 +81,7 @@ def test_answers_the_probes_of_a_neighbor_that_knows_the_address_already(cable: 
 
             assert cable.neighbor_states(VIP6) in ({"REACHABLE"}, {"STALE"})
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_an_announcement_corrects_what_the_client_believes(cable: Cable) -> None:
@@ -95,7 +95,7 @@ def test_an_announcement_corrects_what_the_client_believes(cable: Cable) -> None
             host.feed(AnnounceRequested(VIP6))
             await until(lambda: cable.neighbor(VIP6) == cable.mac(), "the new MAC")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_host_that_wants_the_address_for_itself_is_refused(cable: Cable) -> None:
@@ -118,7 +118,7 @@ def test_a_host_that_wants_the_address_for_itself_is_refused(cable: Cable) -> No
 
             await until(is_refused, "the duplicate to be noticed")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_hears_a_rival(cable: Cable) -> None:
@@ -134,7 +134,7 @@ def test_hears_a_rival(cable: Cable) -> None:
 
             assert host.told[0] == AnnouncementHeard(VIP6, CLIENT_MAC, "eth0", ClaimKind.GRATUITOUS)
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_the_kernel_joins_the_group_and_leaves_it(cable: Cable) -> None:
@@ -149,7 +149,7 @@ def test_the_kernel_joins_the_group_and_leaves_it(cable: Cable) -> None:
             assert GROUP in joined
             assert GROUP not in groups(cable)
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_joins_on_an_interface_that_appears_later(cable: Cable) -> None:
@@ -166,7 +166,7 @@ def test_joins_on_an_interface_that_appears_later(cable: Cable) -> None:
 
             assert GROUP in groups(cable, "lan1")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_joins_as_soon_as_the_interface_has_ipv6(cable: Cable) -> None:
@@ -182,7 +182,7 @@ def test_joins_as_soon_as_the_interface_has_ipv6(cable: Cable) -> None:
 
             assert [failure.interface for failure in failures] == ["eth0"]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_more_groups_than_one_socket_may_join(cable: Cable) -> None:
@@ -198,7 +198,7 @@ def test_more_groups_than_one_socket_may_join(cable: Cable) -> None:
 
             assert wanted <= groups(cable)
 
-    asyncio.run(play())
+    run(play())
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -215,4 +215,4 @@ def test_the_kernel_does_not_answer_for_an_address_on_lo(cable: Cable) -> None:
         cable.send_to(VIP6)
         await until(lambda: "FAILED" in cable.neighbor_states(VIP6), "the probe to remain unanswered")
 
-    asyncio.run(play())
+    run(play())

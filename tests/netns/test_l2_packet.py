@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from ipaddress import IPv4Address, IPv6Address
 
@@ -12,9 +13,11 @@ from announce.l2 import (
     AnnouncementHeard,
     AnnounceRequested,
     ClaimKind,
+    Config,
     FramesReceived,
     InterfaceFailed,
     OpenInterface,
+    Responder,
     SendFailed,
     SendFrame,
     SocketFailed,
@@ -25,7 +28,7 @@ from announce.net.filter import RANGES_MAX, merge
 from announce.net.packet import PacketSockets, attach_filters
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
-from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP, Cable, responding, until
+from tests.netns.l2_wire import CLIENT_MAC, FILTER_SETTLE, VIP, Cable, responding, run, until
 from tests.unit.announce.l2.playbook import frame
 
 pytestmark = pytest.mark.netns
@@ -46,7 +49,7 @@ def test_the_client_s_kernel_resolves_an_announced_address(cable: Cable) -> None
                 client.sendto(b"", (str(VIP), 9))
             await until(lambda: cable.neighbor(VIP), "the neighbor entry")
 
-    asyncio.run(play())
+    run(play())
 
     assert cable.neighbor(VIP) == cable.mac()
 
@@ -60,7 +63,7 @@ def test_an_announcement_corrects_what_the_client_believes(cable: Cable) -> None
             host.feed(AnnounceRequested(VIP))
             await until(lambda: cable.neighbor(VIP) == cable.mac(), "the new MAC")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_announces_in_both_forms_at_the_times_of_the_pattern(cable: Cable) -> None:
@@ -76,7 +79,7 @@ def test_announces_in_both_forms_at_the_times_of_the_pattern(cable: Cable) -> No
         assert [packet.operation for packet in heard] == [Operation.REQUEST, Operation.REPLY] * 3
         assert {(packet.destination, packet.target_address) for packet in heard} == {(BROADCAST, VIP)}
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_is_silent_after_the_withdrawal(cable: Cable) -> None:
@@ -95,7 +98,7 @@ def test_is_silent_after_the_withdrawal(cable: Cable) -> None:
 
             assert station.heard_about(VIP) == []
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_the_kernel_keeps_other_people_s_questions_away(cable: Cable) -> None:
@@ -118,7 +121,7 @@ def test_the_kernel_keeps_other_people_s_questions_away(cable: Cable) -> None:
             assert host.events == []
             assert host.told == []
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_answers_a_burst_whole_and_in_order(cable: Cable) -> None:
@@ -148,7 +151,7 @@ def test_answers_a_burst_whole_and_in_order(cable: Cable) -> None:
             assert [packet.sender_address for packet in answered] == [*addresses * 2, VIP]
             assert host.events == [FramesReceived("eth0", (claim,))]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_answers_while_addresses_change(cable: Cable) -> None:
@@ -171,7 +174,7 @@ def test_answers_while_addresses_change(cable: Cable) -> None:
 
             assert len([packet for packet in heard if packet.destination == CLIENT_MAC]) == 100
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_does_not_answer_a_question_in_a_vlan_that_the_host_does_not_have(cable: Cable) -> None:
@@ -188,7 +191,7 @@ def test_does_not_answer_a_question_in_a_vlan_that_the_host_does_not_have(cable:
 
             assert station.heard_about(VIP) == []
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_hears_a_rival(cable: Cable) -> None:
@@ -205,7 +208,7 @@ def test_hears_a_rival(cable: Cable) -> None:
             claim = AnnouncementHeard(VIP, CLIENT_MAC, "eth0", ClaimKind.GRATUITOUS)
             assert [told for told in host.told if isinstance(told, AnnouncementHeard)] == [claim, claim]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_follows_the_interface_down_and_up_and_to_another_mac(cable: Cable) -> None:
@@ -228,7 +231,7 @@ def test_follows_the_interface_down_and_up_and_to_another_mac(cable: Cable) -> N
             station.ask(VIP)
             await until(lambda: station.heard_about(VIP), "an answer")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_follows_a_renamed_interface(cable: Cable) -> None:
@@ -246,7 +249,7 @@ def test_follows_a_renamed_interface(cable: Cable) -> None:
             station.ask(VIP)
             await until(lambda: station.heard_about(VIP), "an answer")
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_announces_on_an_interface_that_appears_later(cable: Cable) -> None:
@@ -266,7 +269,7 @@ def test_announces_on_an_interface_that_appears_later(cable: Cable) -> None:
 
             assert not [told for told in host.told if isinstance(told, InterfaceFailed)]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_refusals_of_the_system_are_events(cable: Cable) -> None:
@@ -274,7 +277,7 @@ def test_refusals_of_the_system_are_events(cable: Cable) -> None:
 
     async def play() -> None:
         events: list[object] = []
-        sockets = PacketSockets(events.append, lambda interface, frame: None)
+        sockets = PacketSockets(events.append, Responder(Config(), random.Random(1)).answers)
         with namespaces.entered(cable.speaker):
             sockets.perform(OpenInterface("nowhere"))
             sockets.perform(OpenInterface("eth0"))
@@ -287,7 +290,7 @@ def test_refusals_of_the_system_are_events(cable: Cable) -> None:
             SendFailed("eth0", "cannot send: Network is down"),
         ]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_the_kernel_takes_the_largest_filter(cable: Cable) -> None:

@@ -14,7 +14,7 @@ from announce.l2.events import IpAddress
 from announce.l2.ndp import solicited_node
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
-from tests.netns.l2_wire import VIP, VIP6, Cable, Host, Station, responding, until
+from tests.netns.l2_wire import VIP, VIP6, Cable, Host, Station, responding, run, until
 
 pytestmark = pytest.mark.netns
 
@@ -68,7 +68,7 @@ def test_a_bridge_answers_for_its_port(cable: Cable, is_bridged_before: bool) ->
             assert str(solicited_node(VIP6)) in groups(cable, "br0")
             assert await resolved(cable, VIP6) == mac
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_port_that_leaves_its_bridge_answers_itself(cable: Cable) -> None:
@@ -83,7 +83,7 @@ def test_a_port_that_leaves_its_bridge_answers_itself(cable: Cable) -> None:
 
             assert await answering_macs(host, station) == [cable.mac()]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_macvlan_answers_by_its_own_mac(cable: Cable) -> None:
@@ -103,4 +103,4 @@ def test_a_macvlan_answers_by_its_own_mac(cable: Cable) -> None:
             assert str(solicited_node(VIP6)) in groups(cable, "lan1")
             assert await resolved(cable, VIP6) == mac
 
-    asyncio.run(play())
+    run(play())

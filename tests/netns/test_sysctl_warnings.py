@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 
@@ -14,7 +13,7 @@ from swimlb.lab.sandbox import Sandbox
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
 from swimlb.wire.lan import Lan
-from tests.netns.l2_wire import Cable, until
+from tests.netns.l2_wire import Cable, run, until
 
 pytestmark = pytest.mark.netns
 
@@ -53,7 +52,7 @@ def warnings_of(namespace: str, caplog: pytest.LogCaptureFixture, *, is_data_pat
             )
             lan.close()
 
-    asyncio.run(start())
+    run(start())
     return [str(vars(record)) for record in caplog.records if record.message == "sysctl_unsafe"]
 
 
