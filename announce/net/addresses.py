@@ -66,15 +66,24 @@ class LocalAddresses:
         self._sequence += 1
         request = rtnetlink.add_address(self._sequence, self._index, address, self._label, ADDRESS_PROTOCOL)
         refusal = self._ask(request)
-        if refusal == 0:
-            self._owned.add(address)
-        elif refusal != errno.EEXIST:
+        if refusal == errno.EEXIST:
+            return
+        if refusal:
             raise OSError(refusal, f"cannot add {address}: {os.strerror(refusal)}")
+        self._owned.add(address)
+        if isinstance(address, IPv6Address):
+            # The kernel's own route of an IPv6 address is made later, by a worker that on a busy host is slower than our
+            # announcement; until then packets for the address are dropped.
+            self._sequence += 1
+            self._ask(rtnetlink.add_local_route(self._sequence, self._index, address, ADDRESS_PROTOCOL))
 
     def remove(self, address: IpAddress) -> None:
         """Undo `add`. An address that we have not put there, or that is gone already, is left alone."""
         if address not in self._owned:
             return
+        if isinstance(address, IPv6Address):
+            self._sequence += 1
+            self._ask(rtnetlink.remove_local_route(self._sequence, self._index, address, ADDRESS_PROTOCOL))
         self._sequence += 1
         refusal = self._ask(rtnetlink.remove_address(self._sequence, self._index, address, self._label))
         if refusal not in (0, errno.EADDRNOTAVAIL):

@@ -1,4 +1,4 @@
-"""The messages of rtnetlink that swimlb needs: links and addresses, in bytes (rtnetlink(7), RFC 3549).
+"""The messages of rtnetlink that swimlb needs: links, addresses and local routes, in bytes (rtnetlink(7), RFC 3549).
 
 Pure: the sockets are in `links` and `addresses`. All numbers are in the byte order of the host.
 """
@@ -18,12 +18,15 @@ AF_INET, AF_INET6 = 2, 10
 _NLMSG_ERROR, _NLMSG_DONE, _NLMSG_OVERRUN = 2, 3, 4
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
+_RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
 _NLM_F_DUMP, _NLM_F_CREATE_EXCL = 0x300, 0x600
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_WIRELESS = 1, 3, 10, 11
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
 _IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
+_RTA_DST, _RTA_OIF = 1, 4
+_RT_TABLE_LOCAL, _RTN_LOCAL = 255, 2
 _ATTRIBUTE_TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without the flags "nested" and "network byte order"
 _FOREVER = 0xFFFFFFFF
 _SCOPE_HOST = 254
@@ -31,6 +34,7 @@ _SCOPE_HOST = 254
 _HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBi")
+_ROUTE = struct.Struct("=8BI")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERRNO = struct.Struct("=i")
 
@@ -132,6 +136,24 @@ def remove_address(sequence: int, index: int, address: IPv4Address | IPv6Address
     """An IPv4 address is removed only if it carries the label; the kernel has no such check for IPv6."""
     payload = _address_payload(index, address, label, [])
     return _message(_RTM_DELADDR, _NLM_F_REQUEST | _NLM_F_ACK, sequence, payload)
+
+
+def add_local_route(sequence: int, index: int, address: IPv6Address, protocol: int) -> bytes:
+    """Ask for packets to an address to be this host's own, marked with the protocol."""
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE_EXCL
+    return _message(_RTM_NEWROUTE, flags, sequence, _local_route_payload(index, address, protocol))
+
+
+def remove_local_route(sequence: int, index: int, address: IPv6Address, protocol: int) -> bytes:
+    """Only the one with that protocol: the kernel has its own for each address of an interface."""
+    flags = _NLM_F_REQUEST | _NLM_F_ACK
+    return _message(_RTM_DELROUTE, flags, sequence, _local_route_payload(index, address, protocol))
+
+
+def _local_route_payload(index: int, address: IPv6Address, protocol: int) -> bytes:
+    header = _ROUTE.pack(AF_INET6, 128, 0, 0, _RT_TABLE_LOCAL, protocol, 0, _RTN_LOCAL, 0)
+    attributes = ((_RTA_DST, address.packed), (_RTA_OIF, struct.pack("=I", index)))
+    return header + b"".join(_attribute(kind, value) for kind, value in attributes)
 
 
 def _address_payload(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_interface
@@ -173,6 +174,29 @@ def test_puts_an_address_on_lo_and_removes_it(cable: Cable) -> None:
     assert (present[str(VIP6)]["prefixlen"], present[str(VIP6)]["deprecated"]) == (128, True)
     assert owned == {VIP, VIP6}
     assert addresses_on_lo(cable.speaker).keys() == {"127.0.0.1", "::1"}
+
+
+def local_routes(namespace: str) -> list[str]:
+    answer = namespaces.run(namespaces.execute(namespace, "ip", "-6", "route", "show", "table", "local"))
+    return [line for line in answer.splitlines() if str(VIP6) in line]
+
+
+def test_packets_for_an_ipv6_address_are_taken_at_once(cable: Cable) -> None:
+    """Not when the kernel's worker has come to it: one in ten came too late."""
+    with namespaces.entered(cable.speaker):
+        here = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with here, client, local_addresses(cable) as local:
+        here.bind(("::", 0))
+        here.settimeout(1.0)
+        port = here.getsockname()[1]
+        for number in range(200):
+            local.add(VIP6)
+            client.sendto(str(number).encode(), (str(VIP6), port))
+            assert here.recv(10) == str(number).encode()
+            local.remove(VIP6)
+
+    assert local_routes(cable.speaker) == []
 
 
 def test_a_restarted_speaker_finds_what_it_left(cable: Cable) -> None:

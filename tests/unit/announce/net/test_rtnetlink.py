@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 import pytest
@@ -16,10 +17,12 @@ from announce.net.rtnetlink import (
     LinkMessage,
     NetlinkError,
     add_address,
+    add_local_route,
     dump_addresses,
     dump_links,
     parse,
     remove_address,
+    remove_local_route,
 )
 
 NEW_IPV4 = bytes.fromhex(
@@ -167,6 +170,21 @@ def test_asks_for_an_ipv6_address_that_is_never_a_source() -> None:
     assert attributes[6] == struct.pack("=IIII", 0, 0xFFFFFFFF, 0, 0)
     assert attributes[8] == struct.pack("=I", 0x02)
     assert 3 not in attributes
+
+
+@pytest.mark.parametrize(
+    ("build", "kind", "flags"), [(add_local_route, 24, 0x605), (remove_local_route, 25, 0x5)]
+)
+def test_a_local_route_is_asked_for_and_removed_by_its_protocol(
+    build: Callable[[int, int, IPv6Address, int], bytes], kind: int, flags: int
+) -> None:
+    request = rtmsghdr(build(9, 1, IPv6Address("2001:db8::10"), 0x5B))
+
+    attributes = {attribute.rta_type: attribute.rta_data for attribute in request.data}
+    assert (request.nlmsg_type, int(request.nlmsg_flags), request.nlmsg_seq) == (kind, flags, 9)
+    assert (request.rtm_family, request.rtm_dst_len, request.rtm_table) == (10, 128, 255)
+    assert (request.rtm_protocol, request.rtm_type) == (0x5B, 2)
+    assert attributes == {1: "2001:db8::10", 4: 1}
 
 
 def test_removes_an_address_only_under_our_label() -> None:
