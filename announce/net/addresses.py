@@ -73,7 +73,7 @@ class LocalAddresses:
         self._owned.add(address)
         if isinstance(address, IPv6Address):
             # The kernel's own route of an IPv6 address is made later, by a worker that on a busy host is slower than our
-            # announcement; until then packets for the address are dropped.
+            # announcement; until then packets for the address are dropped. It comes even where the kernel refuses this one.
             self._sequence += 1
             self._ask(rtnetlink.add_local_route(self._sequence, self._index, address, ADDRESS_PROTOCOL))
 
