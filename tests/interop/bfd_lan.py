@@ -11,6 +11,7 @@ from swimlb.lab import namespaces
 from swimlb.lab.frr import Frr
 from swimlb.lab.sandbox import Sandbox
 from swimlb.runtime import clock
+from tests.precedence import before_all_others
 
 NODE, NODE_V6 = "192.0.2.10", "2001:db8::10"
 ROUTER, ROUTER_V6 = "192.0.2.1", "2001:db8::1"
@@ -42,7 +43,8 @@ class Lan:
 
 @contextmanager
 def bfd_lan(base: Path) -> Generator[Lan]:
-    with Sandbox.create("bfd", base=base) as sandbox:
+    """With it the test runs before all others, and so does the router: late by 150 ms, either would be a death."""
+    with Sandbox.create("bfd", base=base) as sandbox, before_all_others():
         sandbox.add_namespaces("switch", "node", "router")
         switch, node, router = map(sandbox.namespace, ("switch", "node", "router"))
         namespaces.build_switch(switch)
