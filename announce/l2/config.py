@@ -37,8 +37,11 @@ class Config:
     defend_interval: float = 10.0
     """DEFEND_INTERVAL of RFC 5227 section 1.1."""
 
-    filter_settle: float = 0.1
-    """How long the kernel's filter stays wide open while addresses change, before it is built anew."""
+    filter_settle: float = 1.0
+    """How long the kernel's filter stays wide open while addresses change, before it is built anew.
+
+    To build a large one takes milliseconds, in which nobody is answered; open, every ARP frame of the LAN wakes the process.
+    """
 
     reopen_interval: float = 1.0
     """How long an interface that could not be opened is left alone."""

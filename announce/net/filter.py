@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import NamedTuple, TypeAlias
 
 RANGES_MAX = 400
@@ -55,6 +55,7 @@ Program: TypeAlias = list[Instruction]
 Range: TypeAlias = tuple[int, int]
 """First and last value, both inclusive."""
 
+_SOCK_FILTER = struct.Struct("=HBBI")
 _ACCEPT = Instruction(_RETURN, 0, 0, _WHOLE_FRAME)
 _DROP = Instruction(_RETURN, 0, 0, 0)
 _MISS = Instruction(_JUMP, 0, 0, 0)
@@ -102,7 +103,7 @@ def merge(wanted: Iterable[int], ranges_max: int) -> list[Range]:
 
 def pack(program: Program) -> bytes:
     """The program as an array of `struct sock_filter`."""
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    return b"".join(starmap(_SOCK_FILTER.pack, program))
 
 
 def _arp_checks() -> Program:
