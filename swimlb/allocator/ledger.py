@@ -4,7 +4,8 @@
 2. Services that hold one address and prefer two get the second from the same pool, if it has one.
 3. Services that hold addresses but now ask for others get those; when that is impossible they keep what
    they have, and the reason is told.
-4. All others are served, in the order given.
+4. All others are served, in the order given, but those first that ask for addresses by name: who takes any address does
+   not take theirs.
 
 The last three are `settle`. `allocate` runs them over all Services at once; `Allocator` over those that wait for
 something, whenever something has changed.
@@ -87,9 +88,9 @@ class Ledger:
         for service in holders:
             if not self._is_as_requested(service, self._chosen[service.key]):
                 self._move(service)
-        for service in services:
-            if service.key not in self._chosen:
-                self._serve(service)
+        without = [service for service in services if service.key not in self._chosen]
+        for service in sorted(without, key=lambda service: not service.requested_addresses):
+            self._serve(service)
 
     def _add_second_family(self, service: Service) -> None:
         held = self._chosen[service.key]

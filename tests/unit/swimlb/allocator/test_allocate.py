@@ -162,6 +162,13 @@ def test_older_services_are_served_first() -> None:
     assert outcome([CHEAP], *services) == {"c": "192.0.2.0", "b": "192.0.2.1", "a": "192.0.2.2"}
 
 
+def test_who_takes_any_address_does_not_take_one_that_is_asked_for() -> None:
+    """Also when it is older, or its name comes first: without Kubernetes that is all there is to go by."""
+    found = outcome([CHEAP], service("a"), service("b", requested_addresses="192.0.2.0"), service("c"))
+
+    assert found == {"a": "192.0.2.1", "b": "192.0.2.0", "c": "192.0.2.2"}
+
+
 def test_selectors_pin_a_pool_to_services() -> None:
     pinned = ServiceAllocation(service_selectors=(LabelSelector((("tier", "front"),)),))
     pools = [CHEAP, pool("front", "192.0.2.64/26", service_allocation=pinned)]
