@@ -139,8 +139,7 @@ class Transport:
         try:
             yield response.content
         finally:
-            # Not released for another call: an answer without an end is in the way of it.
-            response.close()
+            _drop(response)
 
     async def _attempt(self, call: Call, end: float) -> bytes:
         begun, code = clock.monotonic(), 0
@@ -182,6 +181,16 @@ class Transport:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             self._access.trust.doubt()
         return unavailable(explain(error, self._access.server, deadline))
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """With its connection: an answer without an end is in the way of the next call.
+
+    At once, as TLS's goodbye is answered only after all that is on its way has been read, and by a dead peer never.
+    """
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import stat
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from swimlb.kube.access import Access, NoAccess
 from swimlb.kube.client import Client
@@ -128,6 +130,41 @@ def test_answers_longer_than_the_buffer_of_a_connection_come_whole(tmp_path: Pat
             async with Client(Access.from_kubeconfig(file)) as client:
                 assert await client.get(NODES, "node-a") == content
                 assert sslproto.SSLProtocol.max_size == TLS_BUFFER_OCTETS
+
+    run(play())
+
+
+def test_a_watch_that_is_left_leaves_no_socket(tmp_path: Path) -> None:
+    """Also when the other side does not answer the goodbye of TLS, as a dead one does not."""
+    authority, descriptors = Authority(), Path("/proc/self/fd")
+
+    async def play() -> None:
+        left = asyncio.Event()
+
+        async def deaf(request: web.BaseRequest) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"{}\n")
+            assert isinstance(request.transport, asyncio.Transport)
+            request.transport.pause_reading()
+            await left.wait()
+            request.transport.abort()
+            return response
+
+        async with serving(deaf, tls=authority.server_context(tmp_path)) as server:
+            file = kubeconfig(
+                tmp_path,
+                cluster={"server": server.url, "certificate-authority-data": encoded(authority.pem)},
+                user={"token": "secret-token"},
+            )
+            async with Client(Access.from_kubeconfig(file)) as client:
+                async with client.stream("watch", NODES) as body:
+                    assert await body.readline() == b"{}\n"
+                    meanwhile = len([*descriptors.iterdir()])
+                await asyncio.sleep(0.05)
+                assert len([*descriptors.iterdir()]) == meanwhile - 1
+            left.set()
+            await asyncio.sleep(0.05)
 
     run(play())
 
