@@ -3,11 +3,14 @@
     a member, present     gossip is about to tell one of us otherwise, as when all start at once and each knows only a
                           few yet: announce again in a moment, and report it if it goes on after that
     a member gossip lost  the cut is in gossip only, nobody will tell us: the better-ranked one keeps the address and
-                          announces again at once, the other one yields
+                          announces again at once, the other one yields, and reports it if gossip does not find the member
+                          in a moment: it may have just come back
     any member, while     nobody will hear this node's claims either: yield what the other claims, and take over nothing,
     this node is not      until somebody hears this node again (`membership.reception`)
     heard by the others
-    a stranger            report, and defend at the rate of RFC 5227 section 2.4
+    who has just left     its last words: announce again in a moment
+    a stranger            in a moment, if gossip has not told by then that it is a member: report, and defend at the rate
+                          of RFC 5227 section 2.4
 
     announced ──a better member is heard──► yielded ──the plan moves on──► (another's)
         ▲                                      │ asks on the LAN once a second
@@ -19,6 +22,7 @@ tell that node's death: that is why it is asked for on the wire.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 
 from swimlb.model import IpAddress
@@ -37,7 +41,8 @@ from swimlb.speaker.effects import (
 from swimlb.speaker.events import ClaimHeard
 
 DEFENCE_DELAY = 0.5
-"""From hearing a claim to announcing again, where gossip may be about to name the claimant as the better owner.
+"""From hearing a claim to announcing again, where gossip may be about to name the claimant as the better owner: who has just
+joined is heard on the LAN first now and then.
 
 At once would be wrong: then the last announcement on the wire would be that of a node which is about to let go.
 """
@@ -60,6 +65,7 @@ class Claimant(Enum):
     """Who claims an address, from where this node stands."""
 
     STRANGER = auto()
+    DEPARTED = auto()
     PRESENT = auto()
     LOST_WORSE = auto()
     LOST_BETTER = auto()
@@ -67,19 +73,26 @@ class Claimant(Enum):
     """Any member, while the others do not hear this node."""
 
 
+Recognize = Callable[[ClaimHeard, float], tuple[Claimant, str | None]]
+"""Who claims that, and which member that is, as far as it is known by now; with the time when it was heard."""
+
+
 class Conflicts:
     """What is going on about which address. The core holds the addresses themselves."""
 
     def __init__(self, config: Config) -> None:
         self._changes_per_turn = config.changes_per_turn
-        self._defences: dict[IpAddress, Effect] = {}
         self._defend_at: Deadlines[IpAddress] = Deadlines()
-        self._first_heard_at: dict[IpAddress, float] = {}
-        """Claims of members that are present."""
+        self._first_heard: dict[IpAddress, tuple[float, str]] = {}
+        """Claims of members that are present: since when, and whose was the first."""
+        self._suspicions: dict[IpAddress, dict[str, tuple[float, ClaimHeard]]] = {}
+        """First claims of those that nobody knows so far, by MAC, until the address is defended."""
         self._reported_at: dict[IpAddress, dict[str, float]] = {}
         """By address and MAC."""
         self._yielded: dict[IpAddress, bool] = {}
         """Whether it was because nobody hears this node, and not because the other one is better."""
+        self._untold: dict[IpAddress, tuple[ClaimHeard, str]] = {}
+        """What was yielded just now, to whose claim: gossip may be about to find that member again."""
         self._ask_at: Deadlines[IpAddress] = Deadlines()
         self._silent_at: Deadlines[IpAddress] = Deadlines()
         """Of the yielded ones, unless somebody is heard. It does not count while this node is not heard itself."""
@@ -93,40 +106,49 @@ class Conflicts:
     def hear(self, claim: ClaimHeard, claimant: Claimant, member: str | None, now: float) -> list[Effect]:
         """A claim to an announced address. If it is yielded, it is the core's part to withdraw the address."""
         address = claim.address
-        if member is not None:
-            self._rivals[address] = now, claim, member
-        effects: list[Effect] = []
-        may_pass = claimant is Claimant.PRESENT and member is not None
-        if not (may_pass and self._is_first(address, now)) and self._is_news(claim, now):
-            effects.append(ConflictNoticed(address, claim.mac, claim.interface, member))
+        if member is None:
+            if claimant is not Claimant.DEPARTED:
+                self._suspect(claim, now)
+            self._defend_later(address, now)
+            return []
+        self._rivals[address] = now, claim, member
         match claimant:
             case Claimant.LOST_BETTER | Claimant.HEARD_INSTEAD:
-                assert member is not None
                 self.forget(address)
                 self._yielded[address] = claimant is Claimant.HEARD_INSTEAD
+                self._untold[address] = claim, member
                 self._ask_at.set(address, now + ASK_INTERVAL)
                 self._silent_at.set(address, now + SILENCE_MAX)
-                effects += [Watch(address), Yielded(address, member, claim.mac)]
+                return [Watch(address)]
             case Claimant.LOST_WORSE:
                 # The last announcement on the wire has to be the winner's.
                 self._rivals.pop(address, None)
-                effects.append(AnnounceAgain(address))
-            case Claimant.PRESENT:
-                self._defend_later(address, AnnounceAgain(address), now)
-            case Claimant.STRANGER:
-                self._defend_later(address, Defend(address), now)
-        return effects
+                return [*self._report(claim, member, now), AnnounceAgain(address)]
+            case _:
+                self._defend_later(address, now)
+                return [] if self._is_first(address, member, now) else self._report(claim, member, now)
 
-    def _defend_later(self, address: IpAddress, defence: Effect, now: float) -> None:
+    def _report(self, claim: ClaimHeard, member: str | None, now: float) -> list[Effect]:
+        """To people, unless that has been done a short time ago."""
+        if not self._is_news(claim, now):
+            return []
+        return [ConflictNoticed(claim.address, claim.mac, claim.interface, member)]
+
+    def _suspect(self, claim: ClaimHeard, now: float) -> None:
+        suspicions = self._suspicions.setdefault(claim.address, {})
+        if len(suspicions) < RIVALS_MAX:
+            suspicions.setdefault(claim.mac, (now, claim))
+
+    def _defend_later(self, address: IpAddress, now: float) -> None:
         if address not in self._defend_at:
-            self._defences[address] = defence
             self._defend_at.set(address, now + DEFENCE_DELAY)
 
-    def _is_first(self, address: IpAddress, now: float) -> bool:
+    def _is_first(self, address: IpAddress, member: str, now: float) -> bool:
         """Whether members have not claimed the address before, or only in this moment."""
-        first = self._first_heard_at.get(address)
+        first, _ = self._first_heard.get(address, (None, ""))
         if first is None or now - first >= REPORT_INTERVAL:
-            first = self._first_heard_at[address] = now
+            first = now
+            self._first_heard[address] = first, member
         return now - first < DEFENCE_DELAY
 
     def _is_news(self, claim: ClaimHeard, now: float) -> bool:
@@ -141,6 +163,11 @@ class Conflicts:
         reported[claim.mac] = now
         return True
 
+    def forgive(self, member: str) -> None:
+        """What this member has claimed so far does not count against it."""
+        for address in [address for address, (_, first) in self._first_heard.items() if first == member]:
+            del self._first_heard[address]
+
     def hear_yielded(self, address: IpAddress, now: float) -> None:
         """The address is in good hands still."""
         self._silent_at.set(address, now + SILENCE_MAX)
@@ -148,13 +175,14 @@ class Conflicts:
     def forget(self, address: IpAddress) -> None:
         """The address is not announced any more: there is nothing to defend."""
         self._defend_at.discard(address)
-        self._defences.pop(address, None)
-        self._first_heard_at.pop(address, None)
+        self._first_heard.pop(address, None)
+        self._suspicions.pop(address, None)
         self._rivals.pop(address, None)
         self._reported_at.pop(address, None)
 
     def end_yield(self, address: IpAddress) -> list[Effect]:
         del self._yielded[address]
+        self._untold.pop(address, None)
         self._ask_at.discard(address)
         self._silent_at.discard(address)
         return [Unwatch(address)]
@@ -191,14 +219,23 @@ class Conflicts:
         from silence."""
         return self._silent_at.take(now, self._changes_per_turn) if self._is_heard else []
 
-    def advance(self, now: float) -> list[Effect]:
+    def advance(self, now: float, recognize: Recognize) -> list[Effect]:
         """Defences and questions that are due. To be called after the end of silent yields."""
         effects: list[Effect] = []
         for address in self._defend_at.take(now, self._changes_per_turn):
             self._rivals.pop(address, None)
-            effects.append(self._defences.pop(address))
+            suspicions = self._suspicions.pop(address, {}).values()
+            found = [(claim, *recognize(claim, heard_at)) for heard_at, claim in suspicions]
+            for claim, claimant, member in found:
+                if member is None and claimant is not Claimant.DEPARTED:
+                    effects += self._report(claim, None, now)
+            is_strangers = any(claimant is Claimant.STRANGER for _, claimant, _ in found)
+            effects.append(Defend(address) if is_strangers else AnnounceAgain(address))
         for address in self._ask_at.take(now, self._changes_per_turn):
             self._ask_at.set(address, now + ASK_INTERVAL)
+            if untold := self._untold.pop(address, None):
+                claim, member = untold
+                effects += [*self._report(claim, member, now), Yielded(address, member, claim.mac)]
             effects.append(Ask(address))
         return effects
 

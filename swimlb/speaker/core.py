@@ -263,14 +263,17 @@ class Speaker:
         # Whoever answered has told of all others; seeds that are down need not be waited for.
         is_return = bool(self._acquaintances.lost)
         self._life.settle(self._config.return_settle if is_return else self._config.ring_settle, now)
-        if is_new and not presence.is_joining:
-            self._layer2.announce_again()
+        if is_new:
+            self._layer2.forgive(name)
+            if not presence.is_joining:
+                self._layer2.announce_again()
         return self._turn(now)
 
     def _member_gone(self, name: str, now: float) -> list[Effect]:
         if name == self._config.node or name not in self._inventory.presences:
             return []
-        self._acquaintances.lose(name, self._inventory.presences.pop(name))
+        self._acquaintances.lose(name, self._inventory.presences.pop(name), now)
+        self._layer2.forgive(name)
         self._standing.touch_node(name)
         return self._checks.member_gone(name) + self._turn(now)
 

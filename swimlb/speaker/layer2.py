@@ -189,7 +189,7 @@ class Layer2:
         self._holdings.note_claim(address, now)
         if self._holdings.is_handing_over(address):
             return self._free(address)
-        claimant, member = self._recognize(claim)
+        claimant, member = self._recognize(claim, now)
         if member is not None and not self._conflicts.is_heard:
             claimant = Claimant.HEARD_INSTEAD
         return self._settle_claim(claim, claimant, member, now)
@@ -218,11 +218,16 @@ class Layer2:
         return freed + self._conflicts.hear(claim, claimant, member, now)
 
     def _probe_answered(self, claim: ClaimHeard, now: float) -> list[Effect]:
-        claimant, _ = self._recognize(claim)
+        claimant, _ = self._recognize(claim, now)
         is_squatter = claimant is Claimant.STRANGER
         return self._probes.found_in_use(claim, now) if is_squatter else self._release(claim.address)
 
-    def _recognize(self, claim: ClaimHeard) -> tuple[Claimant, str | None]:
+    def forgive(self, member: str) -> None:
+        """It has come, or gone: what it claimed before, it claimed in another life."""
+        self._conflicts.forgive(member)
+
+    def _recognize(self, claim: ClaimHeard, heard_at: float) -> tuple[Claimant, str | None]:
+        """Who claims that, as far as it is known by now."""
         mac = bytes.fromhex(claim.mac.replace(":", ""))
         present, lost = self._inventory.presences, self._acquaintances.lost
         if (member := member_with(mac, present)) is not None:
@@ -230,6 +235,8 @@ class Layer2:
         if (member := member_with(mac, lost)) is not None:
             is_better = self._plan.comes_before_this_node(member, lost[member], claim.address)
             return Claimant.LOST_BETTER if is_better else Claimant.LOST_WORSE, member
+        if self._acquaintances.has_just_left(mac, heard_at):
+            return Claimant.DEPARTED, None
         # Who is joining announces nothing, and may not know its links yet.
         is_every_mac_known = all(one.are_links_complete or one.is_joining for one in present.values())
         return Claimant.STRANGER if is_every_mac_known else Claimant.PRESENT, None
@@ -247,7 +254,7 @@ class Layer2:
         return effects + self._holdings.advance(now)
 
     def advance(self, now: float) -> list[Effect]:
-        effects = self._conflicts.advance(now)
+        effects = self._conflicts.advance(now, self._recognize)
         for address in self._probes.silent(now):
             effects += self._release(address)
         return effects + self._probes.advance(now)

@@ -9,7 +9,7 @@ import pytest
 
 from swimlb.lab.simlan import Cluster
 from swimlb.lab.simnet import Conditions
-from swimlb.speaker.effects import ConflictNoticed
+from swimlb.speaker.effects import ConflictNoticed, Yielded
 
 ADDRESSES = tuple(IPv4Address(f"192.0.2.{last}") for last in (10, 11, 12, 13))
 DETECTION = 0.8
@@ -83,6 +83,23 @@ def test_a_planned_stop_loses_nothing(seed: int) -> None:
     check_one_owner_each(cluster)
     assert cluster.owners_of(ADDRESSES[0]) == [leaver]
     assert max(cluster.longest_outage(address, 10.0) for address in ADDRESSES) <= 0.005
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_return_is_told_as_no_conflict(seed: int, is_planned: bool) -> None:
+    """The LAN is faster than gossip: who leaves or returns is heard there when the others do not know of it yet."""
+    many = tuple(IPv4Address(f"192.0.2.{last}") for last in range(10, 30))
+    cluster = Cluster(seed, 3, many, client_probes=1)
+    cluster.run_for(5.0)
+    (leaver,) = cluster.owners_of(many[0])
+
+    (cluster.stop if is_planned else cluster.crash)(leaver)
+    cluster.run_for(4.0)
+    cluster.start(leaver)
+    cluster.run_for(6.0)
+
+    assert cluster.owners_of(many[0]) == [leaver]
+    assert [news for _, _, news in cluster.news if isinstance(news, ConflictNoticed | Yielded)] == []
 
 
 def test_a_node_that_was_cut_off_comes_back_to_one_owner_each(seed: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from swimlb.speaker.acquaintances import FAREWELL
 from swimlb.speaker.conflicts import ASK_INTERVAL, DEFENCE_DELAY, REPORT_INTERVAL, RIVALS_MAX, SILENCE_MAX
 from swimlb.speaker.core import Config, Phase, Speaker
 from swimlb.speaker.effects import (
@@ -76,14 +77,7 @@ def test_yields_at_once_to_a_better_member_that_gossip_has_lost() -> None:
     """It is alive, and the other half of the LAN holds it for the owner."""
     speaker = cut_off_from("node-b", "node-c")
 
-    effects = speaker.step(claim_of("node-c"), 2.0)
-
-    assert effects == [
-        Withdraw(VIP),
-        ConflictNoticed(VIP, MACS["node-c"], "eth0", "node-c"),
-        Watch(VIP),
-        Yielded(VIP, "node-c", MACS["node-c"]),
-    ]
+    assert speaker.step(claim_of("node-c"), 2.0) == [Withdraw(VIP), Watch(VIP)]
     assert speaker.announced == frozenset()
 
 
@@ -116,7 +110,11 @@ def test_asks_for_a_yielded_address_and_takes_it_when_nobody_answers() -> None:
     speaker.step(claim_of("node-c"), 2.0)
 
     assert speaker.next_deadline() == 2.0 + ASK_INTERVAL
-    assert speaker.advance(3.0) == [Ask(VIP)]
+    assert speaker.advance(3.0) == [
+        ConflictNoticed(VIP, MACS["node-c"], "eth0", "node-c"),
+        Yielded(VIP, "node-c", MACS["node-c"]),
+        Ask(VIP),
+    ]
     assert speaker.step(claim_of("node-c"), 3.1) == []
     assert speaker.advance(4.0) == [Ask(VIP)]
     assert speaker.advance(5.0) == speaker.advance(6.0) == [Ask(VIP)]
@@ -124,7 +122,7 @@ def test_asks_for_a_yielded_address_and_takes_it_when_nobody_answers() -> None:
 
 
 def test_stops_asking_when_gossip_has_found_the_owner_again() -> None:
-    """From then on its death is told as any other."""
+    """From then on its death is told as any other. After a crash it announces as soon as it has joined: no conflict."""
     speaker = cut_off_from("node-b", "node-c")
     speaker.step(claim_of("node-c"), 2.0)
 
@@ -157,11 +155,25 @@ def test_reports_a_member_that_goes_on_claiming() -> None:
 def test_defends_against_a_stranger() -> None:
     """At the rate that the responder allows; the report names the MAC, and comes now and then."""
     speaker = running("node-c", "node-b")
+    noticed = ConflictNoticed(VIP, STRANGER.mac, "eth0")
 
-    assert speaker.step(STRANGER, 1.0) == [ConflictNoticed(VIP, STRANGER.mac, "eth0")]
+    assert speaker.step(STRANGER, 1.0) == []
     assert speaker.step(STRANGER, 1.2) == []
-    assert speaker.advance(1.0 + DEFENCE_DELAY) == [Defend(VIP)]
-    assert speaker.step(STRANGER, 1.0 + REPORT_INTERVAL) == [ConflictNoticed(VIP, STRANGER.mac, "eth0")]
+    assert speaker.advance(1.0 + DEFENCE_DELAY) == [noticed, Defend(VIP)]
+    assert speaker.step(STRANGER, 1.6) == []
+    assert speaker.advance(1.6 + DEFENCE_DELAY) == [Defend(VIP)]
+    assert speaker.step(STRANGER, 1.6 + REPORT_INTERVAL) == []
+    assert speaker.advance(1.6 + REPORT_INTERVAL + DEFENCE_DELAY) == [noticed, Defend(VIP)]
+
+
+def test_who_is_heard_before_gossip_tells_of_it_is_no_stranger() -> None:
+    """A new member announces as soon as it has joined, and the others learn of it a moment later."""
+    speaker = running("node-c")
+
+    assert speaker.step(claim_of("node-b"), 1.0) == []
+    speaker.step(MemberPresent("node-b", meta("node-b")), 1.1)
+
+    assert speaker.advance(1.0 + DEFENCE_DELAY) == [AnnounceAgain(VIP)]
 
 
 def test_reports_each_rival_but_not_any_number() -> None:
@@ -169,22 +181,63 @@ def test_reports_each_rival_but_not_any_number() -> None:
     speaker = running("node-c", "node-b")
     macs = [f"02:00:00:00:01:{number:02x}" for number in range(RIVALS_MAX + 3)]
 
-    effects = [effect for mac in macs for effect in speaker.step(ClaimHeard(VIP, mac, "eth0"), 1.0)]
+    for mac in macs:
+        assert speaker.step(ClaimHeard(VIP, mac, "eth0"), 1.0) == []
 
-    assert effects == [ConflictNoticed(VIP, mac, "eth0") for mac in macs[:RIVALS_MAX]]
+    reports = [ConflictNoticed(VIP, mac, "eth0") for mac in macs[:RIVALS_MAX]]
+    assert speaker.advance(1.0 + DEFENCE_DELAY) == [*reports, Defend(VIP)]
+
+
+def gone_with_goodbye(speaker: Speaker, name: str, at: float) -> None:
+    leaving = Presence.of(is_leaving=True, links=(link(name),)).encode()
+    speaker.step(MemberPresent(name, leaving), at)
+    speaker.step(MemberGone(name), at)
+
+
+def test_the_last_words_of_whoever_says_goodbye_are_no_conflict() -> None:
+    """It hands over, and its frames cross with gossip."""
+    speaker = running("node-b", "node-c")
+    gone_with_goodbye(speaker, "node-c", 1.5)
+
+    speaker.step(claim_of("node-c"), 1.5 + FAREWELL)
+
+    assert speaker.advance(1.5 + FAREWELL + DEFENCE_DELAY) == [AnnounceAgain(VIP)]
+
+
+def test_a_restart_is_no_conflict() -> None:
+    """What it claimed as it left does not count when it returns, and is heard before gossip tells that it may."""
+    speaker = running("node-b", "node-c")
+    leaving, joining = (
+        Presence.of(is_leaving=is_leaving, is_joining=not is_leaving, links=(link("node-c"),)).encode()
+        for is_leaving in (True, False)
+    )
+    turns = (
+        (0.0, MemberPresent("node-c", leaving)),
+        (0.01, claim_of("node-c")),
+        (0.02, MemberGone("node-c")),
+        (3.0, MemberPresent("node-c", joining)),
+        (3.01, claim_of("node-c")),
+        (3.02, MemberPresent("node-c", meta("node-c"))),
+    )
+
+    effects = [
+        effect for begun in (1.0, 5.0) for at, event in turns for effect in speaker.step(event, begun + at)
+    ]
+
+    assert effects.count(Announce(VIP, None)) == effects.count(Withdraw(VIP)) == 2
+    assert [effect for effect in effects if isinstance(effect, ConflictNoticed)] == []
 
 
 def test_whoever_said_goodbye_is_a_stranger() -> None:
-    """A speaker that has left must not announce anything."""
+    """After its last words: a speaker that has left must not announce anything."""
     speaker = running("node-b", "node-c")
-    leaving = Presence.of(is_leaving=True, links=(link("node-c"),)).encode()
-    speaker.step(MemberPresent("node-c", leaving), 1.0)
-    speaker.step(MemberGone("node-c"), 1.5)
+    gone_with_goodbye(speaker, "node-c", 1.5)
 
     speaker.step(claim_of("node-c"), 5.0)
 
     assert speaker.announced == {VIP}
-    assert speaker.advance(5.0 + DEFENCE_DELAY) == [Defend(VIP)]
+    noticed = ConflictNoticed(VIP, MACS["node-c"], "eth0")
+    assert speaker.advance(5.0 + DEFENCE_DELAY) == [noticed, Defend(VIP)]
 
 
 class TestReception:
@@ -197,8 +250,8 @@ class TestReception:
 
         effects = speaker.step(claim_of("node-b"), 2.0)
 
-        assert effects[0] == Withdraw(VIP)
-        assert Yielded(VIP, "node-b", MACS["node-b"]) in effects
+        assert effects == [Withdraw(VIP), Watch(VIP)]
+        assert Yielded(VIP, "node-b", MACS["node-b"]) in speaker.advance(2.0 + ASK_INTERVAL)
         assert speaker.announced == frozenset()
 
     def test_yields_to_a_claim_of_a_moment_ago(self) -> None:
@@ -206,9 +259,9 @@ class TestReception:
         speaker = running("node-c", "node-b")
         speaker.step(claim_of("node-b"), 1.0)
 
-        effects = speaker.step(ReceptionChanged(is_heard=False), 1.3)
+        speaker.step(ReceptionChanged(is_heard=False), 1.3)
 
-        assert Yielded(VIP, "node-b", MACS["node-b"]) in effects
+        assert Yielded(VIP, "node-b", MACS["node-b"]) in speaker.advance(1.3 + ASK_INTERVAL)
         assert speaker.announced == frozenset()
 
     def test_does_not_yield_to_a_claim_that_it_has_defended_against(self) -> None:
