@@ -6,8 +6,8 @@ BGP and BFD run as in *wire* against FRR's bgpd and bfdd, in namespaces. For so 
 them reads 10,000 Services again and again as *watch* does, or 100,000 routes are sent every 15 s by the same process, or
 every core has a process that only computes; or all three at once (`together`), which is harder and a third as long. Told
 are the sessions that were lost, each of them a false alarm, and the longest times between two packets of ours and of the
-router; and how long this machine kept even a real-time process waiting that does nothing (`bench.stalls`), which nobody
-can help. Needs root and frr. Fails if there was a false alarm.
+router; how long ours waited for a core; and how long this machine kept even a real-time process waiting that does nothing
+(`bench.stalls`), which nobody can help. Needs root and frr. Fails if there was a false alarm.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.membership import ending_in_order
+from bench.membership import ending_in_order, say
 from bench.soak_bfd_wire import NODE_ASN, PROFILE, ROUTER_ASN
 from bench.stalls import stalls
 from swimlb.lab import namespaces
 from swimlb.lab.frr import Frr
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import wait_until
-from swimlb.runtime.priority import NICENESS, lend_precedence
+from swimlb.runtime import clock
+from swimlb.runtime.urgency import PRIORITY
 
 NODE, ROUTER = "192.0.2.10", "192.0.2.1"
 SERVICES, PREFIXES = 10_000, 100_000
 LOADS, TOGETHER = ("decoding", "routes", "busy"), "together"
+PROGRESS_INTERVAL = 60.0
+"""Seconds between two words of how it goes."""
 _SETTLING = 5.0
 """Seconds under load before the count begins."""
 _COMPUTING = "while True: sum(range(10_000))"
@@ -59,6 +62,10 @@ class Outcome:
     updates_sent: int
     send_gap_max: float
     receive_gap_max: float
+    waited_max: float
+    """In the worst second, how much of it ours was ready to run and something else ran."""
+    times_given_up: int
+    """Ours was an ordinary process for a moment, having computed for long (`swimlb.runtime.urgency`)."""
     stall_max: float
     """Of the machine itself, in seconds."""
 
@@ -67,6 +74,8 @@ class Outcome:
             f"{self.load:8} {self.minutes:g} min: {self.false_downs} false downs, {self.bgp_lost} BGP sessions lost, "
             f"{self.packets_sent} packets and {self.updates_sent} UPDATEs sent; "
             f"longest gap of ours {1000 * self.send_gap_max:.0f} ms, of the router {1000 * self.receive_gap_max:.0f} ms, "
+            f"waiting for a core {1000 * self.waited_max:.0f} ms of the worst second, "
+            f"{self.times_given_up} times not real-time, "
             f"longest stall of the machine itself {1000 * self.stall_max:.0f} ms"
         )
 
@@ -88,9 +97,15 @@ def soak(load: str, minutes: float, base: Path) -> Outcome:
         for number, argv in enumerate(_load(load, base)):
             sandbox.start(f"load-{number}", argv, namespace="node", log=sandbox.home / f"load-{number}.log")
         time.sleep(_SETTLING)
-        before = _told(log)
-        time.sleep(60 * minutes)
-        after = _told(log)
+        before = after = _told(log)
+        ends = clock.monotonic() + 60 * minutes
+        while (left := ends - clock.monotonic()) > 0:
+            time.sleep(min(left, PROGRESS_INTERVAL))
+            after = _told(log)
+            say(
+                f"{load}, {max(ends - clock.monotonic(), 0) / 60:.0f} of {minutes:g} min to go: "
+                f"{after['downs']} false downs, longest gap of ours {1000 * after['send_gap_max']:.0f} ms"
+            )
         assert all(sandbox.process(f"load-{number}") for number, _ in enumerate(_load(load, base))), (
             "the load ended"
         )
@@ -103,6 +118,8 @@ def soak(load: str, minutes: float, base: Path) -> Outcome:
             updates_sent=after["updates_sent"] - before["updates_sent"],
             send_gap_max=after["send_gap_max"],
             receive_gap_max=after["receive_gap_max"],
+            waited_max=after["waited_max"],
+            times_given_up=after["times_given_up"] - before["times_given_up"],
             stall_max=max((stall for log in stall_logs for stall in stalls(log)), default=0.0),
         )
 
@@ -130,13 +147,7 @@ def _router(sandbox: Sandbox) -> Frr:
     bfdd = sandbox.process("bfdd/router")
     assert bfdd is not None, "bfdd runs"
     for task in Path(f"/proc/{bfdd.pid}/task").iterdir():
-        os.setpriority(os.PRIO_PROCESS, int(task.name), NICENESS)
-    usual = os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    try:
-        lend_precedence(bfdd.pid)
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, usual)
+        os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(PRIORITY))
     return frr
 
 

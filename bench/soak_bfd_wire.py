@@ -13,6 +13,7 @@ import random
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address
+from pathlib import Path
 
 from announce.bgp import Route, RouteAttributes
 from swimlb.model import BfdProfile, BgpPeer
@@ -20,6 +21,7 @@ from swimlb.observe.logs import configure
 from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.priority import take_precedence
 from swimlb.runtime.recorder import Recorder
+from swimlb.runtime.urgency import Urgency
 from swimlb.speaker import effects as fx
 from swimlb.wire.peers import Peers
 
@@ -37,7 +39,9 @@ def routes(count: int, med: int) -> frozenset[Route]:
 
 
 async def main(router: str, node: str, prefixes: int) -> None:
-    take_precedence()
+    urgency = Urgency()
+    if (refusal := take_precedence() or urgency.start()) is not None:
+        sys.exit(f"this process may not go before others, as wire does: {refusal}")
     GarbageKeeper().start()
     # Made beforehand, since a speaker is given its routes a few at a time.
     variants = [routes(prefixes, med) for med in (10, 20)]
@@ -61,13 +65,21 @@ async def main(router: str, node: str, prefixes: int) -> None:
             lambda address: True,
         )
         peers.perform(fx.StartPeer(peer))
-        told = frozenset[Route]()
+        told, waited_max = frozenset[Route](), 0.0
         for second, variant in enumerate(_seconds(variants)):
             if second % CHANGE_EVERY == 0:
                 peers.perform(fx.Advertise(NAME, added=variant, removed=told))
                 told = variant
+            waited = _waited()
             await asyncio.sleep(1.0)
-            print(json.dumps(_told(peers)), flush=True)
+            waited_max = max(waited_max, _waited() - waited)
+            of_process = {"waited_max": waited_max, "times_given_up": urgency.times_given_up}
+            print(json.dumps({**_told(peers), **of_process}), flush=True)
+
+
+def _waited() -> float:
+    """Seconds that this process has been ready to run so far, and something else ran."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
 def _seconds(variants: list[frozenset[Route]]) -> Iterator[frozenset[Route]]:

@@ -92,6 +92,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.runtime.recorder import Recorder
     from swimlb.runtime.records import SCHEMA
     from swimlb.runtime.replica import Subscriber
+    from swimlb.runtime.urgency import Urgency
     from swimlb.speaker.core import Config, Speaker
     from swimlb.speaker.links import SubnetRule
     from swimlb.speaker.presence import MAGIC
@@ -102,9 +103,16 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, is_unwaiting=True, process="wire", node=settings.node)
+    urgency = Urgency()
     if (refusal := take_precedence()) is not None:
         log.info(
             "precedence_refused", reason=refusal, hint="CAP_SYS_NICE lets this process run before others"
+        )
+    elif (refusal := urgency.start()) is not None:
+        log.info(
+            "realtime_refused",
+            reason=refusal,
+            hint="a kernel that shares real-time out among control groups has none for those of containers",
         )
     recorder, rng = Recorder(), random.Random()
     secret_files = SecretFiles(
@@ -153,7 +161,10 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks, lan.is_on_link),
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
         )
-        await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")
+        try:
+            await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")
+        finally:
+            urgency.close()
 
 
 def layer2_config(settings: Settings) -> l2.Config:

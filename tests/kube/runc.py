@@ -29,6 +29,12 @@ SECCOMP = Path("/usr/share/containers/seccomp.json")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 RUN_TIMEOUT = 60.0
 
+_REAL_TIME_SHARE = Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
+_REAL_TIME = {"realtimePeriod": 1_000_000, "realtimeRuntime": 200_000}
+"""For who may be real-time, as it is on hosts whose kernel does not share that out among control groups."""
+LAST_WORDS = 30
+"""Lines."""
+
 
 def unpack(archive: Path, directory: Path) -> Json:
     """The image's files, below the directory, and its configuration."""
@@ -96,14 +102,16 @@ class Runc:
         ).stdout
 
     def execute(self, name: str, *command: str) -> str:
-        """As `kubectl exec` does."""
-        return subprocess.run(
+        """As `kubectl exec` does. AssertionError with the container's last words when it fails."""
+        done = subprocess.run(
             self._command("exec", self._id(name), *command),
             capture_output=True,
             text=True,
-            check=True,
             timeout=RUN_TIMEOUT,
-        ).stdout
+        )
+        last = "\n".join(self.log(name).read_text().splitlines()[-LAST_WORDS:])
+        assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stderr}\n{name}: {last}"
+        return done.stdout
 
     def _state(self, name: str) -> Json:
         told = subprocess.run(self._command("state", self._id(name)), capture_output=True, check=True)
@@ -178,6 +186,7 @@ class Runc:
                 ],
                 "seccomp": seccomp(container.capabilities),
                 "cgroupsPath": f"/{self._id(name)}",
+                "resources": {"cpu": _REAL_TIME if _REAL_TIME_SHARE.exists() else {}},
                 "maskedPaths": _MASKED,
                 "readonlyPaths": _READ_ONLY,
             },

@@ -115,7 +115,7 @@ class TestAnswering:
         assert play.at(1.02, FramesReceived("eth0", (question(),))) == [
             FrameDropped("eth0", DropReason.NOT_ANNOUNCED)
         ]
-        assert play.until(100.0) == [(1.1, SetFilter("eth0", frozenset()))]
+        assert play.until(100.0) == [(2.0, SetFilter("eth0", frozenset()))]
 
     def test_a_withdrawal_is_final(self) -> None:
         """An interface that appears afterwards does not bring the address back."""

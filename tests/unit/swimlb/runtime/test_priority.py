@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.rights import needs_root
 
 ASK = "import os\nfrom swimlb.runtime.priority import take_precedence\n"
 TELL = "print(take_precedence(), os.getpriority(os.PRIO_PROCESS, 0))"
@@ -30,13 +30,13 @@ def answer(before: str, after: str = "") -> str:
     return subprocess.check_output([sys.executable, "-c", ASK + before + TELL + after], text=True).strip()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+@needs_root
 def test_root_goes_before_others() -> None:
     """The niceness of the process is the lowest there is."""
     assert answer("") == "None -20"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+@needs_root
 def test_its_session_goes_before_other_sessions() -> None:
     """One of its own: the others of the speaker do not need to."""
     tell = f"{NICENESS_OF}\nprint(niceness_of('self'), os.getsid(0) == os.getpid())"
@@ -46,7 +46,7 @@ def test_its_session_goes_before_other_sessions() -> None:
     assert others != "-20"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+@needs_root
 def test_precedence_is_lent_to_a_session_that_was_begun_for_another() -> None:
     """From there on its members have it among sessions, as they inherit it among processes."""
     lend = """

@@ -13,6 +13,7 @@ from membership.metallb import KeyDerivation
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
 from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable, SecretWatch
+from tests.rights import needs_root
 
 LOGGER = logging.getLogger("test of the secret")
 SECRET = b"abcdefghijklmnopqrstuv"
@@ -73,7 +74,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@needs_root
 def test_a_file_that_may_not_be_read() -> None:
     """It names who may not, and how to let it."""
     with tempfile.TemporaryDirectory() as directory:
