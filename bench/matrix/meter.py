@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from bench.matrix.cluster import Cluster
 from bench.ring import pause
 from swimlb.lab import namespaces
+from swimlb.lab.resources import cpu_seconds
 from swimlb.lab.topology import SWITCH, switch_port
 from swimlb.runtime import clock
 
@@ -96,16 +96,6 @@ def _traffic(switch: str) -> dict[str, Traffic]:
 
 def _pids(cluster: Cluster) -> list[int]:
     return [process.pid for node in cluster.nodes for process in cluster.family(node)]
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Of all threads that live."""
-    nanoseconds = 0
-    for pid in pids:
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
-                nanoseconds += int((thread / "schedstat").read_text().split()[0])
-    return nanoseconds / 1e9
 
 
 def read_memory(rollup: str) -> tuple[float, float]:

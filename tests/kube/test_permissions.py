@@ -125,8 +125,8 @@ def test_nothing_is_refused_and_nothing_is_unused(lab: KubernetesLab) -> None:
 
     asked = list(audit.read(lab.control_plane.audit_log.read_text().splitlines(keepends=True)))
     allowed = audit.allowed(manifests())
-    assert sorted(str(one) for one, is_refused in asked if is_refused) == []
-    unused = allowed - {one for one, _ in asked}
+    assert sorted(str(one.asked) for one in asked if one.is_refused) == []
+    unused = allowed - {one.asked for one in asked}
     assert sorted(str(one) for one in unused if not is_excused(one, allowed)) == []
 
 

@@ -9,8 +9,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from swimlb.lab.waiting import wait_until
 
@@ -50,8 +51,16 @@ class Asked:
         return f"{self.account} {self.verb} {name}"
 
 
-def read(lines: Iterable[str]) -> Iterator[tuple[Asked, bool]]:
-    """Each request for a resource, and whether it was refused for lack of a permission."""
+class Request(NamedTuple):
+    asked: Asked
+    is_refused: bool
+    """For lack of a permission."""
+    ended: float
+    """Seconds since the epoch: it was answered."""
+
+
+def read(lines: Iterable[str]) -> Iterator[Request]:
+    """Each request for a resource."""
     for line in lines:
         if not line.endswith("\n"):
             return  # It is being written.
@@ -65,7 +74,8 @@ def read(lines: Iterable[str]) -> Iterator[tuple[Asked, bool]]:
             group=where.get("apiGroup", ""),
             resource="/".join(filter(None, (where["resource"], where.get("subresource")))),
         )
-        yield asked, event.get("responseStatus", {}).get("code") == _FORBIDDEN
+        is_refused = event.get("responseStatus", {}).get("code") == _FORBIDDEN
+        yield Request(asked, is_refused, datetime.fromisoformat(event["stageTimestamp"]).timestamp())
 
 
 class Meter:
@@ -77,9 +87,17 @@ class Meter:
 
     def counts(self) -> Counter[Asked]:
         """All that has been written down by now, which may be a moment behind."""
+        return Counter(request.asked for request in self._requests())
+
+    def last(self, verb: str, resource: str) -> float:
+        """When the last request of this kind was answered, whoever asked, in seconds since the epoch. ValueError: there was none."""
+        kind = (verb, resource)
+        return max(one.ended for one in self._requests() if (one.asked.verb, one.asked.resource) == kind)
+
+    def _requests(self) -> Iterator[Request]:
         with self._log.open() as file:
             file.seek(self._offset)
-            return Counter(asked for asked, _ in read(file))
+            yield from read(file)
 
     def settled(self, quiet: float = 1.0, timeout: float = 30.0) -> Counter[Asked]:
         """The same, when nothing but what always comes has come for a while: `quiet` seconds with little in them."""

@@ -57,6 +57,9 @@ CONTROLLERS = (
 )
 """What the lab's manifests need: each of the others would cost time and memory."""
 
+AUDIT_LOG_MAX = 10_000
+"""MiB. At 100, which is the default, the log begins anew, and who has read half of it finds nothing more."""
+
 
 class ControlPlane:
     """One per sandbox; the sandbox ends it. It can be attached to: all that it knows is in its directory."""
@@ -224,6 +227,7 @@ class ControlPlane:
                 # There is no kube-proxy in the control plane's host: webhooks are reached at their endpoints.
                 "--enable-aggregator-routing",
                 *("--audit-policy-file", str(self._audit_policy), "--audit-log-path", str(self.audit_log)),
+                *("--audit-log-maxsize", str(AUDIT_LOG_MAX)),
                 *("--profiling=false", "--cert-dir", str(self._api.home)),
             ]
         )

@@ -1,4 +1,4 @@
-"""Thousands of Services at once: made as fast as the API server takes them, and followed until each is announced.
+"""Thousands of Services at once: made, or given the type LoadBalancer, as fast as the API server takes it, and followed until each is announced.
 
 They have endpoints of their own making and no Pods, so nothing is measured but what becomes of their addresses.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -42,14 +42,21 @@ AT_ONCE = 16
 
 GONE_WITHIN = 180.0
 
+_LOAD_BALANCER: Final = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}
+
+T = TypeVar("T")
+
+_Act: TypeAlias = Callable[[Client, str, str], Awaitable[None]]
+"""What is done with one Service, given its name and the node of its endpoints."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """When what was so of some Services that were made at once (monotonic), and their addresses by name."""
+    """When what was so of some Services that became LoadBalancers at once (monotonic), and their addresses by name."""
 
     begun: float
     made: float
-    """The last of them was."""
+    """The last of them was one, as far as the API server is concerned."""
     addressed: float
     """The last of them had got its address."""
     told: float
@@ -105,16 +112,35 @@ def names(first: int, count: int) -> list[str]:
 
 
 def fill(lab: KubernetesLab, wanted: Sequence[str], timeout: float) -> Filling:
-    """Make Services of these names, and return when all are announced and told of. TimeoutError when they are not."""
-    access = Access.from_kubeconfig(lab.control_plane.kubeconfig("admin"))
+    """Make LoadBalancers of these names, and return when all are announced and told of. TimeoutError when they are not."""
+    return _run(lab, lambda access: _followed(access, _by_node(lab, wanted), _make), timeout)
+
+
+def make_plain(lab: KubernetesLab, wanted: Sequence[str], timeout: float) -> float:
+    """Make Services of these names that want no address of ours. Returns the seconds that takes."""
+    return _run(lab, lambda access: _unfollowed(access, _by_node(lab, wanted)), timeout)
+
+
+def turn(lab: KubernetesLab, plain: Sequence[str], timeout: float) -> Filling:
+    """Make LoadBalancers of Services that are there; else as `fill`."""
+    return _run(lab, lambda access: _followed(access, _by_node(lab, plain), _turn), timeout)
+
+
+def _by_node(lab: KubernetesLab, wanted: Sequence[str]) -> dict[str, str]:
+    """Where the endpoints of each are."""
     nodes = itertools.cycle(node.name for node in lab.network.nodes)
+    return dict(zip(wanted, nodes, strict=False))
+
+
+def _run(lab: KubernetesLab, doing: Callable[[Access], Coroutine[Any, Any, T]], timeout: float) -> T:
+    access = Access.from_kubeconfig(lab.control_plane.kubeconfig("admin"))
     with namespaces.entered(lab.sandbox.namespace(CONTROL.name)):
-        return asyncio.run(asyncio.wait_for(_fill(access, dict(zip(wanted, nodes, strict=False))), timeout))
+        return asyncio.run(asyncio.wait_for(doing(access), timeout))
 
 
-async def _fill(access: Access, wanted: Mapping[str, str]) -> Filling:
+async def _followed(access: Access, wanted: Mapping[str, str], act: _Act) -> Filling:
     addressed, told = _Arrival(frozenset(wanted)), _Arrival(frozenset(wanted))
-    async with Client(access, user_agent="swimlb-lab") as client:
+    async with _client(access) as client:
         following = [
             asyncio.create_task(one.run())
             for one in (
@@ -124,10 +150,7 @@ async def _fill(access: Access, wanted: Mapping[str, str]) -> Filling:
         ]
         try:
             begun = clock.monotonic()
-            remaining = iter(wanted.items())
-            async with asyncio.TaskGroup() as makers:
-                for _ in range(AT_ONCE):
-                    makers.create_task(_make(client, remaining))
+            await _all_at_once(client, wanted, act)
             made = clock.monotonic()
             await addressed.complete.wait()
             await told.complete.wait()
@@ -135,24 +158,53 @@ async def _fill(access: Access, wanted: Mapping[str, str]) -> Filling:
             for task in following:
                 task.cancel()
             await asyncio.wait(following)
-    # Connections that were cut off close their sockets in the next turns.
-    await asyncio.sleep(0.05)
     return Filling(begun, made, addressed.at, told.at, addressed.seen)
 
 
-async def _make(client: Client, remaining: Iterator[tuple[str, str]]) -> None:
-    for name, node in remaining:
-        # The endpoints first: what has an address is to be announced at once.
-        await client.create(ENDPOINT_SLICES, _endpoints(name, node))
-        await client.create(SERVICES, _service(name))
+async def _unfollowed(access: Access, wanted: Mapping[str, str]) -> float:
+    async with _client(access) as client:
+        begun = clock.monotonic()
+        await _all_at_once(client, wanted, _make_plain)
+        return clock.monotonic() - begun
 
 
-def _service(name: str) -> dict[str, Any]:
-    spec = {
-        "type": "LoadBalancer",
-        "allocateLoadBalancerNodePorts": False,
-        "ports": [{"port": 80, "protocol": "TCP"}],
-    }
+@asynccontextmanager
+async def _client(access: Access) -> AsyncGenerator[Client]:
+    async with Client(access, user_agent="swimlb-lab") as client:
+        yield client
+    # Connections that were cut off close their sockets in the next turns.
+    await asyncio.sleep(0.05)
+
+
+async def _all_at_once(client: Client, wanted: Mapping[str, str], act: _Act) -> None:
+    remaining = iter(wanted.items())
+
+    async def work() -> None:
+        for name, node in remaining:
+            await act(client, name, node)
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(AT_ONCE):
+            workers.create_task(work())
+
+
+async def _make(client: Client, name: str, node: str) -> None:
+    # The endpoints first: what has an address is to be announced at once.
+    await client.create(ENDPOINT_SLICES, _endpoints(name, node))
+    await client.create(SERVICES, _service(name, _LOAD_BALANCER))
+
+
+async def _make_plain(client: Client, name: str, node: str) -> None:
+    await client.create(ENDPOINT_SLICES, _endpoints(name, node))
+    await client.create(SERVICES, _service(name, {}))
+
+
+async def _turn(client: Client, name: str, _: str) -> None:
+    await client.patch(SERVICES, name, {"spec": _LOAD_BALANCER}, namespace=HOME)
+
+
+def _service(name: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+    spec = {**kind, "ports": [{"port": 80, "protocol": "TCP"}]}
     return {"metadata": {"name": name, "namespace": HOME}, "spec": spec}
 
 

@@ -23,6 +23,8 @@ from bench.matrix.kubernetes import memberlist_file, objects
 from bench.matrix.meter import Cost, Traffic, read_counters, read_memory, ruleset
 from bench.matrix.routed import some
 
+ROOT = Path(__file__).parents[3]
+
 RUN = Run(
     outage=0.42,
     lost=80,
@@ -301,8 +303,17 @@ def test_rows_of_what_another_bench_has_written_are_found_by_their_first_cells()
     assert earlier.Excerpt("Part", [["others"]], ("", "b")).of(tables) is None
 
 
+def test_every_row_that_is_wanted_is_on_the_page_of_its_bench() -> None:
+    """A row that gets another name would go from this page unnoticed."""
+    for bench in earlier.BENCHES:
+        tables = list(earlier.read_tables((ROOT / "docs/reference" / f"{bench.page}.md").read_text()))
+        for excerpt in bench.excerpts:
+            for cells in excerpt.first_cells:
+                assert replace(excerpt, first_cells=[cells]).of(tables) is not None, (bench.title, cells)
+
+
 def test_every_bench_that_make_knows_is_on_the_page() -> None:
-    makefile = (Path(__file__).parents[3] / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
 
     known = set(re.findall(r"^(bench-[a-z0-9]+):", makefile, re.MULTILINE))
 
@@ -311,7 +322,7 @@ def test_every_bench_that_make_knows_is_on_the_page() -> None:
 
 def test_the_published_pages_of_the_other_benches_have_what_is_shown_of_them() -> None:
     """A table that changes its columns would vanish from the page without a word."""
-    reference = Path(__file__).parents[3] / "docs" / "reference"
+    reference = ROOT / "docs" / "reference"
     for bench in earlier.BENCHES:
         if (reference / f"{bench.page}.md").exists():
             assert len(earlier.excerpts(bench, reference)) == len(bench.excerpts), bench.title

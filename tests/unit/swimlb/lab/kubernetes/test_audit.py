@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from swimlb.lab.kubernetes.audit import Asked, Meter, allowed, read
 
 SPEAKER = "metallb-system/swimlb-speaker"
 
 
-def line(user: str, verb: str, code: int = 200, **where: str) -> str:
-    event = {"user": {"username": user}, "verb": verb, "responseStatus": {"code": code}, "objectRef": where}
+def line(user: str, verb: str, code: int = 200, at: str = "00:00.000001", **where: str) -> str:
+    event = {
+        "user": {"username": user},
+        "verb": verb,
+        "responseStatus": {"code": code},
+        "objectRef": where,
+        "stageTimestamp": f"2026-11-27T10:{at}Z",
+    }
     return json.dumps(event) + "\n"
 
 
@@ -27,7 +36,7 @@ def test_requests_of_accounts_are_read_with_what_was_refused() -> None:
         line(account, "watch", resource="pods")[:-1],
     ]
 
-    assert list(read(lines)) == [
+    assert [(request.asked, request.is_refused) for request in read(lines)] == [
         (Asked(SPEAKER, "list", "", "services"), False),
         (Asked(SPEAKER, "patch", "apps", "services/status"), True),
     ]
@@ -45,6 +54,21 @@ def test_a_meter_counts_what_comes_after_it_was_made(tmp_path: Path) -> None:
     patched = Asked(SPEAKER, "patch", "", "services/status")
     assert later.counts() == {patched: 2}
     assert from_the_start.counts() == {Asked(SPEAKER, "list", "", "services"): 1, patched: 2}
+
+
+def test_a_meter_knows_when_the_last_of_a_kind_was_answered(tmp_path: Path) -> None:
+    account, log = "system:serviceaccount:metallb-system:swimlb-speaker", tmp_path / "audit.jsonl"
+    meter = Meter(log)
+    log.write_text(
+        line(account, "create", at="00:07.250000", resource="events")
+        + line(account, "create", at="00:05.000000", resource="events")
+        + line(account, "patch", at="00:09.000000", resource="events")
+    )
+
+    at = datetime(2026, 11, 27, 10, 0, 7, 250_000, tzinfo=UTC)
+    assert meter.last("create", "events") == at.timestamp()
+    with pytest.raises(ValueError, match="empty"):
+        meter.last("create", "leases")
 
 
 def test_roles_allow_what_they_are_bound_for() -> None:
