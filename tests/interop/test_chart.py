@@ -113,6 +113,49 @@ def test_the_prometheus_operator_knows_every_field(case: str) -> None:
     assert [one for one in verdicts if one["errors"] or one["unknown"]] == []
 
 
+def rules(*arguments: str) -> dict[str, Any]:
+    (found,) = (one for one in objects(render(*EVERY_RULE, *arguments)) if one["kind"] == "PrometheusRule")
+    return found["spec"]
+
+
+def test_the_alerts_are_those_of_the_file() -> None:
+    """Which is what the tests with a real Prometheus read."""
+    assert rules() == yaml.safe_load((CHART / "files/alerts.yaml").read_text())
+
+
+def test_metallbs_values_choose_among_its_alerts(tmp_path: Path) -> None:
+    """One off, one with another label, pools left out, thresholds of one's own; the rest stays, and Prometheus reads it."""
+    wanted = {
+        "staleConfig": {"labels": {"team": "net"}},
+        "addressPoolExhausted": {"excludePools": "spare"},
+        "addressPoolUsage": {
+            "excludePools": r"lab-\d+",
+            "thresholds": [{"percent": 50}, {"percent": 97.5, "labels": {"severity": "page"}}],
+        },
+        "bgpSessionDown": {"enabled": False},
+    }
+    values, file = tmp_path / "values.yaml", tmp_path / "rules.yaml"
+    values.write_text(yaml.safe_dump({"prometheus": {"prometheusRule": wanted}}))
+    found = rules("--values", str(values))
+    file.write_text(yaml.safe_dump(found))
+    subprocess.run(["promtool", "check", "rules", file], check=True, capture_output=True, timeout=60)
+
+    by_name = {one["alert"]: one for group in found["groups"] for one in group["rules"]}
+    usual = {one["alert"]: one for group in rules()["groups"] for one in group["rules"]}
+    gone = {"MetalLBBGPSessionDown", *(f"MetalLBAddressPoolUsage{at}Percent" for at in (75, 85, 95))}
+    new = {"MetalLBAddressPoolUsage50Percent", "MetalLBAddressPoolUsage97.5Percent"}
+    assert by_name.keys() == usual.keys() - gone | new
+    assert by_name["MetalLBStaleConfig"]["labels"] == {"severity": "warning", "team": "net"}
+    assert 'in_use_total{pool!~"spare"} >= on' in by_name["MetalLBAddressPoolExhausted"]["expr"]
+    half, nearly_all = (by_name[name] for name in sorted(new))
+    assert half["expr"].startswith(r'metallb_allocator_addresses_in_use_total{pool!~"lab-\\d+"} / on')
+    assert half["expr"].endswith(" > 50")
+    assert half["labels"] == {"severity": "warning"}
+    assert nearly_all["expr"].endswith(" > 97.5")
+    assert nearly_all["labels"] == {"severity": "page"}
+    assert all(by_name[name] == usual[name] for name in usual if name.startswith("Swimlb"))
+
+
 def test_the_delivered_manifests_are_what_the_chart_renders() -> None:
     """`make manifests` writes them anew."""
     text = render("--values", str(ROOT / "deploy/values.yaml"))
@@ -170,6 +213,10 @@ def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
         ("speaker.profile=slow", "/speaker/profile"),
         ("speaker.frr.enabled=true", "'frr' not allowed"),
         ("controller.replicas=0", "/controller/replicas"),
+        (
+            "prometheus.prometheusRule.addressPoolUsage.thresholds[0].percent=100",
+            "/prometheus/prometheusRule/addressPoolUsage/thresholds/0/percent",
+        ),
     ],
 )
 def test_refuses_what_would_not_do_what_it_says(values: str, words: str) -> None:
