@@ -66,6 +66,12 @@ def speaker_families(snapshot: Snapshot) -> Iterator[Metric]:
         yield from _moves(counts["moves"])
         if counts["gossip"] is not None:
             yield from _gossip_counts(counts["gossip"])
+        yield counters(
+            "swimlb_bfd_dropped_packets_total",
+            "BFD packets that were discarded.",
+            ["reason"],
+            by_label(counts["bfd_drops"]),
+        )
     yield from _gossip(snapshot)
     peers = snapshot.of_kind("bgp")
     yield from _bgp(peers)

@@ -80,7 +80,12 @@ class Facts:
 
     def count(self) -> None:
         """Publish what only counts, which `refresh` leaves alone because it changes all the time."""
-        self._put("counts", {"gossip": _gossip_counts(self._ring.metrics()), "moves": self._moves.told()})
+        counts = {
+            "gossip": _gossip_counts(self._ring.metrics()),
+            "moves": self._moves.told(),
+            "bfd_drops": self._peers.bfd_drops(),
+        }
+        self._put("counts", counts)
         if not self._to_tally:
             announced = self._speaker.announced
             for gone in self._tallied - announced:

@@ -125,6 +125,10 @@ class Peers:
             name: self._view(name, peer) for name, peer in sorted({**self._stopping, **self._wanted}.items())
         }
 
+    def bfd_drops(self) -> dict[str, int]:
+        """BFD packets that were discarded, by reason."""
+        return dict(self._bfd.drops)
+
     def _view(self, name: str, peer: BgpPeer) -> PeerView:
         session = self._sessions.get(name)
         if session is not None:

@@ -90,7 +90,7 @@ def snapshot(**facts: Any) -> Snapshot:
 
 EVERYTHING: dict[str, Any] = {
     "bgp/router": BGP,
-    "counts": {"moves": MOVES, "gossip": GOSSIP},
+    "counts": {"moves": MOVES, "gossip": GOSSIP, "bfd_drops": {}},
     "gossip": {"awareness": 0, "lateness_max": 0.0, "suspicions": 0, "failures": 0, "refutations": 0},
 }
 
@@ -163,7 +163,7 @@ def announced(found: dict[tuple[str, tuple[tuple[str, str], ...]], float]) -> li
 
 def test_histograms_are_cumulative() -> None:
     """As Prometheus wants them, though they are counted by bucket."""
-    found = scraped(snapshot(counts={"moves": MOVES, "gossip": GOSSIP}))
+    found = scraped(snapshot(counts={"moves": MOVES, "gossip": GOSSIP, "bfd_drops": {"bad length": 3}}))
 
     name = "swimlb_failover_duration_seconds"
     assert [found[labelled(f"{name}_bucket", le=bound)] for bound in ("0.01", "0.1", "+Inf")] == [1, 2, 2]
@@ -172,11 +172,12 @@ def test_histograms_are_cumulative() -> None:
     assert found[labelled("swimlb_conflicts_total", kind="stranger")] == 4
     assert found[labelled("swimlb_gossip_rtt_seconds_count")] == 6
     assert found[labelled("swimlb_gossip_bytes_total", direction="sent")] == 4100
+    assert found[labelled("swimlb_bfd_dropped_packets_total", reason="bad length")] == 3
 
 
 def test_gossip_is_counted_only_once_the_node_has_joined() -> None:
     """Before that there is nothing to count."""
-    found = scraped(snapshot(counts={"moves": MOVES, "gossip": None}))
+    found = scraped(snapshot(counts={"moves": MOVES, "gossip": None, "bfd_drops": {}}))
 
     assert labelled("swimlb_gossip_rtt_seconds_count") not in found
     assert labelled("swimlb_addresses_withdrawn_total") in found
