@@ -284,7 +284,7 @@ bench-kube: setup-dev $(STAMPS)/bench ## What following 10,000 Services costs wa
 	@$(BIN)/python -m bench.kube $(if $(QUICK),--quick)
 
 .PHONY: bench-kubernetes
-bench-kubernetes: setup-dev kube-tools $(STAMPS)/bench ## 500 to 5,000 Services on a real API server: time, requests, memory: 20 min; QUICK=1: 2 min
+bench-kubernetes: setup-dev kube-tools $(STAMPS)/bench ## 500 to 5,000 Services on a real API server: time, CPU, requests, memory: 25 min; QUICK=1: 2 min
 	@$(BIN)/python -m bench.kubernetes $(if $(QUICK),--quick)
 
 MINUTES ?= 30
@@ -292,6 +292,10 @@ MINUTES ?= 30
 .PHONY: soak-bfd
 soak-bfd: setup-dev ## BFD at 50 ms x 3 beside decoding, 100,000 routes, busy cores: MINUTES=30 of each; ONLY=together: all at once
 	@$(BIN)/python -m bench.soak_bfd --minutes $(MINUTES) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: previews
+previews: setup-dev $(STAMPS)/bench ## Draw the dashboards for the docs from a lab that a real Prometheus watches: 4 min
+	@$(BIN)/python -m bench.previews
 
 .PHONY: soak-alerts
 soak-alerts: setup-dev ## Every alert stays silent for MINUTES=30 of planned restarts and changes, before a real Prometheus

@@ -11,37 +11,23 @@ the time of its first. Needs root, frr and prometheus. Fails if there was any.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
+from bench import watched_lab
 from bench.membership import ending_in_order
-from swimlb.lab.lab import Lab, usual_router
+from swimlb.lab.lab import Lab
 from swimlb.lab.prometheus import Prometheus
 from swimlb.lab.sandbox import Sandbox
-from swimlb.lab.topology import INSIDE, walkthrough
-from swimlb.lab.waiting import pause, wait_until
+from swimlb.lab.waiting import pause
 from swimlb.runtime import clock
 
-ROOT = Path(__file__).parents[1]
-RULES = ROOT / "charts/swimlb/files/alerts.yaml"
-MANIFESTS = ROOT / "examples/demo"
-PORT = 7472
-OPTIONS = ("--metrics-host", "0.0.0.0", "--metrics-port", str(PORT))
 POLL_INTERVAL = 0.5
 EVENT_INTERVAL = 15.0
 """Seconds between the restart of a speaker and the next change of a Service, and so on."""
-SETTLED_WITHIN = 60.0
-_PROFILE = """
----
-apiVersion: metallb.io/v1beta1
-kind: BFDProfile
-metadata: {name: usual, namespace: metallb-system}
-spec: {}
-"""
 _SERVICE = """
 apiVersion: v1
 kind: Service
@@ -52,25 +38,8 @@ spec: {type: LoadBalancer, ports: [{port: 8080, protocol: TCP}]}
 
 def soak(minutes: float, base: Path) -> dict[str, float]:
     """The seconds after which each alert fired first."""
-    manifests = base / "manifests"
-    shutil.copytree(MANIFESTS, manifests)
-    peer = (manifests / "bgp.yaml").read_text()
-    (manifests / "bgp.yaml").write_text(
-        peer.replace("  myASN:", "  bfdProfile: usual\n  myASN:", 1) + _PROFILE
-    )
     with Sandbox.create("soak-alerts", base=base) as sandbox:
-        lab = Lab(sandbox, walkthrough(3), manifests, OPTIONS, usual_router(sandbox, has_bfd=True))
-        lab.build()
-        lab.wait_until_joined()
-        lab.wait_until_settled()
-        targets = [f"{node.address}:{PORT}" for node in lab.network.nodes]
-        server = Prometheus(sandbox, INSIDE.name, targets, RULES, is_patient=True)
-        server.start()
-        wait_until(
-            lambda: server.healthy_targets() == frozenset(targets),
-            timeout=SETTLED_WITHIN,
-            what="a scrape of all",
-        )
+        lab, server = watched_lab.build(sandbox, base / "manifests")
         return _fired(server, _days(lab), minutes)
 
 

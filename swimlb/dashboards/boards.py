@@ -133,6 +133,7 @@ FLEET = Board(
                     "Replicas of the controller that lead",
                     "One, but for some seconds after a crash. Without Kubernetes there is none.",
                     (Query("sum(swimlb_controller_is_leading) or vector(0)", "leading"),),
+                    width=6,
                 ),
                 Panel(
                     "Services to be written to",
@@ -141,6 +142,7 @@ FLEET = Board(
                         Query("max(swimlb_controller_writes_waiting) or vector(0)", "waiting"),
                         Query("max(swimlb_controller_writes_in_flight) or vector(0)", "in flight"),
                     ),
+                    width=6,
                 ),
                 Panel(
                     "Calls that the API server refused",
@@ -151,6 +153,19 @@ FLEET = Board(
                             "{{code}}",
                         ),
                     ),
+                    width=6,
+                ),
+                Panel(
+                    "How long calls to the API server take",
+                    "p99 by verb, of controller and speakers. Reads and writes of more than a second mean a busy API server.",
+                    (
+                        Query(
+                            f'histogram_quantile(0.99, sum by (le, verb) (rate(swimlb_api_request_duration_seconds_bucket{{verb!="watch"}}[{_WINDOW}]))) or vector(0)',
+                            "{{verb}}",
+                        ),
+                    ),
+                    unit="s",
+                    width=6,
                 ),
             ),
         ),
@@ -273,8 +288,8 @@ ADDRESS = Board(
                 ),
                 _stat(
                     "Owners on the LAN",
-                    "More than one is a conflict.",
-                    f'count(count by (node) (metallb_speaker_announced{{protocol="layer2",{_IP}}})) or vector(0)',
+                    "More than one is a conflict; of several addresses the one with the most.",
+                    f'max(count by (ip) (count by (ip, node) (metallb_speaker_announced{{protocol="layer2",{_IP}}}))) or vector(0)',
                     2,
                 ),
                 _stat(

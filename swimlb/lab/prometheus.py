@@ -13,6 +13,7 @@ from swimlb.lab import http, namespaces
 from swimlb.lab.daemon import Daemon
 from swimlb.lab.errors import LabError
 from swimlb.lab.sandbox import Sandbox
+from swimlb.runtime import clock
 
 PORT = 9090
 """On the namespace's own loopback."""
@@ -64,6 +65,18 @@ class Prometheus(Daemon):
         """The labels and the value of each series, at this moment."""
         result = self._ask(f"/api/v1/query?{urlencode({'query': expression})}")["result"]
         return [(one["metric"], float(one["value"][1])) for one in result]
+
+    def query_range(
+        self, expression: str, seconds: float, step: float = 1.0
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """The labels of each series and its points of the last so many seconds: seconds since then, and values."""
+        end = clock.wall()
+        asked = {"query": expression, "start": end - seconds, "end": end, "step": step}
+        result = self._ask(f"/api/v1/query_range?{urlencode(asked)}")["result"]
+        return [
+            (one["metric"], [(at - end + seconds, float(value)) for at, value in one["values"]])
+            for one in result
+        ]
 
     def firing(self) -> frozenset[str]:
         """Names of the alerts that fire."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from swimlb.dashboards import Panel
+from swimlb.dashboards.boards import FLEET
 from swimlb.lab import speakers
 from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.kubernetes.plan import CONTROL
@@ -21,9 +23,13 @@ ROOT = Path(__file__).parents[2]
 PORT = 9120
 REPLICA = "controller-watched"
 WITHIN = 60.0
+WINDOW = "5m"
 AWAY = {"MetalLBConfigNotLoaded", "SwimlbSpeakerNotServing", "SwimlbNobodyLeads"}
 UNWRITTEN = {"SwimlbWritesWaiting"}
 MAY_WRITE = "swimlb:controller"
+
+
+[KUBERNETES] = (row.panels for row in FLEET.rows if row.title == "Kubernetes")
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +106,18 @@ def test_a_speaker_that_starts_while_the_api_server_is_away_is_told_of(
     timed = prometheus.query("sum by (instance) (swimlb_api_request_duration_seconds_count)")
     assert len(answered) == len(timed) == 2
     assert all(value > 0 for _, value in [*answered, *timed])
+
+
+@pytest.mark.parametrize("panel", KUBERNETES, ids=[panel.title for panel in KUBERNETES])
+def test_panels_of_kubernetes_have_data_of_their_own(prometheus: Prometheus, panel: Panel) -> None:
+    """Also of refused calls, which there have been by now. Where there is no Kubernetes, each shows a line at 0 and nothing else."""
+    without_the_line = [
+        query.expression.replace("$__rate_interval", WINDOW).removesuffix(" or vector(0)")
+        for query in panel.queries
+    ]
+    wait_until(
+        lambda: all(prometheus.query(expression) for expression in without_the_line),
+        timeout=WITHIN,
+        what="data of each query",
+        seen=lambda: [prometheus.query(expression) for expression in without_the_line],
+    )

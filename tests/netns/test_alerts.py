@@ -16,6 +16,8 @@ from typing import TypeAlias
 import pytest
 
 from announce.l2 import arp
+from announce.net.bfd import SINGLE_HOP_PORT
+from bench import watched_lab
 from swimlb.dashboards import BOARDS, Board
 from swimlb.lab import namespaces
 from swimlb.lab.http import get_from
@@ -25,9 +27,9 @@ from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import INSIDE, walkthrough
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.speaker.hearing import INTERVAL
+from tests.precedence import before_all_others
 
 ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "examples/demo"
 METRICS_PORT, HEALTH_PORT = 7472, 17472
 OPTIONS = (
     *("--metrics-host", "0.0.0.0", "--metrics-port", str(METRICS_PORT)),
@@ -36,7 +38,7 @@ OPTIONS = (
 SILENCE = 15
 """Seconds."""
 FLAPS = 3
-CROWD = 900
+CROWD = 1500
 """Addresses on the LAN. A third of them are a node's, and taking those over is more than one turn's work."""
 STALL = 0.8
 PROVEN_AFTER = 2.5 * INTERVAL
@@ -57,13 +59,6 @@ apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
 metadata: {name: broken, namespace: metallb-system}
 spec: {addresses: ["192.168.3.300-192.168.3.301"]}
-"""
-_PROFILE = """
----
-apiVersion: metallb.io/v1beta1
-kind: BFDProfile
-metadata: {name: usual, namespace: metallb-system}
-spec: {}
 """
 _CROWD_POOL = """
 apiVersion: metallb.io/v1beta1
@@ -96,13 +91,8 @@ spec: {{type: LoadBalancer, ports: [{{port: 8080, protocol: TCP}}]}}
 
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("manifests")
-    for path in DEMO.glob("*.yaml"):
-        (directory / path.name).write_text(path.read_text())
-    peer = (directory / "bgp.yaml").read_text()
-    (directory / "bgp.yaml").write_text(
-        peer.replace("  myASN:", "  bfdProfile: usual\n  myASN:", 1) + _PROFILE
-    )
+    directory = tmp_path_factory.mktemp("alerts") / "manifests"
+    watched_lab.write_manifests(directory)
     return directory
 
 
@@ -171,6 +161,21 @@ def test_the_numbers_are_those_of_the_lab(lab: Lab, prometheus: Prometheus) -> N
     assert len({labels["node"] for labels, _ in by_bgp}) == 3
     assert [value for _, value in prometheus.query("metallb_bgp_session_up")] == [1.0] * 3
     assert [value for _, value in in_use] == [3.0]
+
+
+def test_packets_of_bfd_that_are_discarded_are_counted(lab: Lab, prometheus: Prometheus) -> None:
+    with namespaces.entered(lab.sandbox.namespace(INSIDE.name)):
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with stranger:
+        stranger.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+        stranger.sendto(b"no BFD at all", (lab.network.nodes[0].address, SINGLE_HOP_PORT))
+
+    discarded = wait_until(
+        lambda: prometheus.query("swimlb_bfd_dropped_packets_total > 0"), timeout=FIRE_MAX, what="the count"
+    )
+    assert [(labels["instance"], value) for labels, value in discarded] == [
+        (f"{lab.network.nodes[0].address}:{METRICS_PORT}", 1.0)
+    ]
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
@@ -358,8 +363,9 @@ def a_node_that_is_slow_to_take_over(lab: Lab) -> Generator[None]:
         with announcements(lab, slow) as announced:
             lab.cut(dead)
             try:
-                next(address for address in announced if address in lost)
-                wire.send(signal.SIGSTOP)
+                with before_all_others():  # Speakers have precedence: they would have announced everything.
+                    next(address for address in announced if address in lost)
+                    wire.send(signal.SIGSTOP)
                 pause(STALL)
                 wire.send(signal.SIGCONT)
                 yield
