@@ -13,7 +13,7 @@ from swimlb.lab.observers import Referee
 from swimlb.lab.topology import INSIDE, OUTSIDE, ROUTER, Host
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH
-from tests.kube.workloads import TIMEOUT, deployment, explain, wait_for_pods
+from tests.kube.workloads import TIMEOUT, deployment, explain, last_words, wait_for_pods
 
 REQUESTS = 40
 ANSWER_TIMEOUT = 60.0
@@ -84,7 +84,8 @@ def paths(lab: KubernetesLab, address: str) -> str:
         ]
         for node in lab.network.nodes
     }
-    return f"router: {router} {neighbours}; nodes: {rules}"
+    said = {name: last_words(lab, "kube-proxy", name) for name, found in rules.items() if not found}
+    return f"router: {router} {neighbours}; nodes: {rules}; kube-proxies without a rule: {said}"
 
 
 def events(lab: KubernetesLab, service: str) -> Sequence[tuple[str, str]]:

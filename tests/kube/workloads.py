@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from swimlb.lab.kubernetes.lab import KubernetesLab
+from swimlb.lab.kubernetes.plan import CONTROL
 from swimlb.lab.waiting import wait_until
 
 TIMEOUT = 30.0
+LAST_WORDS = 10
+"""Lines of a log."""
 
 
 def deployment(name: str, port: int, replicas: int = 2) -> dict[str, Any]:
@@ -52,15 +55,35 @@ def service(
 def wait_for_pods(lab: KubernetesLab) -> set[str]:
     """The names of all Pods, once they are ready."""
 
-    def are_ready(answer: Any) -> bool:
-        conditions = [
-            {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
-            for pod in answer["items"]
-        ]
-        return bool(conditions) and all(one.get("Ready") == "True" for one in conditions)
+    def conditions(pod: Any) -> dict[str, str]:
+        return {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
 
-    answer = lab.kubectl.wait_for("pods", until=are_ready, timeout=TIMEOUT, description="Pods to be ready")
+    def is_ready(pod: Any) -> bool:
+        return conditions(pod).get("Ready") == "True"
+
+    def waited_for(answer: Any) -> object:
+        pods = [] if isinstance(answer, str) else [pod for pod in answer["items"] if not is_ready(pod)]
+        nodes = {pod["spec"].get("nodeName") for pod in pods}
+        return (
+            {pod["metadata"]["name"]: (pod["spec"].get("nodeName"), conditions(pod)) for pod in pods}
+            or answer,
+            {node: last_words(lab, "kubelet", node) for node in nodes if node},
+            last_words(lab, "scheduler", CONTROL.name),
+        )
+
+    answer = lab.kubectl.wait_for(
+        "pods",
+        until=lambda answer: answer["items"] and all(map(is_ready, answer["items"])),
+        timeout=TIMEOUT,
+        description="Pods to be ready",
+        seen=waited_for,
+    )
     return {pod["metadata"]["name"] for pod in answer["items"]}
+
+
+def last_words(lab: KubernetesLab, program: str, host: str) -> list[str]:
+    """The end of the log of one of the cluster's programs."""
+    return (lab.sandbox.home / f"{program}-{host}" / "log").read_text().splitlines()[-LAST_WORDS:]
 
 
 def wait_for_proxies(lab: KubernetesLab, address: str) -> None:

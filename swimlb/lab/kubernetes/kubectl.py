@@ -61,8 +61,12 @@ class Kubectl:
         until: Callable[[Any], object],
         timeout: float,
         description: str,
+        seen: Callable[[Any], object] = lambda answer: json.dumps(answer)[:1000],
     ) -> Any:
-        """Ask `get WHAT -o json` until `until` is content with the answer, and return that."""
+        """Ask `get WHAT -o json` until `until` is content with the answer, and return that.
+
+        If it never is, `seen` says of the last answer, or of what kubectl said instead, what matters for finding out why.
+        """
         last: list[Any] = []
 
         def asked() -> Any:
@@ -77,6 +81,6 @@ class Kubectl:
             asked,
             timeout=timeout,
             what=description,
-            seen=lambda: json.dumps(last[0])[:1000],
+            seen=lambda: seen(last[0]),
             interval=POLL_INTERVAL,
         )
