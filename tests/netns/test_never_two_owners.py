@@ -172,7 +172,8 @@ def test_a_pulled_cable_ends_the_announcement_at_once(lab: Lab, capsys: pytest.C
 def test_a_stranger_is_named_and_defended_against(lab: Lab) -> None:
     """Somebody gives the address to a machine of the LAN: people are told its MAC, and the LAN who owns it."""
     owner = owner_of(lab)
-    pause(Config().announce_at[-1])  # Then what the test before made the owner announce is not taken for a defence.
+    # What the test before made the owner announce is not to be taken for a defence.
+    pause(Config().announce_at[-1])
     with namespaces.entered(lab.sandbox.namespace(INSIDE.name)):
         rival = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     with rival, Referee(lab.sandbox) as referee:
