@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -104,6 +105,16 @@ def test_a_pod_that_is_not_ready_gets_nothing(kubernetes: KubernetesLab) -> None
         timeout=ANSWER_TIMEOUT,
         what="the Pod to get no more requests",
     )
+
+
+def test_a_pod_that_was_held_for_unready_is_ready_again(kubernetes: KubernetesLab) -> None:
+    """The controller of Nodes does so when the API server was away for long enough, and leaves the rest to kubelets."""
+    name = deploy(kubernetes)[0]["metadata"]["name"]
+    held = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+
+    kubernetes.kubectl("patch", "pod", name, "--subresource=status", "--patch", json.dumps(held))
+
+    kubernetes.kubectl.wait_for("pod", name, until=is_ready, timeout=ANSWER_TIMEOUT, description="the Pod")
 
 
 def test_pods_follow_the_scale_of_their_deployment(kubernetes: KubernetesLab) -> None:

@@ -70,9 +70,26 @@ class PodSpec(msgspec.Struct, rename="camel"):
     tolerations: list[Toleration] = []
 
 
+class Condition(msgspec.Struct, rename="camel"):
+    type: str
+    status: str
+
+
+class Status(msgspec.Struct, rename="camel"):
+    """Of a Pod or a Node."""
+
+    conditions: list[Condition] = []
+
+    @property
+    def is_ready(self) -> bool | None:
+        """None: it does not say."""
+        return next((one.status == "True" for one in self.conditions if one.type == "Ready"), None)
+
+
 class Pod(msgspec.Struct, rename="camel"):
     metadata: Metadata
     spec: PodSpec
+    status: Status = msgspec.field(default_factory=Status)
 
 
 class Taint(msgspec.Struct, rename="camel"):
@@ -86,20 +103,11 @@ class NodeSpec(msgspec.Struct, rename="camel"):
     taints: list[Taint] = []
 
 
-class Condition(msgspec.Struct, rename="camel"):
-    type: str
-    status: str
-
-
-class NodeStatus(msgspec.Struct, rename="camel"):
-    conditions: list[Condition] = []
-
-
 class Node(msgspec.Struct, rename="camel"):
     metadata: Metadata
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
-    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+    status: Status = msgspec.field(default_factory=Status)
 
     @property
     def is_ready(self) -> bool:
-        return any(one.type == "Ready" and one.status == "True" for one in self.status.conditions)
+        return self.status.is_ready is True

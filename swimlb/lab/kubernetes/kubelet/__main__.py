@@ -22,7 +22,6 @@ from swimlb.lab.kubernetes.kubelet.core import (
     Effect,
     Event,
     Kubelet,
-    NotWritten,
     PodEnded,
     PodGone,
     PodRuns,
@@ -79,7 +78,7 @@ class Shell:
                 answer = await self._perform(effect)
             except ApiError as error:
                 log.warning("%s %s: %s", type(effect).__name__, effect.pod.name, error)
-                answer = NotWritten(effect.pod.uid)
+                answer = None
             if answer is not None:
                 await self._play(answer)
 

@@ -3,7 +3,11 @@
     bound to this node      ──►  Start  ──► PodRuns  ──►  Report (Running, its addresses, ready or not)
     deleted                 ──►  Stop   ──► Delete (the object goes when its last container has ended)
     gone, without a word    ──►  Stop
+    held ready, or not,
+    unlike it is            ──►  Report
 
+What is not written, or is written over by another one, is written when the Pod is seen again: the controller of Nodes holds the
+Pods of a silent Node for not ready, and leaves it to the kubelet to say otherwise when that is back.
 A Pod is known by its uid: one that was deleted and made again under its name is another one.
 """
 
@@ -29,6 +33,8 @@ class Pod:
     """Ports that its containers name, with their protocols."""
     is_ready: bool = True
     """Whether its readiness probe would succeed."""
+    is_held_ready: bool | None = None
+    """Whether its object says that it is ready; None: neither."""
     is_leaving: bool = False
     """It is being deleted."""
     is_on_host_network: bool = False
@@ -65,13 +71,6 @@ class PodEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class NotWritten:
-    """The API server did not take the report or the deletion: do it again when the Pod is seen again."""
-
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
     pod: Pod
 
@@ -96,7 +95,7 @@ class Delete:
     pod: Pod
 
 
-Event = PodSeen | PodGone | PodRuns | PodEnded | NotWritten
+Event = PodSeen | PodGone | PodRuns | PodEnded
 Effect = Start | Stop | Report | Delete
 
 
@@ -123,21 +122,18 @@ class Kubelet:
                 self._running.pop(uid, None)
                 pod = self._pods.get(uid)
                 return [Delete(pod)] if pod is not None and pod.is_leaving else []
-            case NotWritten(uid):
-                self._pods.pop(uid, None)
-                return []
             case _:
                 assert_never(event)
 
     def _see(self, pod: Pod) -> list[Effect]:
-        before, self._pods[pod.uid] = self._pods.get(pod.uid), pod
+        self._pods[pod.uid] = pod
         if pod.is_leaving:
             # What never ran here, before a restart of this kubelet say, has nothing to end.
             return self._stop(pod.uid) if pod.uid in self._begun else [Delete(pod)]
         if pod.uid not in self._begun:
             self._begun[pod.uid] = pod
             return [Start(pod)]
-        if pod.uid in self._running and (before is None or before.is_ready != pod.is_ready):
+        if pod.uid in self._running and pod.is_held_ready != pod.is_ready:
             return [Report(pod, self._running[pod.uid])]
         return []
 

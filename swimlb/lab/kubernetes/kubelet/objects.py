@@ -27,6 +27,7 @@ def pod_of(item: Item) -> Pod:
         containers=tuple((one.name, one.image) for one in containers),
         ports=tuple((port.container_port, port.protocol) for one in containers for port in one.ports),
         is_ready=item.metadata.annotations.get(UNREADY_ANNOTATION) != "true",
+        is_held_ready=item.status.is_ready,
         is_leaving=item.metadata.deletion_timestamp is not None,
         is_on_host_network=item.spec.host_network,
     )

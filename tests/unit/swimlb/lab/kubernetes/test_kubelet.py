@@ -7,7 +7,6 @@ from dataclasses import replace
 from swimlb.lab.kubernetes.kubelet.core import (
     Delete,
     Kubelet,
-    NotWritten,
     Pod,
     PodEnded,
     PodGone,
@@ -19,6 +18,7 @@ from swimlb.lab.kubernetes.kubelet.core import (
 )
 
 WEB = Pod(namespace="default", name="web-1", uid="u1", ports=((80, "TCP"),))
+WEB_READY = replace(WEB, is_held_ready=True)
 ADDRESSES = ("10.244.1.2", "fd00:10:244:1::2")
 
 
@@ -44,20 +44,29 @@ def test_starts_nothing_twice() -> None:
     kubelet.step(PodSeen(WEB))
 
     assert kubelet.step(PodSeen(WEB)) == []
-    assert running().step(PodSeen(WEB)) == []
+    assert running().step(PodSeen(WEB_READY)) == []
 
 
 def test_reports_a_change_of_readiness() -> None:
-    unready = replace(WEB, is_ready=False)
+    unready = replace(WEB_READY, is_ready=False)
 
     assert running().step(PodSeen(unready)) == [Report(unready, ADDRESSES)]
 
 
 def test_reports_again_what_was_not_written() -> None:
     kubelet = running()
-    kubelet.step(NotWritten("u1"))
 
     assert kubelet.step(PodSeen(WEB)) == [Report(WEB, ADDRESSES)]
+
+
+def test_says_that_a_pod_is_ready_which_somebody_held_for_unready() -> None:
+    """As the controller of Nodes does with those of a Node that was silent."""
+    kubelet = running()
+    kubelet.step(PodSeen(WEB_READY))
+    held = replace(WEB, is_held_ready=False)
+
+    assert kubelet.step(PodSeen(held)) == [Report(held, ADDRESSES)]
+    assert kubelet.step(PodSeen(WEB_READY)) == []
 
 
 def test_removes_the_object_only_when_the_pod_has_ended() -> None:
@@ -76,7 +85,6 @@ def test_removes_again_what_was_not_removed() -> None:
     leaving = replace(WEB, is_leaving=True)
     kubelet.step(PodSeen(leaving))
     kubelet.step(PodEnded("u1"))
-    kubelet.step(NotWritten("u1"))
 
     assert kubelet.step(PodSeen(leaving)) == [Delete(leaving)]
 
