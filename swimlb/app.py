@@ -103,16 +103,9 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, is_unwaiting=True, process="wire", node=settings.node)
-    urgency = Urgency()
-    if (refusal := take_precedence()) is not None:
+    if (unpreceded := take_precedence()) is not None:
         log.info(
-            "precedence_refused", reason=refusal, hint="CAP_SYS_NICE lets this process run before others"
-        )
-    elif (refusal := urgency.start()) is not None:
-        log.info(
-            "realtime_refused",
-            reason=refusal,
-            hint="a kernel that shares real-time out among control groups has none for those of containers",
+            "precedence_refused", reason=unpreceded, hint="CAP_SYS_NICE lets this process run before others"
         )
     recorder, rng = Recorder(), random.Random()
     secret_files = SecretFiles(
@@ -161,7 +154,14 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks, lan.is_on_link),
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
         )
+        urgency = Urgency()
         try:
+            if unpreceded is None and (refusal := urgency.start()) is not None:
+                log.info(
+                    "realtime_refused",
+                    reason=refusal,
+                    hint="a kernel that shares real-time out among control groups has none for those of containers",
+                )
             await wire.run(Path(settings.run_dir) / "wire-flight-record.txt")
         finally:
             urgency.close()

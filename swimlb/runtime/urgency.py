@@ -53,7 +53,7 @@ class Urgency:
         return None
 
     def close(self) -> None:
-        """An ordinary process from here on."""
+        """An ordinary process from here on. An interpreter that ends without it may die of the kernel's signal on the way."""
         if self._loop is None:
             return
         self._loop = None
