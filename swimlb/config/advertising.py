@@ -67,6 +67,10 @@ class Advertising:
             self._linked.append((advertisement, selected))
         return advertisement
 
+    def go_on(self, meaning: object) -> BgpAdvertisement | None:
+        """With the communities that it had."""
+        return meaning if isinstance(meaning, BgpAdvertisement) else None
+
     def _select(
         self, names: tuple[str, ...], selectors: tuple[LabelSelector, ...], spec: Place
     ) -> tuple[Pool, ...]:

@@ -1,7 +1,7 @@
 """Following the references between objects, and the rules that only several objects together can break.
 
-Objects are taken kind by kind, those that others refer to first, and by name within a kind: so of two
-objects that do not get on, it is always the same one that is refused, in whatever order they came.
+Objects are taken kind by kind, those that others refer to first. Within a kind, of two that do not get on the one
+that has changed is refused, or the new one; where that tells nothing, the later one by name, in whatever order they came.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from swimlb.config.types import positions
 from swimlb.model import (
     AddressRange,
     BfdProfile,
-    BgpAdvertisement,
     BgpPeer,
     Community,
     Configuration,
@@ -62,17 +61,17 @@ def link(candidates: Candidates, node: str = "") -> Linked:
     """Admit what fits together, and report the rest. On one node: see `Options.node`."""
     namespaces = _values(candidates.admit(Namespace, _as_is))
     aliases = Aliases()
-    candidates.admit(CommunityAliases, aliases.define)
+    candidates.admit(CommunityAliases, aliases.define, is_exclusive=True)
     declared_nodes = _values(candidates.admit(DeclaredNode, _as_is))
     nodes = tuple(declared.node for declared in declared_nodes)
     pools = Pools(namespaces, declared_nodes)
-    whole = candidates.admit(DeclaredPool, pools.link)
+    whole = candidates.admit(DeclaredPool, pools.link, is_exclusive=True)
     profiles = candidates.admit(BfdProfile, _as_is)
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
     known_profiles = {one.ref.name: one.value for one in profiles}
     asking = next((one for one in nodes if one.name == node), None)
     peer_linker = Peers(nodes, asking, known_profiles, secrets, candidates.missing)
-    peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=BgpPeer)
+    peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=peer_linker.go_on, is_exclusive=True)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))
     audience = Audience(nodes, services)
@@ -86,7 +85,9 @@ def link(candidates: Candidates, node: str = "") -> Linked:
     )
     l2_advertisements = _values(candidates.admit(L2Advertisement, advertising.link_l2))
     bgp_advertisements = _values(
-        candidates.admit(DeclaredBgpAdvertisement, advertising.link_bgp, outlives=BgpAdvertisement)
+        candidates.admit(
+            DeclaredBgpAdvertisement, advertising.link_bgp, outlives=advertising.go_on, is_exclusive=True
+        )
     )
     warn_of_unused_peers(peers, bgp_advertisements)
     warn_of_unused_profiles(profiles, peer_linker.used_profiles)
@@ -175,7 +176,7 @@ class Pools:
         if other is not None:
             place.error(
                 f"{addresses} of pool {name} overlaps with {other[0]} of pool {other[1]}",
-                "Make the two pools apart; of two that overlap the first by name is in force.",
+                "Make the two pools apart; of two that overlap the one that has not changed is in force, or else the first by name.",
             )
             return
         found = self._hosts.within(addresses)
@@ -241,9 +242,7 @@ class Peers:
             place.at("metadata", "annotations", "swimlb.io/tcp-ao").error(
                 "there is no key", "Give it as password or passwordSecret in the spec."
             )
-        same_router = self._linked.setdefault(_session_of(peer), [])
-        twin = next((other for other in same_router if self._share_a_node(peer, other)), None)
-        if twin is not None:
+        if (twin := self._twin(peer)) is not None:
             router = f"{peer.peer_address or peer.interface} port {peer.peer_port}"
             spec.at("interface" if peer.peer_address is None else "peerAddress").error(
                 f"BGPPeer {twin.name} has {router} already, on some of the same nodes",
@@ -251,13 +250,32 @@ class Peers:
                 "or different values of sourceAddress.",
             )
         named = "password" if declared.password_secret is None else "passwordSecret"
-        self._check_listening(peer, spec.at(named))
+        if (other := self._unlike_caller(peer)) is not None:
+            spec.at(named).error(
+                f"differs from that of BGPPeer {other.name}, and both are called from {peer.peer_address}",
+                "Give both the same one, or let one of the two call only (swimlb.io/connection: active).",
+            )
         if not place.report.has_errors:
-            same_router.append(peer)
+            self._note(peer)
         return peer
 
-    def _check_listening(self, peer: BgpPeer, password: Place) -> None:
-        """The kernel finds the key of whoever calls by its address alone."""
+    def go_on(self, meaning: object) -> BgpPeer | None:
+        """With the Secret or profile that it had, while no other peer has come in its place."""
+        if not isinstance(meaning, BgpPeer) or self._twin(meaning) or self._unlike_caller(meaning):
+            return None
+        self._note(meaning)
+        return meaning
+
+    def _note(self, peer: BgpPeer) -> None:
+        self._linked.setdefault(_session_of(peer), []).append(peer)
+
+    def _twin(self, peer: BgpPeer) -> BgpPeer | None:
+        """Another one with the same session on some node."""
+        same_router = self._linked.get(_session_of(peer), ())
+        return next((other for other in same_router if self._share_a_node(peer, other)), None)
+
+    def _unlike_caller(self, peer: BgpPeer) -> BgpPeer | None:
+        """The kernel finds the key of whoever calls by its address alone: another one that has a different key there."""
         at_one_address = [
             other
             for peers in self._linked.values()
@@ -268,11 +286,8 @@ class Peers:
             both_listen = other.opening.is_listening and peer.opening.is_listening
             is_alike = (other.password, other.ao) == (peer.password, peer.ao)
             if both_listen and not is_alike and self._share_a_node(peer, other):
-                password.error(
-                    f"differs from that of BGPPeer {other.name}, and both are called from {peer.peer_address}",
-                    "Give both the same one, or let one of the two call only (swimlb.io/connection: active).",
-                )
-                return
+                return other
+        return None
 
     def _find_profile(self, name: str, peer: BgpPeer, place: Place) -> BfdProfile | None:
         profile = self.profiles.get(name)

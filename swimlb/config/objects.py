@@ -24,6 +24,10 @@ class Admitted(Generic[M]):
     place: Place
 
 
+def _nothing(meaning: object) -> None:
+    """For kinds that refer to nothing."""
+
+
 @dataclass(slots=True)
 class Candidates:
     """Versions of objects, newest first. Of each object the first version is admitted that fits in with the rest.
@@ -57,21 +61,32 @@ class Candidates:
         return f"there is no {ref.kind} {ref.name}", "Create it, or mend the name."
 
     def admit(
-        self, cls: type[R], check: Callable[[R, Place], M], *, outlives: type[M] | None = None
+        self,
+        cls: type[R],
+        check: Callable[[R, Place], M],
+        *,
+        outlives: Callable[[object], M | None] = _nothing,
+        is_exclusive: bool = False,
     ) -> list[Admitted[M]]:
         """All objects of a kind, by name. `check` reports what is wrong and gives what the object means.
 
-        With `outlives`, the type of the meaning, an object of which no version fits in any more goes on meaning
-        what it did: deleting what it refers to must not take it out of force.
+        `outlives` is asked what an object of which no version fits in any more is to mean, given what it meant: deleting
+        what it refers to must not take it out of force. Objects of an exclusive kind can shut each other out: those that
+        have not changed are checked first, then those that have, and new ones last, so that what is new is refused and
+        not what it clashes with.
         """
-        results: list[Admitted[M]] = []
-        for ref in sorted(
+        refs = sorted(
             ref for ref, versions in self.versions.items() if isinstance(_likeliest(versions).record, cls)
-        ):
-            result = self._admit_one(ref, cls, check) or self._outlive(ref, outlives)
-            if result is not None:
-                results.append(result)
-        return results
+        )
+        if is_exclusive:
+            refs.sort(key=self._newness)
+        found = (self._admit_one(ref, cls, check) or self._outlive(ref, outlives) for ref in refs)
+        return sorted((one for one in found if one is not None), key=lambda one: one.ref)
+
+    def _newness(self, ref: Ref) -> int:
+        """0: the version that was in force before; 1: another one; 2: an object of which none was."""
+        newest, before = self.versions[ref][0], self.versions[ref][-1]
+        return 2 if not before.is_last_good else 1 if newest.record != before.record else 0
 
     def _admit_one(self, ref: Ref, cls: type[R], check: Callable[[R, Place], M]) -> Admitted[M] | None:
         for version in self.versions[ref]:
@@ -87,12 +102,13 @@ class Candidates:
                 return Admitted(ref, value, place)
         return None
 
-    def _outlive(self, ref: Ref, meaning: type[M] | None) -> Admitted[M] | None:
+    def _outlive(self, ref: Ref, outlives: Callable[[object], M | None]) -> Admitted[M] | None:
         version = self.versions[ref][-1]
-        if meaning is None or not isinstance(version.meaning, meaning):
+        meaning = outlives(version.meaning) if version.meaning is not None else None
+        if meaning is None:
             return None
         self.admitted[ref] = version
-        return Admitted(ref, version.meaning, version.report.place)
+        return Admitted(ref, meaning, version.report.place)
 
 
 def _likeliest(versions: tuple[Version, ...]) -> Version:

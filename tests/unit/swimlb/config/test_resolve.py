@@ -159,6 +159,31 @@ def test_a_version_that_comes_to_overlap_falls_back() -> None:
     assert after.stale == {"IPAddressPool/metallb-system/b"}
 
 
+def test_an_edit_takes_no_other_object_out_of_force() -> None:
+    """Though its name comes first: who did not touch the other one does not look for the fault there."""
+    before = resolved(pool("a", "192.0.2.0/28"), pool("b", "192.0.2.16/28", "198.51.100.0/24"))
+    edit = pool("a", "192.0.2.0/28", "198.51.100.200/32")
+    both = (edit, pool("b", "192.0.2.16/28", "198.51.100.0/24"))
+
+    after = resolve(documents(*both), before)
+    again = resolve(documents(*both), after)
+    newcomer = resolve(documents(pool("0", "192.0.2.0/29"), *both), after)
+
+    assert after.configuration == again.configuration == newcomer.configuration == before.configuration
+    assert after.stale == {"IPAddressPool/metallb-system/a"}
+    assert [problem.object for problem in after.problems] == ["IPAddressPool/metallb-system/a"]
+    assert [problem.object.rpartition("/")[2] for problem in newcomer.problems] == ["0", "a"]
+
+
+def test_pools_may_change_places() -> None:
+    before = resolved(pool("a", "192.0.2.0/28"), pool("b", "192.0.2.16/28"))
+
+    after = resolve(documents(pool("a", "192.0.2.16/28"), pool("b", "192.0.2.0/28")), before)
+
+    assert after.problems == ()
+    assert [str(one.ranges[0].first) for one in after.configuration.pools] == ["192.0.2.16", "192.0.2.0"]
+
+
 def test_the_same_object_twice_is_an_error_on_the_second() -> None:
     result = resolved(pool("gold", "192.0.2.0/25"), pool("gold", "192.0.2.128/25"))
 
@@ -516,6 +541,33 @@ def test_a_node_has_one_session_with_a_router(
 
     assert [problem.object for problem in result.problems] == ["BGPPeer/metallb-system/b"] * errors
     assert all("BGPPeer a has 192.0.2.254 port 179 already" in problem.message for problem in result.problems)
+
+
+def test_a_peer_that_comes_to_clash_keeps_its_router() -> None:
+    out = ours("BGPAdvertisement", "out", {})
+    before = resolved(out, peer("a"), peer("b", peerAddress="192.0.2.253"))
+
+    after = resolve(
+        documents(out, peer("a", peerAddress="192.0.2.253"), peer("b", peerAddress="192.0.2.253")), before
+    )
+
+    assert after.configuration == before.configuration
+    assert after.stale == {"BGPPeer/metallb-system/a"}
+
+
+def test_of_peers_that_come_to_clash_by_labels_one_is_in_force() -> None:
+    """Neither has changed, but the node has: what was in force before does not outlive that."""
+    racks = [
+        peer(name, nodeSelectors=[{"matchExpressions": [{"key": name, "operator": "Exists"}]}])
+        for name in "ab"
+    ]
+    content = [ours("BGPAdvertisement", "out", {}), *racks]
+    before = resolved(*content, node("node-a", labels={"a": ""}))
+
+    after = resolve(documents(*content, node("node-a", labels={"a": "", "b": ""})), before)
+
+    assert [one.name for one in before.configuration.bgp_peers] == ["a", "b"]
+    assert [one.name for one in after.configuration.bgp_peers] == ["a"]
 
 
 def test_peers_that_clash_on_one_node_are_well_on_the_others() -> None:
