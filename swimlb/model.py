@@ -42,6 +42,8 @@ class Problem:
     file: str | None = None
     line: int | None = None
     """1-based."""
+    is_partial: bool = False
+    """Of an error: what the field says is out of force, wholly or in part, and the rest of the object is in force."""
 
 
 class Protocol(StrEnum):

@@ -64,6 +64,7 @@ class Report:
                 hint=hint,
                 file=self.document.file,
                 line=self.document.line_of(path),
+                is_partial=severity is Severity.ERROR and not refuses,
             )
         )
 

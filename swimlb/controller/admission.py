@@ -33,8 +33,8 @@ def admit(candidate: Json, documents: Sequence[Document], options: Options) -> V
     before = _errors(documents, options)
     after = resolve([*others, Document(_without_references(candidate))], options=options).problems
     name = "/".join(_identity(candidate))
-    errors = [one for one in after if one.severity is Severity.ERROR and _essence(one) not in before]
-    warnings = [one for one in after if one.severity is Severity.WARNING and one.object == name]
+    errors = [one for one in after if _refuses(one) and _essence(one) not in before]
+    warnings = [one for one in after if not _refuses(one) and one.object == name]
     return Verdict("; ".join(map(_told, errors)), tuple(map(_told, warnings)))
 
 
@@ -52,7 +52,12 @@ def admit_deletion(gone: Json, documents: Sequence[Document]) -> Verdict:
 
 def _errors(documents: Sequence[Document], options: Options) -> set[tuple[str, str, str]]:
     problems = resolve(documents, options=options).problems
-    return {_essence(one) for one in problems if one.severity is Severity.ERROR}
+    return {_essence(one) for one in problems if _refuses(one)}
+
+
+def _refuses(problem: Problem) -> bool:
+    """What is in force but for a part is warned of: nothing else keeps it out, and Nodes come without asking."""
+    return problem.severity is Severity.ERROR and not problem.is_partial
 
 
 def _essence(problem: Problem) -> tuple[str, str, str]:

@@ -90,9 +90,10 @@ def verdict_on(resolved: Resolved) -> State:
 
 
 def has_lost_pool(resolved: Resolved) -> bool:
-    """Some pool is in error, and no version of it is in force."""
+    """Some pool is in error, and no version of it is in force. One without nodes' addresses is."""
     return any(
         problem.severity is Severity.ERROR
+        and not problem.is_partial
         and problem.object.startswith("IPAddressPool/")
         and problem.object not in resolved.stale
         for problem in resolved.problems

@@ -188,6 +188,7 @@ def test_json_is_an_interface() -> None:
                 "line": 8,
                 "message": "invalid IP range '192.0.2.20-192.0.2.10': start IP 192.0.2.20 is after the end IP 192.0.2.10",
                 "hint": "Write 192.0.2.10-192.0.2.20.",
+                "is_partial": False,
             }
         ]
     }

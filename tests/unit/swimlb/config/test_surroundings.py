@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from swimlb.config import resolve
 from swimlb.config.surroundings import without
+from swimlb.kube.states import has_lost_pool
 from swimlb.model import AddressRange
 from tests.unit.swimlb.config.objects import documents, node, ours, peer, pool, resolved, told
 
@@ -36,6 +37,8 @@ def test_a_node_s_address_is_left_out_of_a_pool() -> None:
     ]
     assert ranges(*objects) == ["192.0.2.0-192.0.2.2", "192.0.2.4-192.0.2.7", "192.0.2.16-192.0.2.19"]
     assert result.stale == frozenset()
+    assert not has_lost_pool(result)
+    assert has_lost_pool(resolved(pool("gold", "nonsense")))
 
 
 def test_a_node_that_joins_takes_nothing_else_from_the_pool() -> None:

@@ -45,6 +45,22 @@ def test_what_overlaps_with_another_pool_is_refused() -> None:
     assert "192.0.2.128-192.0.2.255" in verdict.refusal
 
 
+def test_what_is_in_force_but_for_a_node_s_address_is_warned_of() -> None:
+    """A Node may come later just as well, and nobody asks then."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-a"},
+        "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.5"}]},
+    }
+
+    verdict = admit(POOL, there(node), OPTIONS)
+
+    assert verdict.refusal == ""
+    assert len(verdict.warnings) == 1
+    assert "the rest of the pool is in force" in verdict.warnings[0]
+
+
 def test_a_changed_object_is_not_held_against_its_former_version() -> None:
     verdict = admit(thing("IPAddressPool", "pool", addresses=["192.0.2.0/25"]), there(POOL), OPTIONS)
 
