@@ -137,15 +137,13 @@ class Allocator:
         self._services[service.key] = service
         if known is None:
             self._shown[service.key] = set(service.held_addresses)
-            self._ledger.keep(service, service.held_addresses)
+            if not self._ledger.keep(service, service.held_addresses):
+                self._linger(service, service.held_addresses)
             return
         self._unlist(known)
         had = self._ledger.choice(service.key)
-        if had is not None:
-            # Booked for the new version before it is released for the old one: nobody can come between.
-            self._ledger.give_up(known)
-            if not self._ledger.keep(service, had.addresses):
-                self._linger(known, had.addresses)
+        if had is not None and not self._ledger.renew(known, service):
+            self._linger(known, had.addresses)
 
     def _begin_anew(self, pools: tuple[Pool, ...]) -> list[Service]:
         """Other pools: everybody keeps what is still right, in the order of age."""

@@ -19,6 +19,7 @@ from typing import TypeAlias
 from swimlb.allocator.choosing import Choice, choose
 from swimlb.allocator.pools import Space
 from swimlb.allocator.refusal import Refused
+from swimlb.allocator.usage import sharing_group
 from swimlb.model import Allocation, FamilyPolicy, IpAddress, IpFamily, Pending, Service, family_of
 
 
@@ -72,6 +73,16 @@ class Ledger:
         self._take(service, Choice(held, pool))
         return True
 
+    def renew(self, known: Service, service: Service) -> bool:
+        """Keep for the new version of a Service what it has, if that is still right; else it is given up."""
+        had_room = self.space.has_room
+        had = self.give_up(known)
+        if had is None or not self.keep(service, had.addresses):
+            return False
+        if known.ports == service.ports and sharing_group(known) == sharing_group(service):
+            self.space.has_room = had_room  # For nobody is there more than before.
+        return True
+
     def give_up(self, service: Service) -> Choice | None:
         """The Service, in the version that took them, has no addresses any more; which it had."""
         self._refusals.pop(service.key, None)
@@ -111,7 +122,7 @@ class Ledger:
         )
 
     def _move(self, service: Service) -> None:
-        before = self._chosen[service.key]
+        before, had_room = self._chosen[service.key], self.space.has_room
         self.space.release(service, before.addresses)
         try:
             after = choose(service, self.space)
@@ -119,6 +130,8 @@ class Ledger:
             after = before
             self._refusals[service.key] = f"keeps what it has: {refused}"
         self._take(service, after)
+        if after is before:
+            self.space.has_room = had_room
         self._on_let_go(service, set(before.addresses) - set(after.addresses))
 
     def _serve(self, service: Service) -> None:

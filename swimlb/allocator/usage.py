@@ -109,6 +109,7 @@ class Usage:
         """The caller has checked that the Service may. True if it did not have the address before."""
         group = sharing_group(service)
         use = self._uses.get(address)
+        is_new = use is None or service.key not in use.services
         if use is not None and use.group != group and use.services.keys() == {service.key}:
             # Its only user has changed what it shares with whom.
             self._end_leaving(service, use, address)
@@ -120,8 +121,7 @@ class Usage:
                 where = (group, address.version)
                 insort(self._shared.setdefault(where, []), int(address))
                 self._reopen(where, address)
-        is_new = service.key not in use.services
-        if not is_new:
+        if service.key in use.services:
             use.ports = {port: key for port, key in use.ports.items() if key != service.key}
         if service.key in use.leaving:
             self._end_leaving(service, use, address)

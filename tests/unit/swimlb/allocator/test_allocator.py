@@ -9,10 +9,11 @@ import pytest
 
 from swimlb.allocator import Allocator, StatusWritten, WorldChanged, WriteStatus
 from swimlb.allocator.allocator import QUARANTINE
-from swimlb.allocator.pools import PoolSpace
+from swimlb.allocator.ledger import Ledger
+from swimlb.allocator.pools import PoolSpace, Space
 from swimlb.allocator.quarantine import Quarantine
 from swimlb.allocator.usage import Usage
-from swimlb.model import Allocation, IpAddress, IpFamily, Pool, Service
+from swimlb.model import Allocation, FamilyPolicy, IpAddress, IpFamily, Pool, Service, ServiceAllocation
 from tests.unit.swimlb.allocator.test_allocate import PREFER, dual, pool, service
 
 SMALL = pool("small", "192.0.2.0/31")
@@ -210,3 +211,50 @@ def take_one(space: PoolSpace, usage: Usage) -> IpAddress:
     assert address is not None
     usage.take(service("web"), address)
     return address
+
+
+def test_who_takes_back_what_it_leaves_counts_once() -> None:
+    """Of two families it asks for one, and shares that: one edit, two addresses that it has, for a moment."""
+    limited = pool("p", "192.0.2.0/29", "2001:db8::/125", quota_per_namespace=2)
+    web = dual("web", FamilyPolicy.REQUIRE_DUAL_STACK)
+    allocator = started(web, pools=(limited,))
+    shared = replace(web, families=(IpFamily.IPV4,), family_policy=FamilyPolicy.SINGLE_STACK, sharing_key="k")
+
+    for effect in allocator.step(WorldChanged(put=(shared,)), 1.0):
+        written(allocator, effect, 1.0)
+    allocator.step(WorldChanged(deleted=("default/web",)), 2.0)
+    effects = allocator.step(WorldChanged(put=(service("a"), service("b"), service("c"))), 3.0)
+
+    assert {name: len(addresses) for name, addresses in names(effects).items()} == {"a": 1, "b": 1, "c": 0}
+
+
+def test_what_a_newcomer_s_status_shows_is_given_to_nobody() -> None:
+    """Though it may not have that itself: somebody wrote it before us, and speakers announce it until it is written over."""
+    pinned = pool(
+        "p", "192.0.2.0/30", service_allocation=ServiceAllocation(namespaces=frozenset({"default"}))
+    )
+    allocator = started(service("first"), pools=(pinned,))
+
+    shown = service("late", namespace="elsewhere", held_addresses=str(SECOND))
+    (refusal,) = allocator.step(WorldChanged(put=(shown,)), 1.0)
+    beside = allocator.step(WorldChanged(put=(service("second"),)), 2.0)
+    written(allocator, refusal, 3.0)
+    after = allocator.step(WorldChanged(put=(service("third"),)), 4.0)
+
+    assert told(refusal) == ()
+    assert names(beside) == {"second": (ip_address("192.0.2.2"),)}
+    assert names(after) == {"third": (SECOND,)}
+
+
+def test_a_label_of_one_is_no_room_for_others() -> None:
+    """Else all that wait are looked at whenever anything changes."""
+    space = Space((SMALL,), Quarantine(None))
+    ledger, web = Ledger(space), service("web")
+    ledger.settle([web])
+    space.has_room = False
+
+    relabelled = replace(web, labels=(("tier", "gold"),))
+    assert ledger.renew(web, relabelled)
+    assert not space.has_room
+    assert ledger.renew(relabelled, replace(relabelled, sharing_key="k"))
+    assert space.has_room
