@@ -48,7 +48,12 @@ def parse_pool_entry(text: str) -> AddressRange:
         network = ip_network(text, strict=False)
     except ValueError:
         raise Mistake(f"invalid CIDR {shorten(text)!r}", _ENTRY_HINT) from None
-    return AddressRange(network.network_address, network.broadcast_address)
+    first, last = network.network_address, network.broadcast_address
+    if isinstance(first, IPv6Address) and isinstance(last, IPv6Address) and last.ipv4_mapped is not None:
+        if first.ipv4_mapped is None:
+            raise Mistake(f"{shorten(text)!r} reaches beyond what IPv4 is mapped to", _ENTRY_HINT)
+        return AddressRange(first.ipv4_mapped, last.ipv4_mapped)
+    return AddressRange(first, last)
 
 
 def _parse_range(text: str) -> AddressRange:

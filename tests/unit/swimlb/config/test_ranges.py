@@ -24,6 +24,7 @@ def between(first: str, last: str) -> AddressRange:
         ("2001:db8::/127", "2001:db8::", "2001:db8::1"),
         ("2001:DB8::1-2001:db8::ff", "2001:db8::1", "2001:db8::ff"),
         ("::ffff:192.0.2.1-192.0.2.3", "192.0.2.1", "192.0.2.3"),
+        ("::ffff:192.0.2.0/124", "192.0.2.0", "192.0.2.15"),
     ],
 )
 def test_reads_an_entry_of_a_pool(text: str, first: str, last: str) -> None:
@@ -40,6 +41,7 @@ def test_reads_an_entry_of_a_pool(text: str, first: str, last: str) -> None:
         ("192.0.2.0/255.255.255.0", "invalid CIDR '192.0.2.0/255.255.255.0'"),
         (" 192.0.2.0/24", "invalid CIDR ' 192.0.2.0/24'"),
         ("fe80::%eth0/64", "invalid CIDR 'fe80::%eth0/64'"),
+        ("::ffff:0:0/95", "'::ffff:0:0/95' reaches beyond what IPv4 is mapped to"),
         (
             "192.0.2.9-192.0.2.1",
             "invalid IP range '192.0.2.9-192.0.2.1': start IP 192.0.2.9 is after the end IP 192.0.2.1",
