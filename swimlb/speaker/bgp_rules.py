@@ -72,9 +72,10 @@ class BgpRules:
             return Reason.NO_MATCHING_ADVERTISEMENT
         if not wanted:
             return Reason.NO_PEER
-        preferences: dict[tuple[str, IpNetwork], int | None] = {}
+        preferences: dict[tuple[str, IpNetwork], int] = {}
         for peer, route in wanted:
-            local_pref = route.attributes.local_pref
+            # None gets on with 0, as when it was judged (`swimlb.config.advertising`): MetalLB takes one for the other.
+            local_pref = route.attributes.local_pref or 0
             if preferences.setdefault((peer, route.prefix), local_pref) != local_pref:
                 return Reason.CONFLICTING_ADVERTISEMENTS
         this_node = self._inventory.this_node

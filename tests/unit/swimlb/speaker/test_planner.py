@@ -174,6 +174,17 @@ def test_withholds_when_advertisements_contradict_each_other() -> None:
     assert planned.withheld == (Withheld("default/web", "bgp", Reason.CONFLICTING_ADVERTISEMENTS),)
 
 
+def test_no_local_preference_and_0_do_not_contradict_each_other() -> None:
+    """As in MetalLB, and in what is told of the configuration. What is said counts."""
+    silent, said = (replace(TO_ROUTERS, name=name, local_pref=pref) for name, pref in (("a", None), ("b", 0)))
+
+    planned = plan(inventory(POOL, silent, said, ROUTER, allocation()))
+
+    (route,) = planned.routes["router"]
+    assert route.attributes.local_pref == 0
+    assert planned.withheld == ()
+
+
 def test_talks_only_to_peers_that_select_this_node() -> None:
     """An advertisement without such a peer is withheld with a reason."""
     elsewhere = replace(ROUTER, node_selectors=(hostname("node-b"),))
