@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from swimlb.config.document import Document, Ref
 from swimlb.config.kinds import Options
@@ -52,7 +53,7 @@ def resolve(
     """Judge all documents at once. Pure, and never raises on whatever they hold.
 
     A bad object is refused alone. If `previous` had a good version of it, that one stays in force; an object
-    that is gone is gone, except when it came from a file that `source_problems` tells could not be read.
+    that is gone is gone, except when it came from a file or directory that `source_problems` tells could not be read.
     """
     options = options or Options()
     reading = read_documents(documents, options)
@@ -106,7 +107,7 @@ def _versions(
     """The versions of each object, newest first: those without errors may come into force."""
     versions: dict[Ref, tuple[Version, ...]] = {ref: (version,) for ref, version in newest.items()}
     for ref, kept in previous.kept.items() if previous is not None else ():
-        if ref in present or kept.file in unreadable:
+        if ref in present or _is_within(kept.file, unreadable):
             # What is wrong with an old version was told when it was new.
             old = Version(
                 kept.record,
@@ -116,6 +117,13 @@ def _versions(
             )
             versions[ref] = (*versions.get(ref, ()), old)
     return versions
+
+
+def _is_within(file: str | None, unreadable: frozenset[str]) -> bool:
+    """Whether that file could not be read, or a directory that it is in could not be wholly."""
+    if file is None or not unreadable:
+        return False
+    return file in unreadable or any(str(parent) in unreadable for parent in PurePath(file).parents)
 
 
 def _told(problem: Problem, stale: frozenset[str]) -> Problem:

@@ -43,6 +43,7 @@ class Directory:
 def _signature(directory: Path) -> Signature:
     """Name, time of change, size and inode of each file, links followed."""
     found: list[tuple[str, int, int, int]] = []
+    # Also of those that are too many to be read: when one of these goes, others may be read.
     for file in (*manifest_files(directory), *secret_files(directory)):
         try:
             status = file.stat()

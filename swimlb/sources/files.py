@@ -9,6 +9,8 @@ from pathlib import Path
 
 from swimlb.model import Problem, Severity
 from swimlb.sources.manifests import Manifests, read_text
+from swimlb.sources.secret_files import DIRECTORY as SECRETS_DIRECTORY
+from swimlb.sources.secret_files import FILES_MAX as SECRETS_MAX
 from swimlb.sources.secret_files import read_secret, secret_files
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -25,7 +27,7 @@ def manifest_files(directory: Path) -> list[Path]:
     found = [
         entry for entry in directory.iterdir() if entry.suffix in SUFFIXES and not entry.name.startswith(".")
     ]
-    return sorted(entry for entry in found if entry.is_file())[:FILES_MAX]
+    return sorted(entry for entry in found if entry.is_file())
 
 
 def read_paths(paths: Iterable[Path]) -> Manifests:
@@ -41,8 +43,17 @@ def read_paths(paths: Iterable[Path]) -> Manifests:
 
 def read_directory(directory: Path) -> Manifests:
     """Its manifests, and the Secrets beside them. OSError when it cannot be listed."""
-    manifests = read_files(manifest_files(directory))
-    return sum(map(read_secret, secret_files(directory)), manifests)
+    files, secrets = manifest_files(directory), secret_files(directory)
+    too_many = [
+        _problem(where, f"holds {len(found)} files, of which the first {most} by name are read")
+        for where, found, most in (
+            (directory, files, FILES_MAX),
+            (directory / SECRETS_DIRECTORY, secrets, SECRETS_MAX),
+        )
+        if len(found) > most
+    ]
+    manifests = read_files(files[:FILES_MAX]) + Manifests(problems=tuple(too_many))
+    return sum(map(read_secret, secrets[:SECRETS_MAX]), manifests)
 
 
 def read_files(files: Iterable[Path]) -> Manifests:
@@ -72,7 +83,11 @@ def _read_file(file: Path) -> Manifests:
     return read_text(text, str(file))
 
 
-_HINTS = {"larger": "Split the file.", "UTF-8": "Save the file as UTF-8."}
+_HINTS = {
+    "larger": "Split the file.",
+    "UTF-8": "Save the file as UTF-8.",
+    "by name": "Put several objects into one file; what was read of the directory before stays in force.",
+}
 
 
 def _problem(file: Path, message: str, line: int | None = None) -> Problem:

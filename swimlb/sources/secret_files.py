@@ -22,7 +22,7 @@ FILES_MAX = 1000
 
 def secret_files(directory: Path) -> list[Path]:
     """Those of a directory of manifests, by name; hidden directories are passed over. None where there is no `secrets`."""
-    return sorted(directory.glob(f"{DIRECTORY}/[!.]*/[!.]*/{KEY}"))[:FILES_MAX]
+    return sorted(directory.glob(f"{DIRECTORY}/[!.]*/[!.]*/{KEY}"))
 
 
 def read_secret(file: Path) -> Manifests:

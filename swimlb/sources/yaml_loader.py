@@ -15,7 +15,8 @@ from swimlb.config import Path
 NODES_MAX = 2_000_000
 """Of one document with its aliases unfolded: far above 100,000 Services in a List, far below what hurts."""
 DEPTH_MAX = 100
-
+NUMBER_LENGTH_MAX = 100
+"""Of digits and all: Python reads a hexadecimal number of any length, and cannot write it in decimals."""
 
 BRACKETS_MAX = 1000
 """Open at once in a text. The parser's time grows with the square of them, and no manifest has ten."""
@@ -120,6 +121,12 @@ class _TreeCheck:
             raise _refusal(node, "an alias stands inside of what it refers to")
         if depth > DEPTH_MAX:
             raise _refusal(node, f"is nested more than {DEPTH_MAX} levels deep")
+        if (
+            isinstance(node, yaml.ScalarNode)
+            and node.tag == "tag:yaml.org,2002:int"
+            and len(node.value) > NUMBER_LENGTH_MAX
+        ):
+            raise _refusal(node, f"there is a number of {len(node.value)} digits")
         self._open.add(id(node))
         total = 1 + sum(self.size(child, depth + 1) for child in self._children(node))
         self._open.discard(id(node))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from swimlb.config import resolve
 from swimlb.sources import Directory, Manifests, manifest_files, read_paths
-from swimlb.sources.files import FILE_OCTETS_MAX
+from swimlb.sources.files import FILE_OCTETS_MAX, FILES_MAX
 
 
 def kinds(manifests: Manifests | None) -> list[str]:
@@ -117,3 +118,21 @@ def test_a_directory_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         directory.poll()
+
+
+def test_tells_of_files_that_are_too_many(tmp_path: Path) -> None:
+    """A new one takes nothing out of force that was read before."""
+    pool = "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: gold, namespace: metallb-system}, spec: {addresses: [192.0.2.0/24]}}"
+    (tmp_path / "z.yaml").write_text(pool)
+    before = resolve(read_paths([tmp_path]).documents)
+    for number in range(FILES_MAX):
+        (tmp_path / f"{number}.yaml").touch()
+
+    manifests = read_paths([tmp_path])
+    after = resolve(manifests.documents, before, source_problems=manifests.problems)
+
+    (problem,) = manifests.problems
+    assert problem.message == f"holds {FILES_MAX + 1} files, of which the first {FILES_MAX} by name are read"
+    assert problem.object == str(tmp_path)
+    assert manifests.documents == ()
+    assert after.configuration == before.configuration

@@ -204,6 +204,16 @@ def test_refuses_what_is_nested_too_deeply(depth: int) -> None:
     assert len(manifests.problems) == 1
 
 
+def test_refuses_a_number_that_nobody_could_tell() -> None:
+    """Python reads it, and raises an error when it is to be written in decimals."""
+    manifests = read_text(f"port: 0x{4000 * 'f'}\n---\nport: 80\n", "a.yaml")
+
+    assert [one.content for one in manifests.documents] == [{"port": 80}]
+    (problem,) = manifests.problems
+    assert "there is a number of 4002 digits" in problem.message
+    assert problem.line == 1
+
+
 def test_merge_keys_work() -> None:
     """Kubernetes' YAML knows them."""
     assert contents(read("a: &a {x: 1}\nb: {<<: *a, y: 2}\n")) == [{"a": {"x": 1}, "b": {"x": 1, "y": 2}}]
