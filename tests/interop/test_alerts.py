@@ -33,9 +33,10 @@ WELL = {
     'swimlb_failover_duration_seconds_count{instance="a"}': "0+2x40",
     'swimlb_speaker_phase{instance="a",phase="running"}': "1x40",
     'swimlb_speaker_phase{instance="a",phase="joining"}': "0x40",
-    'swimlb_gossip_members{instance="a",state="dead"}': "0x40",
-    'swimlb_gossip_members{instance="a",state="alive"}': "2x40",
-    'swimlb_gossip_members{instance="b",state="alive"}': "2x40",
+    'swimlb_gossip_failures_total{instance="a"}': "0x5 1x35",
+    'swimlb_gossip_members{instance="a",state="dead"}': "0x5 1x1 0x34",
+    'swimlb_gossip_members{instance="a",state="alive"}': "2x5 1x4 2x30",
+    'swimlb_gossip_members{instance="b",state="alive"}': "2x5 1x4 2x30",
     'swimlb_gossip_deaf_members{instance="a"}': "0x40",
     'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+1x40",
     'swimlb_gossip_late_runs_total{instance="a"}': "5x40",
@@ -47,7 +48,10 @@ WELL = {
     'swimlb_bgp_sessions_lost_total{instance="a",peer="192.0.2.1:179"}': "9x40",
     'metallb_bfd_session_down_events{instance="a",peer="192.0.2.1:179"}': "9x40",
 }
-"""A fleet that does well, for 10 minutes in steps of 15 s: counters that stand still, and losses that are no faults."""
+"""A fleet that does well, for 10 minutes in steps of 15 s: counters that stand still, and losses that are no faults.
+
+One that died was back within a minute.
+"""
 
 IN_USE = 'metallb_allocator_addresses_in_use_total{instance="a",pool="web"}'
 
@@ -69,7 +73,10 @@ FAULTS: dict[str, dict[str, str]] = {
         'swimlb_speaker_phase{instance="a",phase="running"}': "0x40",
         'swimlb_speaker_phase{instance="a",phase="joining"}': "1x40",
     },
-    "SwimlbMemberDead": {'swimlb_gossip_members{instance="a",state="dead"}': "1x40"},
+    "SwimlbMemberDead": {
+        'swimlb_gossip_members{instance="a",state="alive"}': "2x5 1x35",
+        'swimlb_gossip_members{instance="b",state="alive"}': "2x5 1x35",
+    },
     "SwimlbRingSplit": {'swimlb_gossip_members{instance="b",state="alive"}': "1x40"},
     "SwimlbMemberDeaf": {'swimlb_gossip_deaf_members{instance="a"}': "1x40"},
     "SwimlbGossipRefused": {
