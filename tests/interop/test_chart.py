@@ -188,6 +188,14 @@ def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
     assert [len(base64.b64decode(key + "==")) for key in keys] == [16, 16]
 
 
+@pytest.mark.parametrize("level", ["debug", "info", "warn", "warning", "error"])
+def test_levels_of_the_log_are_those_of_the_command(level: str) -> None:
+    """MetalLB's users bring `warn` along."""
+    rendered = render("--set", f"speaker.logLevel={level},controller.logLevel={level}")
+
+    assert rendered.count(f"--log-level={level.removesuffix('ing').replace('warn', 'warning')}\n") == 2
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
