@@ -23,11 +23,11 @@ from swimlb.lab.waiting import wait_until
 from tests.kube.conftest import clear
 from tests.kube.fleet import configuration
 from tests.kube.runc import Runc
-from tests.kube.workloads import address_of, deployment, service, wait_for_pods
+from tests.kube.workloads import FOLLOWED_WITHIN, address_of, deployment, service, wait_for_pods
 
 ARCHIVE = Path(__file__).parents[2] / "dist/swimlb.oci.tar"
 PORT = 8080
-WITHIN = 60.0
+WITHIN = FOLLOWED_WITHIN
 STOPPED_WITHIN = 25.0
 """Less than the grace period of the chart."""
 COMPLAINTS = {

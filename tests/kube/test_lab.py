@@ -20,8 +20,9 @@ from swimlb.lab.kubernetes.lab import KubernetesLab
 from swimlb.lab.kubernetes.plan import CONTROL
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH, clear
+from tests.kube.workloads import FOLLOWED_WITHIN
 
-ANSWER_TIMEOUT = 60.0
+ANSWER_TIMEOUT = FOLLOWED_WITHIN
 
 
 @pytest.fixture

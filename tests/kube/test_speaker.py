@@ -17,6 +17,7 @@ from swimlb.lab.observers import LoadRun
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime.privileges import Capability
 from tests.kube.conftest import WALKTHROUGH, clear
+from tests.kube.workloads import FOLLOWED_WITHIN, explain
 
 ADDRESS, PORT, SERVICE = "192.168.3.170", 8080, "nginx-svc"
 RATE, MOVES = 20.0, 2
@@ -48,7 +49,12 @@ def lab(speakers: KubernetesLab) -> Iterator[KubernetesLab]:
     try:
         speakers.kubectl.apply(WALKTHROUGH / "layer2.yaml", WALKTHROUGH / "nginx.yaml")
         give_address(speakers, ADDRESS)
-        wait_until(lambda: is_served(speakers), timeout=60, what="the Service to be served")
+        wait_until(
+            lambda: is_served(speakers),
+            timeout=FOLLOWED_WITHIN,
+            what="the Service to be served",
+            seen=lambda: (views(speakers), explain(speakers)),
+        )
         yield speakers
     finally:
         clear(speakers)

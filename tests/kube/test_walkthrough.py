@@ -13,10 +13,10 @@ from swimlb.lab.observers import Referee
 from swimlb.lab.topology import INSIDE, OUTSIDE, ROUTER, Host
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH
-from tests.kube.workloads import TIMEOUT, deployment, explain, last_words, wait_for_pods
+from tests.kube.workloads import FOLLOWED_WITHIN, TIMEOUT, deployment, explain, last_words, wait_for_pods
 
 REQUESTS = 40
-ANSWER_TIMEOUT = 60.0
+ANSWER_TIMEOUT = FOLLOWED_WITHIN
 
 DNS = deployment("dns", 53)
 SHARING = {"metallb.universe.tf/allow-shared-ip": "dns"}

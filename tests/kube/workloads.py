@@ -9,6 +9,9 @@ from swimlb.lab.kubernetes.plan import CONTROL
 from swimlb.lab.waiting import wait_until
 
 TIMEOUT = 30.0
+FOLLOWED_WITHIN = 120.0
+"""Of Kubernetes' own programs, which look at an API server again up to 60 s after they have found it away (client-go's reflector:
+30 s, and as much again by chance). A test before may have taken it away."""
 LAST_WORDS = 10
 """Lines of a log."""
 
@@ -74,7 +77,7 @@ def wait_for_pods(lab: KubernetesLab) -> set[str]:
     answer = lab.kubectl.wait_for(
         "pods",
         until=lambda answer: answer["items"] and all(map(is_ready, answer["items"])),
-        timeout=TIMEOUT,
+        timeout=FOLLOWED_WITHIN,
         description="Pods to be ready",
         seen=waited_for,
     )
@@ -96,7 +99,7 @@ def wait_for_proxies(lab: KubernetesLab, address: str) -> None:
     for node in lab.network.nodes:
         wait_until(
             lambda node=node: carries(node.name),
-            timeout=TIMEOUT,
+            timeout=FOLLOWED_WITHIN,
             what=f"the kube-proxy of {node.name} to know {address}",
             interval=0.2,
         )

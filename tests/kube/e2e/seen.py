@@ -11,10 +11,10 @@ from swimlb.lab.topology import INSIDE, Host
 from swimlb.lab.waiting import wait_until
 from tests.kube.e2e.api import TIMEOUT, Api
 from tests.kube.e2e.objects import PORT
-from tests.kube.workloads import explain
+from tests.kube.workloads import FOLLOWED_WITHIN, explain
 
 POOL = "metallb.io/ip-allocated-from-pool"
-ANSWER_TIMEOUT = 30.0
+ANSWER_TIMEOUT = FOLLOWED_WITHIN
 """Each node's kube-proxy takes a moment of its own."""
 
 
