@@ -83,8 +83,14 @@ def namespace(cluster: KubernetesLab) -> Iterator[str]:
 
 
 def clear(lab: KubernetesLab) -> None:
-    """Remove what tests apply: workloads and Services of the default namespace, and our configuration."""
+    """Remove what tests apply: workloads and Services of the default namespace, and our configuration.
+
+    What follows from these too, which Kubernetes collects by itself: for a minute after it has found the API server away it does
+    not, and the next test's Service, of the same name, would be served by Pods that are about to go.
+    """
     quietly = ("--wait", "--timeout=30s", "--ignore-not-found")
-    lab.kubectl("delete", "deployments,daemonsets,statefulsets", "--all", *quietly)
-    lab.kubectl("delete", "services", "--field-selector", "metadata.name!=kubernetes", *quietly)
+    lab.kubectl("delete", "deployments,daemonsets,statefulsets,replicasets", "--all", *quietly)
+    lab.kubectl("delete", "pods", "--all", *quietly)
+    for kind in ("services", "endpointslices"):
+        lab.kubectl("delete", kind, "--field-selector", "metadata.name!=kubernetes", *quietly)
     lab.kubectl("-n", NAMESPACE, "delete", ",".join(OUR_KINDS), "--all", *quietly)
