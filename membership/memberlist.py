@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import assert_never
 
@@ -135,6 +136,8 @@ class Memberlist:
         )
         self._is_leaving = False
         self._due: float | None = None
+        self._ran_at = -inf
+        """When anything was done here last: what was overdue then has been excused."""
 
     # What others may look at
 
@@ -201,12 +204,11 @@ class Memberlist:
         """After a stall of our own, whoever seems to be late gets as much more time (Lifeguard)."""
         if self._due is None or now <= self._due:
             return
-        lateness, profile = now - self._due, self._pace.profile
+        lateness, profile = now - max(self._due, self._ran_at), self._pace.profile
         if lateness > _LATENESS_TOLERATED * profile.observe_interval:
             self._observers.start_over(now)
         if lateness <= _LATENESS_TOLERATED * profile.probe_timeout:
             return
-        self._due = now
         self._rules.delay(lateness)
         self._prober.delay(lateness)
         self._awareness.adjust(+1)
@@ -230,7 +232,7 @@ class Memberlist:
             self._is_leaving = False
             effects.append(LeaveCompleted())
         self._meters.count(effects)
-        self._due = self._earliest_deadline()
+        self._due, self._ran_at = self._earliest_deadline(), now
         return effects
 
     def _earliest_deadline(self) -> float | None:
@@ -282,6 +284,8 @@ class Memberlist:
 
     def _start(self, now: float) -> None:
         self._table.local.changed_at = now
+        self._isolation.hear(now)
+        self._reception.hear(now)
         self._prober.start(now)
         self._observers.start(now)
         self._push_puller.start(now)

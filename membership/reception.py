@@ -58,12 +58,12 @@ class Reception:
         """What has changed, and for how long the clock of others' silence has to be stopped."""
         since, self._reviewed_at = self._reviewed_at, now
         if self._began_at is not None:
-            is_over = self._answers >= _ANSWERS_NEEDED or now - self._heard_at >= self._solitude
+            is_over = self._answers >= _ANSWERS_NEEDED or now >= self._heard_at + self._solitude
             if not is_over:
                 return None, now - since
             lasted, self._began_at, self._accused_at = now - self._began_at, None, None
             return HeardAgain(lasted), now - since
-        if self._accused_at is None or now - self._accused_at < self._patience:
+        if self._accused_at is None or now < self._accused_at + self._patience:
             return None, 0.0
         if now - self._heard_at >= self._quiet:
             # Nor do we hear anybody: that is isolation, or the end of all others.

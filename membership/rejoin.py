@@ -51,6 +51,7 @@ class Rejoiner:
         """Have these seeds and no others; gives those that are new."""
         before, self._seeds = self._seeds, {}
         self.add_seeds(seeds)
+        self._turn = [one for one in self._turn if one in self._seeds or one not in before]
         return [seed for seed in self._seeds if seed not in before]
 
     @property

@@ -202,7 +202,8 @@ class Rules:
         self._outbox.broadcast(self._local.name, farewell, Urgency.OWN)
 
     def change_meta(self, meta: bytes) -> None:
-        if meta != self._local.meta:
+        """Who has said goodbye says nothing more: others would take it back."""
+        if meta != self._local.meta and self._local.state != State.LEFT:
             self._local.meta = meta
             self._readvertise(self._local.incarnation)
 

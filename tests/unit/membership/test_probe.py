@@ -10,6 +10,7 @@ from membership import (
     Endpoint,
     MemberSuspected,
     OpenStream,
+    PacketReceived,
     PacketUnsendable,
     RunningLate,
     StreamReceived,
@@ -169,6 +170,25 @@ def test_our_own_stall_is_nobody_elses_fault() -> None:
     assert [late.lateness for late in told(effects, RunningLate)] == [pytest.approx(0.3)]
     assert told(effects, MemberSuspected) == []
     assert scene.play.memberlist.members()[1].state == 0
+
+
+def test_a_stall_is_excused_once() -> None:
+    """Though packets that have waited are read one by one before anything that is due is done."""
+    scene = Scene("node-b", "node-c")
+    due, _, _ = scene.next_probe()
+    woken = due + TIMEOUT + 0.3
+
+    read = [
+        effect
+        for number in range(20)
+        for effect in scene.play.memberlist.step(
+            PacketReceived(endpoint(2), encode(Ack(1000 + number))), woken + number / 1e4
+        )
+    ]
+    done = scene.play.memberlist.advance(woken + 0.002)
+
+    assert [late.lateness for late in told([*read, *done], RunningLate)] == [pytest.approx(0.3)]
+    assert scene.play.memberlist.health == 1
 
 
 def test_a_helper_pings_for_others() -> None:

@@ -233,12 +233,13 @@ def test_the_meta_of_others_is_an_update() -> None:
 
 
 def test_leaves_for_good() -> None:
-    """It says goodbye, ignores who calls it alive or dead, and still answers."""
+    """It says goodbye, and nothing else that comes to its mind; ignores who calls it alive or dead, and still answers."""
     play = Playbook("node-b")
 
     effects = play.at(3.0, LeaveRequested())
     assert sent(effects) == [(endpoint(2), Dead(1, "node-a", "node-a"))]
     assert facts(play.hear(3.01, alive("node-a", incarnation=5), Suspect(5, "node-a", "node-b"))) == []
+    assert play.at(3.01, MetaChanged(b"x")) == []
     later = play.run_until(5.0)
 
     assert told(later, LeaveCompleted) == [LeaveCompleted()]
