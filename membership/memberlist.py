@@ -284,6 +284,7 @@ class Memberlist:
 
     def _start(self, now: float) -> None:
         self._table.local.changed_at = now
+        # Silence is counted from here on.
         self._isolation.hear(now)
         self._reception.hear(now)
         self._prober.start(now)

@@ -103,9 +103,11 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, is_unwaiting=True, process="wire", node=settings.node)
-    if (unpreceded := take_precedence()) is not None:
+    if (precedence_refusal := take_precedence()) is not None:
         log.info(
-            "precedence_refused", reason=unpreceded, hint="CAP_SYS_NICE lets this process run before others"
+            "precedence_refused",
+            reason=precedence_refusal,
+            hint="CAP_SYS_NICE lets this process run before others",
         )
     recorder, rng = Recorder(), random.Random()
     secret_files = SecretFiles(
@@ -156,7 +158,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         )
         urgency = Urgency()
         try:
-            if unpreceded is None and (refusal := urgency.start()) is not None:
+            if precedence_refusal is None and (refusal := urgency.start()) is not None:
                 log.info(
                     "realtime_refused",
                     reason=refusal,

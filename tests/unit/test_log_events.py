@@ -30,6 +30,7 @@ def events() -> Iterator[str]:
 
 
 EVENTS = sorted(set(events()))
+PAGES = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
 
 
 def test_events_are_found() -> None:
@@ -38,6 +39,4 @@ def test_events_are_found() -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_is_told_of(event: str) -> None:
-    pages = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
-
-    assert re.search(rf"`{event}`|\"{event}\"", pages)
+    assert re.search(rf"`{event}`|\"{event}\"", PAGES)
