@@ -34,6 +34,10 @@ TLS_BUFFER_OCTETS = 32 << 10
 ERROR_OCTETS_MAX = 1 << 16
 """So much of an error is read, where a stream was expected."""
 
+ANSWER_TIME = 0.5
+"""Seconds that a call made again must have left for its answer; with less, an API server that is busy would be taken
+for one that is silent."""
+
 RETRIES_MAX = 5
 """Of one call that the API server was too busy for."""
 
@@ -108,7 +112,7 @@ class Transport:
                 has_doubted = True
             except TooManyRequests as error:
                 pause = at_least(error.retry_after, self._rng)
-                if clock.monotonic() + pause >= end:
+                if clock.monotonic() + pause + ANSWER_TIME > end:
                     raise
                 await asyncio.sleep(pause)
         return await self._attempt(call, end)
