@@ -183,7 +183,7 @@ class Allocator:
         booked = {
             address
             for address in self._shown.get(service.key, set()) & set(addresses) - own
-            if ledger.space.may_have(service, address)
+            if ledger.space.may_linger(service, address)
         }
         if booked:
             ledger.space.linger(service, booked)

@@ -64,24 +64,32 @@ class Ledger:
 
     def keep(self, service: Service, held: tuple[IpAddress, ...]) -> bool:
         """Take what the Service holds, if it is still right; else it is given up."""
-        if not _are_right_families(service, held):
+        if (choice := self._right(service, held)) is None:
             return False
-        try:
-            pool = self.space.check(service, held).pool.name
-        except Refused:
-            return False
-        self._take(service, Choice(held, pool))
+        self._take(service, choice)
         return True
 
     def renew(self, known: Service, service: Service) -> bool:
         """Keep for the new version of a Service what it has, if that is still right; else it is given up."""
-        had_room = self.space.has_room
-        had = self.give_up(known)
-        if had is None or not self.keep(service, had.addresses):
+        had_room, had = self.space.has_room, self._chosen.get(known.key)
+        # Asked while it still has them: who shares with one that is leaving may stay, and would not be let in anew.
+        choice = None if had is None else self._right(service, had.addresses)
+        self.give_up(known)
+        if choice is None:
             return False
+        self._take(service, choice)
         if known.ports == service.ports and sharing_group(known) == sharing_group(service):
             self.space.has_room = had_room  # For nobody is there more than before.
         return True
+
+    def _right(self, service: Service, held: tuple[IpAddress, ...]) -> Choice | None:
+        """What the Service holds, if it may have that."""
+        if not _are_right_families(service, held):
+            return None
+        try:
+            return Choice(held, self.space.check(service, held).pool.name)
+        except Refused:
+            return None
 
     def give_up(self, service: Service) -> Choice | None:
         """The Service, in the version that took them, has no addresses any more; which it had."""

@@ -167,9 +167,9 @@ class Space:
             self.usage.check(service, address)
         return space
 
-    def may_have(self, service: Service, address: IpAddress) -> bool:
-        """Whether nobody has the address with whom the Service may not share it; whatever the pools say."""
-        return self.usage.allows(service, address)
+    def may_linger(self, service: Service, address: IpAddress) -> bool:
+        """Whether nobody has the address with whom the Service, still seen with it, may not share; whatever the pools say."""
+        return self.usage.allows(service, address, is_seen=True)
 
     def _common_pool(self, addresses: Sequence[IpAddress]) -> PoolSpace:
         spaces = [self.pool_of(address) for address in addresses]

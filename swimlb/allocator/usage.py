@@ -55,13 +55,16 @@ class Usage:
     def is_free(self, address: IpAddress) -> bool:
         return address not in self._uses
 
-    def check(self, service: Service, address: IpAddress) -> None:
-        """Raises Refused unless the Service may use the address."""
+    def check(self, service: Service, address: IpAddress, *, is_seen: bool = False) -> None:
+        """Raises Refused unless the Service may use the address.
+
+        `is_seen`: it may still be seen with the address, so that it is nobody new there.
+        """
         use = self._uses.get(address)
         if use is None or use.services.keys() == {service.key}:
             return
         group = sharing_group(service)
-        if use.leaving and service.key not in use.services:
+        if use.leaving and service.key not in use.services and not is_seen:
             raise Refused(f"address {address} is still being given up by {_listed(sorted(use.leaving))}")
         if group is None or group != use.group:
             others = [key for key in use.services if key != service.key]
@@ -75,10 +78,10 @@ class Usage:
                     f'port {port.protocol}/{port.port} is already in use on "{address}" by {use.ports[port]}'
                 )
 
-    def allows(self, service: Service, address: IpAddress) -> bool:
+    def allows(self, service: Service, address: IpAddress, *, is_seen: bool = False) -> bool:
         """Whether `check` would not refuse it."""
         try:
-            self.check(service, address)
+            self.check(service, address, is_seen=is_seen)
         except Refused:
             return False
         return True

@@ -157,6 +157,39 @@ def test_what_others_share_is_left_to_them_by_who_may_not_any_more() -> None:
     assert names(effects) == {"b": ()}
 
 
+def sharers_of_whom_one_is_leaving() -> Allocator:
+    """ "leaves" and "stays" share the first address; the one asks for the other now, which nobody has written yet."""
+    leaves = service("leaves", 80, sharing_key="k", held_addresses=str(FIRST))
+    stays = service("stays", 53, sharing_key="k", held_addresses=str(FIRST))
+    allocator = started(leaves, stays, pools=(pool("some", "192.0.2.0/30"),))
+    moved = allocator.step(WorldChanged(put=(replace(leaves, sharing_key=None),)), 1.0)
+    assert names(moved) == {"leaves": (SECOND,)}
+    return allocator
+
+
+def test_who_shares_with_one_that_is_leaving_keeps_its_address() -> None:
+    """Whatever else changes about it: nobody new may join, and it is not new."""
+    allocator = sharers_of_whom_one_is_leaving()
+
+    changed = service("stays", 53, sharing_key="k", held_addresses=str(FIRST), labels=(("a", "b"),))
+    assert allocator.step(WorldChanged(put=(changed,)), 2.0) == []
+
+
+def test_what_two_are_leaving_is_no_stranger_s_before_both_are_written() -> None:
+    """Nor does the first of them have it back, when it would not share it any more."""
+    allocator = sharers_of_whom_one_is_leaving()
+
+    stays = service("stays", 53, held_addresses=str(FIRST), requested_addresses="192.0.2.3")
+    leaves = service("leaves", 80, held_addresses=str(FIRST), requested_addresses=str(FIRST))
+    (moved,) = allocator.step(WorldChanged(put=(stays,)), 2.0)
+    refused = allocator.step(WorldChanged(put=(leaves,)), 2.0)
+    given = written(allocator, moved, 3.0)
+
+    assert names([moved]) == {"stays": (ip_address("192.0.2.3"),)}
+    assert names(refused) == {"leaves": (SECOND,)}
+    assert names(given) == {"leaves": (FIRST,)}
+
+
 def test_a_second_family_is_added_when_it_becomes_free() -> None:
     allocator = started(
         service("other", families=dual("x", PREFER).families[1:]),
