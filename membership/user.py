@@ -16,8 +16,8 @@ from membership.streams import Streams, UserSend
 from membership.wire.messages import User, encode
 from membership.wire.stream import encode_user
 
-PAYLOAD_OCTETS_MAX = 8 * 1024 * 1024
-"""By stream. Octets without any pattern grow by a half when they are compressed, and receivers end at 20 MiB."""
+PAYLOAD_OCTETS_MAX = 512 * 1024
+"""By stream. Octets without any pattern grow by a half when they are compressed, and receivers like us end at 1 MiB."""
 
 
 class UserMessages:

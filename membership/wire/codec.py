@@ -21,6 +21,8 @@ NAME_OCTETS_MAX = 512
 META_OCTETS_MAX = 512
 """memberlist's own limit, which it checks only where meta is set."""
 VSN_OCTETS_MAX = 16
+FIELDS_MAX = 64
+"""Of one struct, unknown ones included. Keys can be chosen so that each collides with all others."""
 
 _packer = msgpack.Packer(use_bin_type=False)
 
@@ -33,7 +35,17 @@ def pack(fields: Mapping[str, object] | str | int) -> bytes:
 def unpack(data: bytes) -> object:
     """Decode the first value; bytes after it are ignored, as Go does."""
     try:
-        return cast(object, msgpack.unpackb(data, raw=True, use_list=False, strict_map_key=False))
+        return cast(
+            object,
+            msgpack.unpackb(
+                data,
+                raw=True,
+                use_list=False,
+                strict_map_key=False,
+                max_map_len=FIELDS_MAX,
+                max_array_len=FIELDS_MAX,
+            ),
+        )
     except msgpack.ExtraData as error:
         return cast(object, error.unpacked)
     except (ValueError, TypeError, RecursionError) as error:
@@ -49,8 +61,8 @@ def new_unpacker(octets_max: int) -> Any:
         strict_map_key=False,
         read_size=min(16_384, octets_max),
         max_buffer_size=octets_max,
-        max_map_len=1024,
-        max_array_len=1024,
+        max_map_len=FIELDS_MAX,
+        max_array_len=FIELDS_MAX,
     )
 
 

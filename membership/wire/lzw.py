@@ -22,6 +22,7 @@ def decompress(data: bytes, octets_max: int) -> bytes:
     table: list[bytes] = [*_LITERALS, b"", b""]
     width, previous = _WIDTH_MIN, b""
     bits = bit_count = 0
+    is_cleared = False
     for octet in data:
         bits |= octet << bit_count
         bit_count += 8
@@ -33,9 +34,14 @@ def decompress(data: bytes, octets_max: int) -> bytes:
         if code == END:
             return bytes(output)
         if code == CLEAR:
+            if is_cleared:
+                # Nobody sends it, and it would cost time without a limit: no output counts against it.
+                raise DecodeError("lzw-bad-code")
+            is_cleared = True
             del table[258:]
             width, previous = _WIDTH_MIN, b""
             continue
+        is_cleared = False
         entry = _entry(table, code, previous)
         output += entry
         if len(output) > octets_max:

@@ -21,6 +21,8 @@ PART_OVERHEAD_OCTETS = 2
 COMPOUND_OVERHEAD_OCTETS = 2
 DECOMPRESSED_OCTETS_MAX = 1 << 18
 """For all of a packet together: four times the largest datagram, so that no small packet costs much."""
+COMPRESSED_OCTETS_MAX = 1 << 20
+"""Of one message: on a stream the largest table that we hold is a tenth, and everything waits while it is expanded."""
 _NESTING_MAX = 8
 _CRC_HEADER_OCTETS = 5
 _COMPRESS = (b"Algo", b"Buf")
@@ -68,7 +70,7 @@ def decompress(value: object, octets_max: int) -> bytes:
     fields = Fields(value, _COMPRESS)
     if fields.integer(b"Algo", 0, 255) != _ALGO_LZW:
         raise DecodeError("unknown-compression")
-    message = lzw.decompress(fields.octets(b"Buf", octets_max), octets_max)
+    message = lzw.decompress(fields.octets(b"Buf", min(octets_max, COMPRESSED_OCTETS_MAX)), octets_max)
     if not message:
         raise DecodeError("empty")
     return message

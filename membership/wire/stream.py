@@ -13,8 +13,10 @@ from membership.wire.codec import META_OCTETS_MAX, VSN_OCTETS_MAX, Fields, new_u
 from membership.wire.messages import Ack, MessageType, Ping, User, decode_ack, decode_ping
 from membership.wire.packet import decompress
 
-STREAM_OCTETS_MAX = 20 * 1024 * 1024
-"""memberlist's own limit for a push/pull, and far above the table of the largest ring we hold."""
+STREAM_OCTETS_MAX = 8 * 1024 * 1024
+"""Compressed or not: the largest table that we hold, with 512 octets a row. memberlist's own limit is 20 MiB, but what
+comes in compressed or sealed is decoded in one go, and everything else waits for that.
+"""
 NODES_MAX = 65_536
 _ADDRESS_OCTETS_MAX = 16
 _ERROR_OCTETS_MAX = 4096

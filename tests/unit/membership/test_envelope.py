@@ -270,7 +270,7 @@ def test_streams_of_another_ring(label: bytes, is_request: bool, data: bytes, re
 
 
 def test_a_sealed_stream_is_capped_before_it_is_held() -> None:
-    """The limit is that of streams in plaintext, 20 MiB."""
+    """The limit is that of streams in plaintext."""
     limit = 1 << 16
     outer = envelope(KEY)
     longest = outer.close_stream(encode_user(bytes(limit - 100)), is_request=True)

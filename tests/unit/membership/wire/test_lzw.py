@@ -35,10 +35,15 @@ def test_stops_at_the_limit() -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "lzw-truncated"), (b"\x00\x03", "lzw-truncated"), (b"\xff\xff\xff", "lzw-bad-code")],
+    [
+        (b"", "lzw-truncated"),
+        (b"\x00\x03", "lzw-truncated"),
+        (b"\xff\xff\xff", "lzw-bad-code"),
+        ((lzw.CLEAR | lzw.CLEAR << 9 | lzw.END << 18).to_bytes(4, "little"), "lzw-bad-code"),
+    ],
 )
 def test_refuses_what_is_broken(data: bytes, reason: str) -> None:
-    """No end code, or a code that has no meaning yet."""
+    """No end code, a code that has no meaning yet, or one that does nothing."""
     with pytest.raises(DecodeError, match=reason):
         lzw.decompress(data, 1000)
 

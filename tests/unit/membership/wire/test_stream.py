@@ -22,6 +22,8 @@ ROW = NodeState("node-a", bytes((192, 0, 2, 1)), 7946, b"meta", 3, 0, bytes((1, 
         (b"\x08" + pack({"UserMsgLen": 2**30}), "number-out-of-range"),
         (b"\x06\x81\xa5Nodes\xdd\xff\xff\xff\xff", "bad-msgpack"),
         (b"\x06" + pack({"Nodes": 1}) + b"\x05", "not-a-struct"),
+        (b"\x06" + pack({str(number): 0 for number in range(65)}), "bad-msgpack"),
+        (b"\x09" + pack({"Algo": 0, "Buf": bytes((1 << 20) + 1)}), "bytes-too-long"),
         (compress(compress(encode(Ack(1)))), "nested-too-deeply"),
         (compress(encode_push_pull([ROW], is_join=True)[:-1]), "message-truncated"),
     ],
@@ -29,7 +31,7 @@ ROW = NodeState("node-a", bytes((192, 0, 2, 1)), 7946, b"meta", 3, 0, bytes((1, 
 def test_refuses_at_once(data: bytes, reason: str) -> None:
     """A length that promises more than the limit is not waited for."""
     with pytest.raises(DecodeError, match=reason):
-        StreamDecoder(octets_max=1 << 20).feed(data)
+        StreamDecoder(octets_max=1 << 21).feed(data)
 
 
 def test_refuses_more_octets_than_allowed() -> None:
