@@ -369,6 +369,6 @@ class Memberlist:
         ):
             self._reception.answered()
             return
-        if (endpoint := self._rejoiner.hear_ack(sequence)) is not None:
+        if (endpoint := self._rejoiner.hear_ack(sequence, now)) is not None:
             self._reception.answered()
             self._push_puller.exchange(endpoint, is_join=True)

@@ -7,6 +7,7 @@ A ping costs one packet per interval and, unlike a join, no connection that hang
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from random import Random
 
 from membership.address import Endpoint
@@ -19,6 +20,15 @@ from membership.relay import ping
 _REMEMBERED_MAX = 64
 """Addresses of forgotten members kept: the oldest goes first. One that answers brings all others with it."""
 _SEEDS_MAX = 256
+_PATIENCE_MAX = 32
+"""Times the interval, between two exchanges with an address at which there is no member though somebody answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fruitless:
+    patience: int
+    """Intervals, twice as many each time."""
+    not_before: float
 
 
 class Rejoiner:
@@ -33,6 +43,8 @@ class Rejoiner:
         self._seeds: dict[Endpoint, None] = {}
         self._remembered: dict[Endpoint, None] = {}
         self._asked: dict[int, Endpoint] = {}
+        self._fruitless: dict[Endpoint, _Fruitless] = {}
+        """Who has answered, and still is no member there: another address of a member, or a ring that refuses us."""
         self._turn: list[Endpoint] = []
         """Who is still to be asked before anyone is asked again."""
         self._next: float | None = None
@@ -51,6 +63,7 @@ class Rejoiner:
         """Have these seeds and no others; gives those that are new."""
         before, self._seeds = self._seeds, {}
         self.add_seeds(seeds)
+        self._fruitless.clear()
         self._turn = [one for one in self._turn if one in self._seeds or one not in before]
         return [seed for seed in self._seeds if seed not in before]
 
@@ -71,14 +84,20 @@ class Rejoiner:
         while self._turn and self._table.has_member_at(self._turn[-1]):
             self._turn.pop()
         if not self._turn:
-            candidates = list(self._candidates())
+            candidates = list(self._candidates(now))
             self._turn = self._rng.sample(candidates, len(candidates))
         if self._turn:
             self._ask(self._turn.pop())
 
-    def hear_ack(self, sequence: int) -> Endpoint | None:
+    def hear_ack(self, sequence: int, now: float) -> Endpoint | None:
         """Who answered, if this is about one of our questions."""
-        return self._asked.pop(sequence, None)
+        if (endpoint := self._asked.pop(sequence, None)) is not None:
+            before = self._fruitless.get(endpoint)
+            patience = 2 if before is None else min(2 * before.patience, _PATIENCE_MAX)
+            self._fruitless[endpoint] = _Fruitless(
+                patience, now + patience * self._pace.profile.reconnect_interval
+            )
+        return endpoint
 
     def _reap(self, now: float) -> None:
         """Forget who has been dead or gone for long, but not where a dead one was."""
@@ -94,12 +113,21 @@ class Rejoiner:
         # No name: whoever is at this address now will do.
         self._outbox.send(endpoint, ping(self._config, sequence, ""))
 
-    def _candidates(self) -> dict[Endpoint, None]:
+    def _candidates(self, now: float) -> dict[Endpoint, None]:
         is_present = self._table.has_member_at
         self._remembered = {endpoint: None for endpoint in self._remembered if not is_present(endpoint)}
         lost = dict.fromkeys(record.endpoint for record in self._table.gone() if record.state == State.DEAD)
         everyone = lost | self._seeds | self._remembered
-        return {endpoint: None for endpoint in everyone if not is_present(endpoint)}
+        absent = {endpoint: None for endpoint in everyone if not is_present(endpoint)}
+        self._fruitless = {endpoint: one for endpoint, one in self._fruitless.items() if endpoint in absent}
+        if lost:
+            # Anybody may know of them.
+            return absent
+        return {
+            endpoint: None
+            for endpoint in absent
+            if (one := self._fruitless.get(endpoint)) is None or now >= one.not_before
+        }
 
     def _jittered(self) -> float:
         """So that the two halves of a ring do not ask in step."""

@@ -26,7 +26,7 @@ from membership import (
     StreamFailed,
     StreamReceived,
 )
-from membership.wire.messages import Ack, Ping, encode
+from membership.wire.messages import Ack, Dead, Ping, encode
 from membership.wire.stream import NodeState, PushPull, StreamDecoder, encode_err, encode_push_pull
 from tests.unit.membership.playbook import (
     CALM,
@@ -197,6 +197,26 @@ def test_asks_after_the_lost() -> None:
 
     assert (target, question.node) == (endpoint(9), "")
     assert [target for _, target in dialled(effects)] == [endpoint(9)]
+
+
+def test_who_answers_and_is_no_member_there_is_asked_less_and_less() -> None:
+    """Another address of a member, say: an exchange with it brings nothing. While somebody is lost, it may bring that."""
+    play = Playbook("node-b", profile=replace(CALM, reconnect_interval=1.0, push_pull_interval=500.0))
+    play.at(6.0, JoinRequested((endpoint(9),)))
+
+    def exchanges(start: float, end: float) -> int:
+        count, now = 0, start
+        while (due := play.memberlist.next_deadline()) is not None and due <= end:
+            now = due
+            asked = [one.sequence for _, one in sent(play.memberlist.advance(now)) if isinstance(one, Ping)]
+            for sequence in asked:
+                count += len(dialled(play.hear(now, Ack(sequence), source=endpoint(9))))
+        return count
+
+    assert exchanges(6.0, 70.0) in range(5, 8)
+    assert exchanges(70.0, 134.0) in range(1, 4)
+    play.hear(134.0, Dead(1, "node-b", "node-c"))
+    assert exchanges(134.0, 144.0) in range(8, 14)
 
 
 def test_a_stream_that_ends_early_is_told() -> None:
