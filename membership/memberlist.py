@@ -209,8 +209,8 @@ class Memberlist:
             self._observers.start_over(now)
         if lateness <= _LATENESS_TOLERATED * profile.probe_timeout:
             return
-        self._rules.delay(lateness)
-        self._prober.delay(lateness)
+        self._rules.delay(lateness, now)
+        self._prober.delay(lateness, now)
         self._awareness.adjust(+1)
         self._outbox.tell(RunningLate(lateness))
 
@@ -221,7 +221,7 @@ class Memberlist:
             self._outbox.tell(change)
             self._observers.start_over(now)
         if stopped_for:
-            self._rules.delay(stopped_for)
+            self._rules.delay(stopped_for, now)
 
     def _end(self, now: float) -> list[Effect]:
         self._prober.look(now)
@@ -332,8 +332,8 @@ class Memberlist:
         silent_for = self._isolation.hear(now)
         if silent_for:
             self._observers.start_over(now)
-            self._rules.delay(silent_for)
-            self._prober.delay(silent_for)
+            self._rules.delay(silent_for, now)
+            self._prober.delay(silent_for, now)
             self._rules.end_isolation()
 
     def _receive_message(self, message: Message, source: Endpoint, now: float) -> None:

@@ -50,7 +50,8 @@ class _Watch:
     """In a burst: when the next ping is due. Otherwise it comes with those to the others."""
     rtt: float | None = None
     is_refused: bool = False
-    has_accused: bool = False
+    accused: int | None = None
+    """The incarnation that we have accused, until it refutes."""
 
 
 class Observers:
@@ -210,14 +211,16 @@ class Observers:
         return watch
 
     def _reconsider(self, watch: _Watch, now: float) -> None:
-        if watch.record.state == State.SUSPECT:
-            if watch.next_ping is None:
-                # Others accuse it: look closely.
-                watch.next_ping = now
-        elif watch.has_accused:
+        record = watch.record
+        if watch.accused is not None and (
+            record.state != State.SUSPECT or record.incarnation > watch.accused
+        ):
             # It has refuted.
-            watch.has_accused = False
+            watch.accused = None
             self._forget(watch, now)
+        if record.state == State.SUSPECT and watch.next_ping is None:
+            # Others accuse it: look closely.
+            watch.next_ping = now
 
     def _drop(self, watch: _Watch) -> None:
         self._calm(watch)
@@ -246,14 +249,15 @@ class Observers:
                 return
             watch.next_ping = now
         if now >= self._sure_at(watch):
-            if self._awareness.score > self._profile.awareness_max_multiplier // 2:
-                # Whoever doubts itself has no vote (Lifeguard).
+            doubts_itself = self._awareness.score > self._profile.awareness_max_multiplier // 2
+            if doubts_itself or not self._rules.may_accuse:
+                # Whoever doubts itself has no vote (Lifeguard), nor who may be deaf.
                 self._forget(watch, now)
                 return
             self._accuse(watch, now)
         if now >= watch.next_ping:
             profile = self._profile
-            interval = profile.observe_interval if watch.has_accused else profile.burst_interval
+            interval = profile.observe_interval if watch.accused is not None else profile.burst_interval
             watch.next_ping = now + interval
             self._ping(watch, now)
 
@@ -272,14 +276,14 @@ class Observers:
         misses, silence, timeout = profile.observe_misses, profile.observe_silence, profile.observe_timeout
         if watch.is_refused:
             misses, silence, timeout = ceil(misses * _REFUSED_SHARE), silence * _REFUSED_SHARE, 0.0
-        if watch.has_accused or len(watch.sent) < misses:
+        if watch.accused is not None or len(watch.sent) < misses:
             return inf
         last = next(islice(watch.sent.values(), misses - 1, None))
         return max(last + timeout, watch.heard_at + silence)
 
     def _accuse(self, watch: _Watch, now: float) -> None:
         record, profile = watch.record, self._profile
-        watch.has_accused = True
+        watch.accused = record.incarnation
         seen = Observation(len(watch.sent), now - watch.heard_at, watch.rtt, watch.is_refused)
         self._rules.accuse(record, now, seen)
         accusation = Suspect(record.incarnation, record.name, self._config.name)

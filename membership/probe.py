@@ -34,6 +34,8 @@ _PROTOCOL_WITH_NACK = 4
 @dataclass(slots=True)
 class _Probe:
     record: Record
+    incarnation: int
+    """That is asked for: who has refuted since was heard by somebody."""
     sequence: int
     began_at: float
     escalates_at: float
@@ -113,7 +115,9 @@ class Prober:
 
     def advance(self, now: float) -> None:
         for probe in list(self._probes.values()):
-            if now >= probe.fails_at:
+            if not probe.record.is_member:
+                del self._probes[probe.sequence]
+            elif now >= probe.fails_at:
                 self._fail(probe, now)
             elif now >= probe.escalates_at and not probe.has_escalated:
                 self._escalate(probe, now)
@@ -122,11 +126,12 @@ class Prober:
             self._tick_waits = True
         self._start_waiting(now)
 
-    def delay(self, lateness: float) -> None:
+    def delay(self, lateness: float, now: float) -> None:
         """We slept: give the answers time to be read before they are missed."""
         for probe in self._probes.values():
-            probe.escalates_at += lateness
-            probe.fails_at += lateness
+            missed = min(lateness, now - probe.began_at)
+            probe.escalates_at += missed
+            probe.fails_at += missed
 
     def hear_ack(self, sequence: int, now: float) -> bool:
         """Direct, relayed or by TCP; False if it is not about a probe."""
@@ -161,7 +166,13 @@ class Prober:
         interval = self._awareness.scale(self._profile.probe_interval)
         sequence = self._outbox.next_sequence()
         self._probes[sequence] = _Probe(
-            record, sequence, now, now + self._profile.probe_timeout, now + interval, is_look
+            record,
+            record.incarnation,
+            sequence,
+            now,
+            now + self._profile.probe_timeout,
+            now + interval,
+            is_look,
         )
         if record.state == State.SUSPECT:
             # So that it can refute at once.
@@ -205,4 +216,5 @@ class Prober:
         if not probe.is_look:
             # A helper that says nothing hints that the fault is ours; one that says nack, that it is not.
             self._awareness.adjust(probe.nacks_expected - probe.nacks if probe.nacks_expected else 1)
-        self._rules.accuse(probe.record, now)
+        if probe.record.incarnation == probe.incarnation:
+            self._rules.accuse(probe.record, now)

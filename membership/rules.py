@@ -45,7 +45,16 @@ _SECOND_OPINIONS = 6
 _CONDEMNED_TOLD_MAX = 64
 """At once; the others are found by pings to the lost, and hear of it then."""
 
-_INCARNATION_BELIEVED_MAX = U32_MAX - 0xFFFF
+_INCARNATION_BELIEVED_MAX = U32_MAX >> 1
+"""Nobody gets there honestly. Above it only steps of `_INCARNATION_STEP_MAX` are believed, from anybody about anybody,
+so that one forged message cannot take the numbers that a member has left to refute with.
+"""
+_INCARNATION_STEP_MAX = 255
+
+_JUDGED_AT_ONCE_MAX = 32
+"""Suspicions. With more of them, and each change of one touching all, they are judged together."""
+_JUDGED_TOGETHER_EVERY = 0.02
+"""Seconds."""
 
 
 class Rules:
@@ -73,6 +82,11 @@ class Rules:
         self._suspicions = Suspicions(pace, table)
         self._quorum = Quorum(pace, table)
         self._is_unsettled = False
+        """The members that count have changed, and by that every suspicion."""
+        self._accused: dict[str, None] = {}
+        """Whose accusers have changed."""
+        self._judged_at = 0.0
+        """When all suspicions were judged last."""
         self._observation: Observation | None = None
         """Of the accusation that we are just making."""
         self._wanted: dict[str, Record] = {}
@@ -115,10 +129,13 @@ class Rules:
 
     def suspect(self, message: Suspect, now: float, source: Endpoint | None = None) -> None:
         record = self._table.get(message.node)
-        self._note_accusation(record, message, now)
-        if record is None or self._is_stale(record, message, source):
+        if record is None or self._is_stale(record, message, now, source):
             return
-        if (suspicion := self._suspicions.get(record.name)) is not None:
+        suspicion = self._suspicions.get(record.name)
+        if suspicion is not None and message.incarnation > record.incarnation:
+            self._suppose_refuted(record, message.incarnation, now)
+            suspicion = None
+        if suspicion is not None:
             self._confirm(record, suspicion, message, now)
         elif record is self._local:
             self._refute(message.incarnation, message.accuser)
@@ -137,8 +154,7 @@ class Rules:
         self, message: Dead, now: float, source: Endpoint | None = None, cause: Cause = Cause.TOLD
     ) -> None:
         record = self._table.get(message.node)
-        self._note_accusation(record, message, now)
-        if record is None or self._is_stale(record, message, source) or not record.is_member:
+        if record is None or self._is_stale(record, message, now, source) or not record.is_member:
             return
         if record is self._local:
             self._refute(message.incarnation, message.accuser)
@@ -187,9 +203,14 @@ class Rules:
 
     # Our own doing
 
+    @property
+    def may_accuse(self) -> bool:
+        """If nobody hears us, silence is no evidence."""
+        return not self._reception.is_in_question
+
     def accuse(self, record: Record, now: float, observation: Observation | None = None) -> None:
-        """Our probe of it has failed, or what we observe is silence. If nobody hears us, that is no evidence."""
-        if self._reception.is_in_question:
+        """Our probe of it has failed, or what we observe is silence."""
+        if not self.may_accuse:
             return
         self._observation = observation
         self.suspect(Suspect(record.incarnation, record.name, self._local.name), now)
@@ -214,7 +235,10 @@ class Rules:
     # Time
 
     def next_deadline(self) -> float | None:
-        return self._suspicions.next_deadline()
+        due = self._suspicions.next_deadline()
+        if due is None or not self._is_unsettled:
+            return due
+        return min(due, self._judged_at + _JUDGED_TOGETHER_EVERY)
 
     def advance(self, now: float) -> None:
         for name, suspicion in self._suspicions.items():
@@ -227,8 +251,8 @@ class Rules:
             elif suspicion.next_reminder is not None and now >= suspicion.next_reminder:
                 self._remind(record, suspicion, now)
 
-    def delay(self, lateness: float) -> None:
-        self._suspicions.delay(lateness)
+    def delay(self, lateness: float, now: float) -> None:
+        self._suspicions.delay(lateness, now)
 
     def end_isolation(self) -> None:
         """Whom we condemned while we heard nobody shall hear of it, and nobody else."""
@@ -239,17 +263,32 @@ class Rules:
 
     def settle(self, now: float) -> None:
         """The end of a step: judge anew those whose accusers, or the members that count, have changed."""
-        while self._is_unsettled:
-            self._is_unsettled = False
-            if (change := self._pace.settle()) is not None:
+        while self._is_unsettled or self._accused:
+            if self._is_unsettled and (change := self._pace.settle()) is not None:
                 self._outbox.tell(change)
-            self._suspicions.reconsider()
-            for name, suspicion in self._suspicions.items():
-                record = self._table.get(name)
-                assert record is not None
-                suspicion.verdict_at = self._quorum.verdict_at(record, suspicion, now)
-                if suspicion.verdict_at is not None and now >= suspicion.verdict_at:
-                    self._condemn(record, now, Cause.OBSERVERS)
+            if not (names := self._to_be_judged(now)):
+                return
+            for name in names:
+                self._judge(name, now)
+
+    def _to_be_judged(self, now: float) -> list[str]:
+        accused, self._accused = self._accused, {}
+        if self._is_unsettled and (
+            len(self._suspicions) <= _JUDGED_AT_ONCE_MAX or now >= self._judged_at + _JUDGED_TOGETHER_EVERY
+        ):
+            self._is_unsettled, self._judged_at = False, now
+            return [name for name, _ in self._suspicions.items()]
+        return list(accused)
+
+    def _judge(self, name: str, now: float) -> None:
+        if (suspicion := self._suspicions.get(name)) is None:
+            return
+        record = self._table.get(name)
+        assert record is not None
+        self._suspicions.reconsider(suspicion)
+        suspicion.verdict_at = self._quorum.verdict_at(record, suspicion, now)
+        if suspicion.verdict_at is not None and now >= suspicion.verdict_at:
+            self._condemn(record, now, Cause.OBSERVERS)
 
     def _condemn(self, record: Record, now: float, cause: Cause) -> None:
         self.dead(Dead(record.incarnation, record.name, self._local.name), now, cause=cause)
@@ -310,8 +349,9 @@ class Rules:
 
     # Suspicion
 
-    def _is_stale(self, record: Record, message: Suspect | Dead, source: Endpoint | None) -> bool:
+    def _is_stale(self, record: Record, message: Suspect | Dead, now: float, source: Endpoint | None) -> bool:
         self._expect_refutable(record, message.incarnation)
+        self._note_accusation(record, message, now)
         if message.incarnation >= record.incarnation:
             return record is self._local and record.state == State.LEFT
         if record is self._local and source is not None and record.state == State.ALIVE:
@@ -322,6 +362,7 @@ class Rules:
     def _start_suspicion(self, record: Record, message: Suspect, now: float) -> None:
         record.incarnation = message.incarnation
         suspicion = self._suspicions.start(record.name, message.accuser, now)
+        self._accused[record.name] = None
         self._become(record, State.SUSPECT, now)
         suspicion.observation = self._observation
         self._outbox.tell(
@@ -335,11 +376,17 @@ class Rules:
         """Shall we be one of the few that look after somebody?"""
         return self._rng.random() < _SECOND_OPINIONS / max(1, self._table.count(State.ALIVE))
 
+    def _suppose_refuted(self, record: Record, incarnation: int, now: float) -> None:
+        """Only the suspect itself raises its incarnation: it has refuted, and we have missed it."""
+        self._suspicions.end(record.name)
+        record.incarnation = incarnation
+        self._become(record, State.ALIVE, now)
+        self._outbox.tell(MemberRefuted(record.name, incarnation))
+
     def _confirm(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
         if suspicion.confirm(message.accuser, now):
-            record.incarnation = message.incarnation
             suspicion.observation = suspicion.observation or self._observation
-            self._is_unsettled = True
+            self._accused[record.name] = None
             self._spread_accusation(record, suspicion, message, now)
 
     def _spread_accusation(self, record: Record, suspicion: Suspicion, message: Suspect, now: float) -> None:
@@ -362,15 +409,15 @@ class Rules:
 
     # Ourselves
 
-    def _note_accusation(self, record: Record | None, message: Suspect | Dead, now: float) -> None:
+    def _note_accusation(self, record: Record, message: Suspect | Dead, now: float) -> None:
         """Also one that is older than our last word: that word may not have arrived anywhere."""
         local = self._local
         if record is local and local.state == State.ALIVE and message.accuser != local.name:
             self._reception.accused(message.accuser, now)
 
     def _expect_refutable(self, record: Record, incarnation: int) -> None:
-        """Nobody has honestly reached the end of the numbers, and there we could not go one higher."""
-        if record is self._local and incarnation > _INCARNATION_BELIEVED_MAX:
+        believed = max(_INCARNATION_BELIEVED_MAX, record.incarnation + _INCARNATION_STEP_MAX)
+        if incarnation > min(believed, U32_MAX - 1):
             raise DecodeError("incarnation-exhausted")
 
     def _refute(self, incarnation: int, accuser: str) -> None:

@@ -63,8 +63,12 @@ class Suspicion:
             timeout = max(self._shortest, floor((self._longest - shortened) * 1000) / 1000)
         self.deadline = self.began_at + timeout
 
-    def delay(self, lateness: float) -> None:
-        """We slept: what the suspect had to say for itself may still lie in the socket."""
+    def delay(self, lateness: float, now: float) -> None:
+        """We slept: what the suspect had to say for itself may still lie in the socket.
+
+        A suspicion that began meanwhile has lost so much less.
+        """
+        lateness = min(lateness, now - self.began_at)
         self.began_at += lateness
         self.deadline += lateness
         if self.verdict_at is not None:
@@ -100,23 +104,22 @@ class Suspicions:
     def clear(self) -> None:
         self._running.clear()
 
-    def reconsider(self) -> None:
+    def reconsider(self, suspicion: Suspicion) -> None:
         """Who can accuse has changed: the dead do not confirm each other's death, so they are not waited for.
 
         k is Lifeguard's, but only as far as there are members that live and have not accused yet.
         """
-        for suspicion in self._running.values():
-            can_accuse = self._table.count(State.ALIVE)
-            for accuser in suspicion.accusers:
-                record = self._table.get(accuser)
-                can_accuse += record is None or record.state != State.ALIVE
-            suspicion.expect(min(self._pace.profile.suspicion_mult - 2, can_accuse - 1))
+        can_accuse = self._table.count(State.ALIVE)
+        for accuser in suspicion.accused_at:
+            record = self._table.get(accuser)
+            can_accuse += record is None or record.state != State.ALIVE
+        suspicion.expect(min(self._pace.profile.suspicion_mult - 2, can_accuse - 1))
 
     def next_deadline(self) -> float | None:
         if not self._running:
             return None
         return min(one.due for one in self._running.values())
 
-    def delay(self, lateness: float) -> None:
+    def delay(self, lateness: float, now: float) -> None:
         for suspicion in self._running.values():
-            suspicion.delay(lateness)
+            suspicion.delay(lateness, now)

@@ -16,8 +16,8 @@ from membership import (
     normal,
 )
 from membership.circle import Circle
-from membership.wire.messages import Ack, Dead, Ping, Suspect
-from tests.unit.membership.playbook import Playbook, alive, endpoint, number_of, sent, told
+from membership.wire.messages import Ack, Alive, Dead, Ping, Suspect
+from tests.unit.membership.playbook import VERSIONS, Playbook, alive, endpoint, number_of, sent, told
 
 PROFILE = replace(normal(), probe_interval=1000.0, push_pull_interval=1000.0, reconnect_interval=1000.0)
 
@@ -165,6 +165,57 @@ def test_anything_that_is_heard_from_a_member_counts() -> None:
         effects += watch.hear(now, Ping(number + 1, "node-a"), source=endpoint(3))
 
     assert told(effects, MemberSuspected) == []
+
+
+def test_whoever_is_perhaps_not_heard_accuses_nobody() -> None:
+    """Not to the other observers either; and it has its vote again when it is heard."""
+    watch = Watch("node-b", "node-c", "node-d")
+    watch.silent = {"node-b", "node-c", "node-d"}
+
+    effects = watch.hear(2.1, Suspect(1, "node-a", "node-b"))
+    for tenth in range(22, 32):
+        effects += watch.hear(tenth / 10, alive("node-b"), alive("node-d"), source=endpoint(2))
+    accusations = [message for _, message in sent(effects) if isinstance(message, Suspect)]
+    watch.silent = {"node-c"}
+    watch.run_until(3.4)
+    effects = watch.run_until(5.0)
+
+    assert accusations == []
+    assert [one.name for one in told(effects, MemberSuspected)] == ["node-c"]
+
+
+def test_it_accuses_anew_who_has_refuted_unheard() -> None:
+    """The accusation of a higher incarnation is all that it hears of the refutation."""
+    watch = Watch("node-b", "node-c")
+    watch.silent = {"node-c"}
+    watch.run_until(3.0)
+
+    effects = watch.hear(3.0, Suspect(2, "node-c", "node-b"))
+    effects += watch.run_until(5.0)
+
+    assert told(effects, MemberFailed)[0].incarnation == 2
+    assert Suspect(2, "node-c", "node-a") in [message for _, message in sent(effects)]
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_many_deaths_at_once_are_judged_as_one_is(count: int) -> None:
+    """Though not each of them anew with every accusation, when there are many."""
+    names = [f"node-{number:03}" for number in range(100)]
+    watch = Playbook(profile=PROFILE)
+    watch.hear(
+        2.0, *(Alive(1, name, bytes((10, 0, 0, at)), 7946, b"", VERSIONS) for at, name in enumerate(names))
+    )
+    circle = Circle(["node-a", *names], lambda name: True)
+    observers = {name: circle.observers_of(name, PROFILE.observers) for name in names}
+    dead = [name for name in names if "node-a" not in observers[name]][:count]
+    accusers = {name: [one for one in observers[name] if one not in dead] for name in dead}
+
+    effects = watch.hear(2.01, *(Suspect(1, name, one) for name in dead for one in accusers[name]))
+    effects += watch.run_until(2.01 + PROFILE.observe_timeout)
+
+    judged = {one.name for one in told(effects, MemberFailed) if one.cause == Cause.OBSERVERS}
+    assert judged == {name for name in dead if len(accusers[name]) > PROFILE.observers // 2}
+    assert len(judged) > count / 3
 
 
 def test_whoever_was_late_itself_accuses_nobody() -> None:

@@ -16,7 +16,7 @@ from membership import (
     StreamReceived,
     normal,
 )
-from membership.wire.messages import Ack, IndirectPing, Message, Nack, Ping, Suspect, encode
+from membership.wire.messages import Ack, Dead, IndirectPing, Message, Nack, Ping, Suspect, encode
 from tests.unit.membership.playbook import Playbook, alive, endpoint, octets, sent, told
 
 PROFILE = replace(
@@ -170,6 +170,29 @@ def test_our_own_stall_is_nobody_elses_fault() -> None:
     assert [late.lateness for late in told(effects, RunningLate)] == [pytest.approx(0.3)]
     assert told(effects, MemberSuspected) == []
     assert scene.play.memberlist.members()[1].state == 0
+
+
+def test_who_is_dead_by_the_word_of_others_is_asked_no_more() -> None:
+    """Nor is its silence a sign that something is wrong with us."""
+    scene = Scene("node-b", "node-c")
+    due, _, ping = scene.next_probe()
+
+    effects = scene.play.hear(due + 0.01, Dead(1, ping.node, "node-x"))
+    effects += scene.play.run_until(due + INTERVAL + 0.001)
+
+    assert messages(effects, IndirectPing) == []
+    assert scene.play.memberlist.health == 0
+
+
+def test_who_has_refuted_meanwhile_is_not_accused() -> None:
+    """It was heard by somebody after we had asked."""
+    scene = Scene("node-b", "node-c")
+    due, _, ping = scene.next_probe()
+
+    effects = scene.play.hear(due + 0.01, alive(ping.node, incarnation=2))
+    effects += scene.play.run_until(due + INTERVAL + 0.001)
+
+    assert told(effects, MemberSuspected) == []
 
 
 def test_a_stall_is_excused_once() -> None:

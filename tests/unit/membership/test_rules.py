@@ -88,14 +88,30 @@ def test_tells_a_late_accuser_again() -> None:
         Dead(2**32 - 1, "node-a", "node-b"),
         Suspect(2**32 - 2, "node-a", "node-b"),
         alive("node-a", 2**32 - 1, meta=b"x"),
+        Dead(2**32 - 1, "node-b", "node-c"),
+        Suspect(2**31 + 255, "node-b", "node-c"),
+        alive("node-b", 2**32 - 1, meta=b"x"),
     ],
 )
 def test_an_incarnation_that_cannot_be_topped_is_refused(message: Alive | Suspect | Dead) -> None:
-    """It is forged: nobody comes that far, and we could not refute it."""
+    """It is forged: nobody comes that far, and whom it is about could not refute it."""
     play = Playbook("node-b")
+    before = play.memberlist.known()
 
     assert play.hear(3.0, message) == [PacketDropped(endpoint(2), "incarnation-exhausted")]
-    assert play.memberlist.local.incarnation == 1
+    assert play.memberlist.known() == before
+
+
+def test_one_forged_message_leaves_room_to_refute() -> None:
+    """The highest that is believed at once is followed by refutations that are believed as well."""
+    play = Playbook("node-b")
+
+    forged = play.hear(3.0, Suspect(2**31 - 1, "node-a", "node-b"), alive("node-b", 2**31 - 1))
+    again = play.hear(3.1, Suspect(2**31, "node-a", "node-b"), Suspect(2**31 + 1, "node-b", "node-c"))
+    later = play.hear(3.2, alive("node-b", 2**31 + 2))
+
+    assert [one.incarnation for one in told(forged + again, AccusationRefuted)] == [2**31, 2**31 + 1]
+    assert told(later, MemberRefuted) == [MemberRefuted("node-b", 2**31 + 2)]
 
 
 def test_a_suspect_is_still_a_member_until_its_time_is_up() -> None:
@@ -121,6 +137,18 @@ def test_a_refutation_ends_the_suspicion() -> None:
 
     assert facts(play.hear(3.1, alive("node-c", incarnation=1))) == []
     assert facts(play.hear(3.2, alive("node-c", incarnation=2))) == [MemberRefuted("node-c", 2)]
+
+
+def test_what_was_refuted_does_not_count_though_the_refutation_was_missed() -> None:
+    """An accusation of a higher incarnation says that there was one."""
+    play = Playbook("node-b", "node-c", "node-d", profile=replace(CALM, suspicion_mult=3))
+    play.hear(3.0, Suspect(1, "node-d", "node-b"))
+
+    effects = play.hear(4.0, Suspect(2, "node-d", "node-c"))
+    assert facts(effects) == [MemberRefuted("node-d", 2), MemberSuspected("node-d", 2, "node-c")]
+    failed = next(one for one in told(play.run_until(1e6), MemberFailed) if one.name == "node-d")
+
+    assert (failed.accusers, failed.incarnation) == (("node-a", "node-c"), 2)
 
 
 def test_accusing_the_unknown_does_nothing() -> None:

@@ -24,6 +24,16 @@ def test_each_accuser_shortens_it(count: int, timeouts: tuple[float, ...]) -> No
     assert found == [pytest.approx(timeout, abs=0.002) for timeout in timeouts]
 
 
+def test_a_stall_is_excused_for_as_long_as_it_was_running() -> None:
+    """What began with the packet that ended a silence has not waited at all."""
+    suspicion = Suspicion("node-b", 10.0, 1.0, 6.0)
+
+    suspicion.delay(5.0, 10.0)
+    assert suspicion.deadline == 16.0
+    suspicion.delay(5.0, 12.0)
+    assert suspicion.deadline == 18.0
+
+
 def test_nobody_counts_twice() -> None:
     """Neither the first accuser nor a later one."""
     suspicion = Suspicion("node-b", 0.0, 1.0, 6.0)
