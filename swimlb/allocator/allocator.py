@@ -68,13 +68,15 @@ class Allocator:
         """Seconds for which an address that was given back is kept from others; None: not at all."""
         self._quarantine = Quarantine(quarantine)
         self._pools: tuple[Pool, ...] = ()
-        self._ledger = Ledger(Space((), self._quarantine), self._linger)
+        self._ledger = Ledger(Space((), self._quarantine), self._let_go)
         self._services: dict[str, Service] = {}
         """In the version that was last seen."""
         self._shown: dict[str, set[IpAddress]] = {}
         """What the status of a Service may show, as far as we know."""
         self._lingering: dict[str, tuple[Service, set[IpAddress]]] = {}
         """Shown, but not the Service's any more: with the version that they are booked for."""
+        self._unbooked: dict[str, tuple[Service, set[IpAddress]]] = {}
+        """Shown likewise, but another Service has them, which may not share with this one. When that ends, they linger."""
         self._waiting: list[tuple[tuple[str, str, str], str]] = []
         """Sorted: Services that have not all they ask for, in the order to serve them."""
         self._told: dict[str, Verdict] = {}
@@ -148,12 +150,12 @@ class Allocator:
     def _begin_anew(self, pools: tuple[Pool, ...]) -> list[Service]:
         """Other pools: everybody keeps what is still right, in the order of age."""
         before = {key: verdict for key, verdict in self._told.items() if isinstance(verdict, Allocation)}
-        lingering = self._lingering
-        self._pools, self._lingering, self._waiting = pools, {}, []
-        self._ledger = Ledger(Space(pools, self._quarantine), self._linger)
+        shown = [*self._lingering.values(), *self._unbooked.values()]
+        self._pools, self._lingering, self._unbooked, self._waiting = pools, {}, {}, []
+        self._ledger = Ledger(Space(pools, self._quarantine), self._let_go)
         services = sorted(self._services.values(), key=served_first)
         self._ledger.space.has_room = True
-        lost: list[tuple[Service, Iterable[IpAddress]]] = list(lingering.values())
+        lost: list[tuple[Service, Iterable[IpAddress]]] = list(shown)
         for service in services:
             had = before.get(service.key)
             held = had.addresses if had is not None else service.held_addresses
@@ -170,25 +172,34 @@ class Allocator:
         self._unlist(service)
         self._shown.pop(key, None)
         self._told.pop(key, None)
+        self._unbooked.pop(key, None)
         self._end_lingering(key, keep=set())
         self._ledger.give_up(service)
 
     # Addresses that a status still shows
+
+    def _let_go(self, service: Service, addresses: Iterable[IpAddress]) -> None:
+        self._linger(service, addresses)
+        self._book_unbooked()
 
     def _linger(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """Go on booking what is shown, but is not the Service's any more, so that nobody else gets it."""
         ledger = self._ledger
         choice = ledger.choice(service.key)
         own = set(choice.addresses) if choice is not None else set[IpAddress]()
-        booked = {
-            address
-            for address in self._shown.get(service.key, set()) & set(addresses) - own
-            if ledger.space.may_linger(service, address)
-        }
+        shown = self._shown.get(service.key, set()) & set(addresses) - own
+        booked = {address for address in shown if ledger.space.may_linger(service, address)}
         if booked:
             ledger.space.linger(service, booked)
-            _, others = self._lingering.get(service.key, (service, set[IpAddress]()))
-            self._lingering[service.key] = service, others | booked
+            _note(self._lingering, service, booked)
+        if unbooked := shown - booked:
+            _note(self._unbooked, service, unbooked)
+
+    def _book_unbooked(self) -> None:
+        """Before anybody is served: what others have given back meanwhile."""
+        unbooked, self._unbooked = self._unbooked, {}
+        for service, addresses in unbooked.values():
+            self._linger(service, addresses)
 
     def _end_lingering(self, key: str, keep: set[IpAddress]) -> bool:
         """What is not shown any more is free; whether anything is."""
@@ -218,6 +229,7 @@ class Allocator:
         to_serve = {service.key: service for service in changed}
         effects: list[Effect] = []
         for _ in range(_ROUNDS_MAX):
+            self._book_unbooked()
             if self._ledger.space.has_room:
                 self._ledger.space.has_room = False
                 to_serve |= {key: self._services[key] for _, key in self._waiting}
@@ -254,6 +266,13 @@ class Allocator:
         index = bisect_left(self._waiting, entry)
         if self._waiting[index : index + 1] == [entry]:
             del self._waiting[index]
+
+
+def _note(
+    table: dict[str, tuple[Service, set[IpAddress]]], service: Service, addresses: set[IpAddress]
+) -> None:
+    _, others = table.get(service.key, (service, set[IpAddress]()))
+    table[service.key] = service, others | addresses
 
 
 def _essence(verdict: Verdict) -> tuple[object, ...]:

@@ -190,6 +190,18 @@ def test_what_two_are_leaving_is_no_stranger_s_before_both_are_written() -> None
     assert names(given) == {"leaves": (FIRST,)}
 
 
+def test_what_a_stranger_has_and_gives_back_is_kept_for_whom_it_is_shown() -> None:
+    """After a restart two statuses show one address, which is the older one's alone, and then nobody's."""
+    allocator = Allocator(None)
+    older = service("a", 80, held_addresses=str(FIRST))
+    other = service("b", 53, sharing_key="k", held_addresses=str(FIRST))
+    begun = allocator.step(WorldChanged((SMALL,), (older, other, service("waits"))), 0.0)
+    assert names(begun) == {"a": (FIRST,), "b": (SECOND,), "waits": ()}
+
+    assert allocator.step(WorldChanged(deleted=(older.key,)), 1.0) == []
+    assert names(allocator.step(StatusWritten(other.key, (SECOND,)), 2.0)) == {"waits": (FIRST,)}
+
+
 def test_a_second_family_is_added_when_it_becomes_free() -> None:
     allocator = started(
         service("other", families=dual("x", PREFER).families[1:]),
