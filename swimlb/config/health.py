@@ -16,6 +16,15 @@ INTERVAL_ANNOTATION = "swimlb.io/health-check-interval"
 _HINT = "Write tcp://:8080 or http://:8080/healthz; a host may stand before the port."
 
 
+def is_host(text: str) -> bool:
+    """An address or a name that can be asked for: no empty label, none of more than 63 octets, nothing unprintable."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return text.isprintable() and " " not in text
+
+
 def parse_health_check(text: str) -> HealthCheck:
     try:
         url = urlsplit(text)
@@ -26,6 +35,8 @@ def parse_health_check(text: str) -> HealthCheck:
         raise Mistake(f"{shorten(text)!r} is not a health check", _HINT)
     if not port:
         raise Mistake(f"{shorten(text)!r} names no port", _HINT)
+    if host is not None and not is_host(host):
+        raise Mistake(f"{shorten(text)!r}: {shorten(host)!r} is no host name", _HINT)
     kind = ProbeKind(url.scheme)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     if kind is ProbeKind.TCP and path != "/":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -39,13 +39,21 @@ class HealthChecks:
             task.cancel()
         await self._stack.aclose()
 
-    def replace(self, checks: Mapping[str, HealthCheck]) -> None:
-        """Make exactly these checks from now on. One that is unchanged goes on as it is."""
+    def replace(self, checks: Mapping[str, HealthCheck], served: Collection[str] = ()) -> None:
+        """Make exactly these checks from now on. One that is unchanged goes on as it is.
+
+        An edit is no news of the endpoint: all nodes see it at the same moment, and none would serve until its first
+        attempt has ended. So a check that has changed begins with the verdict there was, and one of a Service that was
+        `served` without a check so far begins with yes.
+        """
         assert self._group is not None, "HealthChecks is used as an async context manager"
         wanted = dict(sorted(checks.items())[:CHECKS_MAX])
         for service in [service for service, check in self._wanted.items() if wanted.get(service) != check]:
             self._tasks.pop(service).cancel()
-            self._verdicts.pop(service, None)
+            if service not in wanted:
+                self._verdicts.pop(service, None)
+        for service in wanted.keys() & set(served) - self._wanted.keys():
+            self._verdicts[service] = Verdict(True)
         for service in wanted.keys() - self._tasks.keys():
             self._tasks[service] = self._group.create_task(self._check_for_ever(service, wanted[service]))
         self._wanted = wanted
@@ -81,7 +89,8 @@ class HealthChecks:
                 _, writer = await asyncio.open_connection(check.host, check.port)
                 writer.close()
                 return True
-        except (OSError, TimeoutError, aiohttp.ClientError):
+        except (OSError, ValueError, aiohttp.ClientError):
+            # ValueError: a host or header that cannot be said, whatever was made of it before.
             return False
 
     async def _get(self, check: HealthCheck) -> bool:

@@ -38,6 +38,8 @@ class Watch:
         self._link = Link(link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._facts.learn)
         self._checks = HealthChecks(self._on_verdict, random.Random())
         self._has_published = False
+        self._served: frozenset[str] = frozenset()
+        """Services of the last table."""
         self._readings = ReadingCounts()
 
     async def run(self, supervisor_pid: int) -> None:
@@ -78,7 +80,7 @@ class Watch:
         for pending in world.pending:
             self._log.warning("service_pending", service=pending.service.key, reason=pending.reason)
         self._log.info("configuration_read", services=len(world.allocations), pending=len(world.pending))
-        self._checks.replace(world.health_checks())
+        self._checks.replace(world.health_checks(), self._served)
         if self._has_published:
             self._publish()
 
@@ -89,7 +91,9 @@ class Watch:
 
     def _publish(self) -> None:
         self._has_published = True
-        table = self._standalone.world.records()
+        world = self._standalone.world
+        table = world.records()
+        self._served = frozenset(one.service.key for one in world.allocations)
         for service, is_ready in self._checks.verdicts().items():
             record = Readiness(service=service, is_ready=is_ready)
             table[key_of(record)] = records.encode(record)

@@ -10,9 +10,10 @@ from functools import partial
 
 from swimlb.config.declared import Workload
 from swimlb.config.document import mapping_of
+from swimlb.config.health import is_host
 from swimlb.config.kinds.common import Kind, Object, Scope
 from swimlb.config.report import Place
-from swimlb.config.schema import at, describe, read_record, record
+from swimlb.config.schema import at, describe, read_record, record, shorten
 from swimlb.config.types import Integer, LabelMap, ListOf, Nested, Text, positions
 from swimlb.model import HealthCheck, Labels, ProbeKind
 
@@ -129,7 +130,7 @@ def _health_check(container: ContainerSpec, probe: ProbeSpec, place: Place) -> H
         return _http_check(container, probe.http_get, timing, place.at("httpGet"))
     if probe.tcp_socket is not None:
         port = _port_number(container, probe.tcp_socket.port, place.at("tcpSocket", "port"))
-        return timing(kind=ProbeKind.TCP, port=port, host=probe.tcp_socket.host or "127.0.0.1")
+        return timing(kind=ProbeKind.TCP, port=port, host=_host(probe.tcp_socket.host, place.at("tcpSocket")))
     if probe.has_exec or probe.has_grpc:
         place.at("exec" if probe.has_exec else "grpc").warning(
             "a node cannot run this kind of probe, so it takes itself as ready",
@@ -145,7 +146,7 @@ def _http_check(
     check = timing(
         kind=ProbeKind.HTTP,
         port=port,
-        host=get.host or "127.0.0.1",
+        host=_host(get.host, place),
         path=get.path if get.path.startswith("/") else f"/{get.path}",
         headers=tuple((header.name, header.value) for header in get.headers),
     )
@@ -153,6 +154,14 @@ def _http_check(
         place.at("scheme").warning("HTTPS is checked by connecting only", "Nothing need be done.")
         return replace(check, kind=ProbeKind.TCP, path="/", headers=())
     return check
+
+
+def _host(text: str, place: Place) -> str:
+    if text and not is_host(text):
+        place.at("host").error(
+            f"{shorten(text)!r} is no host name", "Give an address or a name, or leave it out for this node."
+        )
+    return text or "127.0.0.1"
 
 
 def _port_number(container: ContainerSpec, port: int | str, place: Place) -> int:

@@ -755,6 +755,11 @@ def test_ignores_services_that_are_not_ours(spec: dict[str, object], reason: str
             "metadata.annotations.swimlb.io/health-check",
             "'udp://:53' is not a health check",
         ),
+        (
+            {"annotations": {"swimlb.io/health-check": "tcp://a..b:80"}},
+            "metadata.annotations.swimlb.io/health-check",
+            "'tcp://a..b:80': 'a..b' is no host name",
+        ),
     ],
 )
 def test_refuses_a_bad_service(arguments: dict[str, object], field: str, message: str) -> None:
@@ -842,6 +847,19 @@ def test_warns_of_a_probe_that_a_node_cannot_run() -> None:
         ("warning", "spec.template.spec.containers[0].readinessProbe.exec")
     ]
     assert result.configuration.services[0].health_check is None
+
+
+def test_refuses_a_probe_of_a_host_that_cannot_be_asked_for() -> None:
+    result = resolved(deployment({"tcpSocket": {"port": 53, "host": "a..b"}}), service("web"))
+
+    assert told(result.problems) == [
+        (
+            "error",
+            "Deployment/default/web",
+            "spec.template.spec.containers[0].readinessProbe.tcpSocket.host",
+            "'a..b' is no host name",
+        )
+    ]
 
 
 def test_takes_the_password_from_a_secret() -> None:
