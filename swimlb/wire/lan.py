@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
@@ -10,7 +11,7 @@ from announce import l2
 from announce.l2 import Interface, Responder
 from announce.net.addresses import LocalAddresses
 from announce.net.links import LinkMonitor
-from announce.net.packet import PacketSockets
+from announce.net.packet import PacketSockets, SocketEvent
 from announce.net.sysctls import Finding, check_forwarding, check_sysctls
 from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
@@ -38,11 +39,12 @@ class Lan:
         self._on_event = on_event
         self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
-        self._sockets = PacketSockets(self._driver.feed, responder.answers)
+        self._sockets = PacketSockets(self._on_socket, responder.answers)
         self._links = LinkMonitor(self._on_link)
         self._is_data_path_local = is_data_path_local
         self._local: LocalAddresses | None = None
         self._checked: set[tuple[str, int]] = set()
+        self._telling: asyncio.Handle | None = None
         self.drops: Counter[str] = Counter()
         """Frames that were not answered, by reason."""
 
@@ -53,6 +55,8 @@ class Lan:
         self._links.start()
 
     def close(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
         self._driver.close()
         self._links.close()
         self._sockets.close()
@@ -136,6 +140,22 @@ class Lan:
         ):
             self._check(event.interface)
 
+    def _on_socket(self, event: SocketEvent) -> None:
+        self._driver.feed(event)
+        if isinstance(event, l2.SocketFailed):
+            self._tell_links_soon()
+
+    def _tell_links_soon(self) -> None:
+        """A socket was opened or closed for another reason than news of its interface: it failed, or may work again."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_soon(self._tell_links_now)
+
+    def _tell_links_now(self) -> None:
+        self._telling = None
+        self._tell_links()
+        for interface in self.open_interfaces:
+            self._check(interface)
+
     def _tell_links(self) -> None:
         """Tell the core when the interfaces on which others can hear this node are different ones, or differ."""
         links = tuple(link_of(interface) for interface in self.open_interfaces if interface.has_carrier)
@@ -165,7 +185,10 @@ class Lan:
         match effect:
             case l2.SendReplies() | l2.SendFrame():
                 self._sockets.perform(effect)
-            case l2.OpenInterface() | l2.CloseInterface() | l2.SetFilter() | l2.JoinGroup() | l2.LeaveGroup():
+            case l2.OpenInterface() | l2.CloseInterface():
+                self._sockets.perform(effect)
+                self._tell_links_soon()
+            case l2.SetFilter() | l2.JoinGroup() | l2.LeaveGroup():
                 self._sockets.perform(effect)
             case l2.AnnouncementHeard(address, mac, interface, kind):
                 self._on_event(ClaimHeard(address, mac.hex(":"), interface, kind is l2.ClaimKind.REPLY))
