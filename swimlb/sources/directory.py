@@ -9,7 +9,7 @@ from swimlb.sources.files import manifest_files, read_directory
 from swimlb.sources.manifests import Manifests
 from swimlb.sources.secret_files import secret_files
 
-Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
+Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
 
 class Directory:
@@ -41,8 +41,8 @@ class Directory:
 
 
 def _signature(directory: Path) -> Signature:
-    """Name, time of change, size and inode of each file, links followed."""
-    found: list[tuple[str, int, int, int]] = []
+    """Name, times of change of content and rights, size and inode of each file, links followed."""
+    found: list[tuple[str, int, int, int, int]] = []
     # Also of those that are too many to be read: when one of these goes, others may be read.
     for file in (*manifest_files(directory), *secret_files(directory)):
         try:
@@ -50,5 +50,6 @@ def _signature(directory: Path) -> Signature:
         except OSError:
             # It went away since it was listed: the next poll will see that.
             continue
-        found.append((str(file), status.st_mtime_ns, status.st_size, status.st_ino))
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        found.append((str(file), *times, status.st_size, status.st_ino))
     return tuple(found)

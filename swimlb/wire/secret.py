@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
 from membership import Encryption, Keyring
 from membership.keyring import KEYS_MAX, fingerprint
@@ -20,6 +21,9 @@ from swimlb.wire.rotation import Effect, Event, KeysRead, Rotation, UseKeyring
 POLL_INTERVAL = 2.0
 """A stat per file. Watching the directory would not see a changed mount."""
 _SECRET_OCTETS_MAX = 65_536
+
+Signature: TypeAlias = tuple[int, int, int, int]
+"""Time of the last change of content and of the last change of all else (owner, rights), in ns; inode; size."""
 
 
 class SecretUnusable(Exception):
@@ -64,10 +68,10 @@ class SecretFiles:
         return [path for path in self._paths if _mode(path) & stat.S_IROTH]
 
     def have_changed(self) -> bool:
-        """Was one written, replaced or removed since they were read?"""
+        """Was one written, replaced, removed or made readable since they were read?"""
         return self._signature() != self._as_read
 
-    def _signature(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _signature(self) -> tuple[Signature | None, ...]:
         return tuple(map(_signature, self._paths))
 
 
@@ -172,9 +176,9 @@ def _mode(path: Path) -> int:
         return 0  # Removed meanwhile: the next poll tells.
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> Signature | None:
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size

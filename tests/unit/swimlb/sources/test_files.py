@@ -96,6 +96,16 @@ def test_a_file_put_in_the_place_of_another_is_seen(tmp_path: Path) -> None:
     assert kinds(directory.poll()) == ["two"]
 
 
+def test_rights_that_were_mended_are_seen(tmp_path: Path) -> None:
+    """A file that could not be read for them is read again."""
+    (tmp_path / "pool.yaml").write_text("")
+    directory = Directory(tmp_path)
+    directory.poll()
+
+    (tmp_path / "pool.yaml").chmod(0o640)
+    assert directory.poll() is not None
+
+
 def test_a_mounted_config_map_is_followed(tmp_path: Path) -> None:
     """Its files are links through `..data`, which is switched from one version to the next."""
     for version in ("..1", "..2"):

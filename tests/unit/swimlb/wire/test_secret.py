@@ -156,6 +156,17 @@ def test_a_secret_that_vanishes_stays_in_use(tmp_path: Path, log: pytest.LogCapt
     assert log.messages.count("gossip_secret_unusable") == 1
 
 
+def test_rights_that_were_mended_are_a_change(tmp_path: Path) -> None:
+    """What could not be read for them is to be read again."""
+    path = secret_file(tmp_path)
+    known = files(path)
+    known.read()
+
+    assert not known.have_changed()
+    path.chmod(0o640)
+    assert known.have_changed()
+
+
 def test_a_secret_that_all_may_read_is_told(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     """With the command that mends it; no key or secret stands in any log line."""
     path = secret_file(tmp_path)
