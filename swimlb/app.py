@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from swimlb.runtime.errors import StartRefused
-from swimlb.runtime.supervisor import EX_CONFIG, Process
+from swimlb.runtime.errors import NotStarted, StartRefused
+from swimlb.runtime.supervisor import EX_CONFIG, EX_TEMPFAIL, Process
 from swimlb.settings import Settings
 
 if TYPE_CHECKING:
@@ -271,14 +271,14 @@ def main(arguments: list[str]) -> int:
     if not confine(Process(process), settings):
         _warn_of_readable_credentials(settings)
     body = run_wire if process == Process.WIRE else run_watch
-    refusals: list[str] = []
+    errors: list[Exception] = []
     try:
         return body(settings, int(link_fd))
-    except* StartRefused as group:
-        refusals = [str(error) for error in group.exceptions]
-    # The environment's fault: one line that says what to do, and no attempt to start again.
-    print(f"swimlb {process}: {'; '.join(refusals)}", file=sys.stderr)
-    return EX_CONFIG
+    except* NotStarted as group:
+        errors = list(group.exceptions)
+    # The environment's fault: one line that says what to do, and no attempt to start again where that cannot help.
+    print(f"swimlb {process}: {'; '.join(map(str, errors))}", file=sys.stderr)
+    return EX_CONFIG if any(isinstance(error, StartRefused) for error in errors) else EX_TEMPFAIL
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from swimlb.observe.families import (
 
 Fact: TypeAlias = Mapping[str, Any]
 
-_PHASES = ("starting", "joining", "running", "draining", "leaving", "stopped")
+_PHASES = ("starting", "joining", "running", "draining", "leaving", "stopped", "silent")
 _MEMBER_STATES = ("alive", "suspect", "dead", "left")
 
 

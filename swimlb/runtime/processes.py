@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 from swimlb.runtime import clock
 from swimlb.runtime.supervisor import (
+    EX_OSERR,
     Effect,
     Event,
     Exit,
@@ -28,6 +29,7 @@ from swimlb.runtime.supervisor import (
     StartProcess,
     StopRequested,
     Supervisor,
+    TellRestart,
 )
 
 LINK_BUFFER_OCTETS = 1 << 20
@@ -115,17 +117,28 @@ class _Supervision:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case StartProcess(process):
-                fd = self._link_ends[process].fileno()
-                self._running[process] = subprocess.Popen(
-                    self._command(process, fd),
-                    pass_fds=(fd,),
-                    stdin=subprocess.DEVNULL,
-                    env=self._environment(process),
-                )
+                self._start(process)
             case SignalProcess(process, number):
                 self._running[process].send_signal(number)
+            case TellRestart(process, status, wait):
+                end = f"signal {-status}" if status < 0 else f"exit status {status}"
+                print(f"swimlb: {process} has ended ({end}); started again in {wait:g} s", file=sys.stderr)
             case Exit(status):
                 self._status = status
+
+    def _start(self, process: Process) -> None:
+        fd = self._link_ends[process].fileno()
+        try:
+            self._running[process] = subprocess.Popen(
+                self._command(process, fd),
+                pass_fds=(fd,),
+                stdin=subprocess.DEVNULL,
+                env=self._environment(process),
+            )
+        except OSError as error:
+            # No memory, no process number, the interpreter just being replaced: the other process is none the worse.
+            print(f"swimlb: {process} cannot be started: {error}", file=sys.stderr)
+            self._step(ProcessExited(process, EX_OSERR))
 
 
 def become_child(supervisor_pid: int) -> None:

@@ -10,8 +10,9 @@
     stopping wire ──gone──► stopping watch ──gone──► Exit
        (SIGTERM, or for a restart SIGUSR2 to wire; and SIGKILL when `grace` has passed)
 
-A process that says that starting it again cannot help (exit status 78, EX_CONFIG: a port in use, a missing right)
-ends the whole; it has told the reason in its own words.
+A process that says at its first start that starting it again cannot help (exit status 78, EX_CONFIG: a port in use, a
+missing right) ends the whole; it has told the reason in its own words. One that has run well before is tried again: what
+keeps it from it, such as a file that is just being written, is no reason to end the other one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from typing import TypeAlias, assert_never
 
 EX_CONFIG = 78
 """sysexits.h: something in the configuration or the environment must change before a start can succeed."""
+
+EX_TEMPFAIL = 75
+"""sysexits.h: a later start may succeed."""
+
+EX_OSERR = 71
+"""sysexits.h: the process could not even be made."""
 
 
 class Process(StrEnum):
@@ -69,13 +76,23 @@ class SignalProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class TellRestart:
+    """The process has ended by itself, and is started again after a wait."""
+
+    process: Process
+    status: int
+    wait: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """Both are gone: end with this status."""
 
     status: int
 
 
-Effect: TypeAlias = StartProcess | SignalProcess | Exit
+Effect: TypeAlias = StartProcess | SignalProcess | TellRestart | Exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +114,7 @@ class Config:
 @dataclass(slots=True)
 class _Child:
     is_running: bool = False
+    has_run_well: bool = False
     started_at: float = 0.0
     backoff: float = 0.0
     restart_at: float | None = None
@@ -159,17 +177,17 @@ class Supervisor:
         child.is_running, child.kill_at = False, None
         if self._is_stopping:
             return self._stop_next(now)
-        if status == EX_CONFIG:
+        early = now - child.started_at < self._config.healthy_after
+        child.has_run_well |= not early
+        if status == EX_CONFIG and not child.has_run_well:
             return self._stop(EX_CONFIG, now)
-        lived = now - child.started_at
-        early = lived < self._config.healthy_after
         child.backoff = (
             min(child.backoff * 2, self._config.backoff_max)
             if early and child.backoff
             else self._config.backoff_first
         )
         child.restart_at = now + child.backoff
-        return []
+        return [TellRestart(process, status, child.backoff)]
 
     def _stop(self, status: int, now: float, *, is_restart: bool = False) -> list[Effect]:
         if self._is_stopping:

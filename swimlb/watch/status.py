@@ -17,13 +17,20 @@ from swimlb.watch.succession import successions
 from swimlb.watch.world import World
 
 
+SILENCE_MAX = 3.0
+"""Seconds. *wire* tells something every second; one that does not is gone, or hangs."""
+
+
 class Facts:
     """The last that was heard of *wire*."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence_max: float = SILENCE_MAX) -> None:
+        self._silence_max = silence_max
         self._table: dict[str, dict[str, Any]] = {}
+        self._heard_at: float | None = None
 
     def learn(self, batch: Batch) -> None:
+        self._heard_at = clock.monotonic()
         for key in batch.removed:
             self._table.pop(key, None)
         for key, value in batch.put.items():
@@ -34,11 +41,15 @@ class Facts:
 
     def table(self) -> dict[str, dict[str, Any]]:
         """A copy; entries are replaced as a whole and never changed."""
-        return dict(self._table)
+        return {**self._table, "speaker": self.speaker}
 
     @property
     def speaker(self) -> dict[str, Any]:
-        return self._table.get("speaker", {})
+        """With the phase `silent` when *wire*, once heard, is heard no more."""
+        told = self._table.get("speaker", {})
+        if self._heard_at is not None and clock.monotonic() - self._heard_at > self._silence_max:
+            return {**told, "phase": "silent", "pid": None}
+        return told
 
     @property
     def gossip(self) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ import msgpack
 import membership as ml
 from announce.l2 import Interface
 from swimlb.model import IpAddress
+from swimlb.runtime import clock
 from swimlb.runtime.replica import Publisher
 from swimlb.speaker.core import Speaker
 from swimlb.wire.lan import Lan
@@ -81,6 +82,8 @@ class Facts:
     def count(self) -> None:
         """Publish what only counts, which `refresh` leaves alone because it changes all the time."""
         counts = {
+            # So that it is another one each time, and a reader knows that this process lives.
+            "at": clock.monotonic(),
             "gossip": _gossip_counts(self._ring.metrics()),
             "moves": self._moves.told(),
             "bfd_drops": self._peers.bfd_drops(),

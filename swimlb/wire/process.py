@@ -7,6 +7,7 @@ more, or with the error that made going on impossible.
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from swimlb.model import Allocation, Seeds
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.driver import Driver
-from swimlb.runtime.errors import StartRefused
+from swimlb.runtime.errors import NotStarted, StartFailed, StartRefused
 from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
 from swimlb.runtime.recorder import Recorder
@@ -99,7 +100,7 @@ class Wire:
             await self._start()
             self._count()
             await self._done
-        except StartRefused:
+        except NotStarted:
             raise
         except Exception:
             self._dump(crash_record)
@@ -118,15 +119,23 @@ class Wire:
         try:
             await self._ring.start()
         except BindError as error:
-            raise StartRefused(
-                f"{error}; end what uses the port, or choose another by --bind-port"
-            ) from error
+            match error.errno:
+                case errno.EADDRINUSE:
+                    raise StartRefused(
+                        f"{error}; end what uses the port, or choose another by --bind-port"
+                    ) from error
+                case errno.EACCES:
+                    raise StartRefused(str(error)) from error
+                case _:
+                    raise StartFailed(str(error)) from error
         try:
             self._lan.start()
-        except OSError as error:
+        except PermissionError as error:
             raise StartRefused(
                 f"the kernel does not list its interfaces: {error}; NET_ADMIN is needed"
             ) from error
+        except OSError as error:
+            raise StartFailed(f"the kernel does not list its interfaces: {error}") from error
         self._link.start()
 
     def _learn(self, batch: Batch) -> None:

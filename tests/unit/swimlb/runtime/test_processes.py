@@ -131,3 +131,26 @@ def test_children_do_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     finally:
         supervisor.kill()
         supervisor.wait()
+
+
+def test_a_process_that_cannot_be_made_leaves_the_other_alone(tmp_path: Path) -> None:
+    """It is tried again, as one that has ended: here its program is away for a while."""
+    program = tmp_path / "python"
+    script = textwrap.dedent(SUPERVISE).replace("{directory}", str(tmp_path))
+    script = script.replace("[sys.executable", f'[sys.executable if process == "wire" else "{program}"')
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stderr is not None
+        assert "watch cannot be started: " in supervisor.stderr.readline()
+        assert "watch has ended (exit status 71); started again in 0.05 s" in supervisor.stderr.readline()
+        until(lambda: (tmp_path / "wire").exists())
+        wire = pid_of(tmp_path, "wire")
+        (tmp_path / "partial").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (tmp_path / "partial").chmod(0o755)
+        (tmp_path / "partial").rename(program)
+        until(lambda: (tmp_path / "watch").exists())
+
+        assert is_alive(wire)
+        supervisor.terminate()
+        supervisor.stderr.read()
+        assert supervisor.wait(10) == 0

@@ -16,6 +16,7 @@ from swimlb.runtime.supervisor import (
     StartProcess,
     StopRequested,
     Supervisor,
+    TellRestart,
 )
 
 WIRE, WATCH = Process.WIRE, Process.WATCH
@@ -49,7 +50,7 @@ def test_starts_a_dead_process_again_and_leaves_the_other_alone() -> None:
     """After the first backoff."""
     supervisor = running()
 
-    assert supervisor.step(ProcessExited(WATCH, -9), 1.0) == []
+    assert supervisor.step(ProcessExited(WATCH, -9), 1.0) == [TellRestart(WATCH, -9, 0.25)]
     assert supervisor.next_deadline() == 1.25
     assert supervisor.advance(1.25) == [StartProcess(WATCH)]
 
@@ -115,3 +116,13 @@ def test_gives_up_when_starting_again_cannot_help() -> None:
 
     assert supervisor.step(ProcessExited(WIRE, EX_CONFIG), 0.1) == [SignalProcess(WATCH, signal.SIGTERM)]
     assert supervisor.step(ProcessExited(WATCH, 0), 0.2) == [Exit(EX_CONFIG)]
+
+
+def test_who_has_run_well_does_not_end_the_other_by_a_start_that_fails() -> None:
+    """*watch* that finds its kubeconfig half written is tried again; *wire* goes on with what it knows."""
+    supervisor = running()
+    supervisor.step(ProcessExited(WATCH, -9), 3600.0)
+    supervisor.advance(3600.25)
+
+    assert supervisor.step(ProcessExited(WATCH, EX_CONFIG), 3600.5) == [TellRestart(WATCH, EX_CONFIG, 0.5)]
+    assert supervisor.advance(3601.0) == [StartProcess(WATCH)]
