@@ -154,7 +154,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks),
             lan,
             Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks, lan.is_on_link),
-            lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch),
+            lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch, wire.crash),
         )
         urgency = Urgency()
         try:

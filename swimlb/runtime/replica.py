@@ -53,6 +53,11 @@ def is_hello(frame: bytes) -> bool:
     return _unpack(frame)[0] == _Code.HELLO
 
 
+def subject(frame: bytes) -> str:
+    """The key that a frame is about."""
+    return _unpack(frame)[2]
+
+
 class Publisher:
     """The writing side. `next_frame` is asked whenever the channel has room."""
 

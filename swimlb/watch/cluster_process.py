@@ -27,7 +27,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime import records
 from swimlb.runtime.garbage import GarbageKeeper
 from swimlb.runtime.link import Link
-from swimlb.runtime.replica import Batch, Publisher, Subscriber
+from swimlb.runtime.replica import Batch, LinkError, Publisher, Subscriber
 from swimlb.settings import Settings
 from swimlb.watch.answers import Answers, rule_options
 from swimlb.watch.cluster import without_the_rest
@@ -49,7 +49,11 @@ class ClusterWatch:
         self._log = log
         self._facts = Facts()
         self._published = Publisher(records.SCHEMA)
-        self._link = Link(link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._learn)
+        self._link = Link(
+            link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._learn, self._on_misfit
+        )
+        self._stop = asyncio.Event()
+        self._misfit: LinkError | None = None
         self._client = Client(access, user_agent="swimlb-speaker")
         self._source = ClusterSource(
             settings.node,
@@ -78,11 +82,11 @@ class ClusterWatch:
         """By selector, the addresses of running Pods."""
 
     async def run(self, supervisor_pid: int) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM. Raises LinkError."""
         loop = asyncio.get_running_loop()
         main = asyncio.current_task()
         assert main is not None
-        stop = asyncio.Event()
+        stop = self._stop
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         for number in (signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, lambda: None)
@@ -115,6 +119,12 @@ class ClusterWatch:
         finally:
             garbage.close()
             self._link.close()
+        if self._misfit is not None:
+            raise self._misfit
+
+    def _on_misfit(self, error: LinkError) -> None:
+        self._misfit = error
+        self._stop.set()
 
     def _learn(self, batch: Batch) -> None:
         self._facts.learn(batch)

@@ -13,7 +13,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.observe.problems import log_problems
 from swimlb.runtime import records
 from swimlb.runtime.link import Link
-from swimlb.runtime.replica import Publisher, Subscriber
+from swimlb.runtime.replica import LinkError, Publisher, Subscriber
 from swimlb.settings import Settings
 from swimlb.speaker.inventory import key_of
 from swimlb.watch.answers import Answers
@@ -35,7 +35,11 @@ class Watch:
         self._log = log
         self._facts = Facts()
         self._published = Publisher(records.SCHEMA)
-        self._link = Link(link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._facts.learn)
+        self._link = Link(
+            link_fd, self._published, Subscriber(records.FACTS_SCHEMA), self._facts.learn, self._on_misfit
+        )
+        self._stop, self._wake = asyncio.Event(), asyncio.Event()
+        self._misfit: LinkError | None = None
         self._checks = HealthChecks(self._on_verdict, random.Random())
         self._has_published = False
         self._served: frozenset[str] = frozenset()
@@ -43,8 +47,8 @@ class Watch:
         self._readings = ReadingCounts()
 
     async def run(self, supervisor_pid: int) -> None:
-        """Until SIGTERM. SIGHUP: look at the files now rather than in a moment."""
-        stop, wake = asyncio.Event(), asyncio.Event()
+        """Until SIGTERM. SIGHUP: look at the files now rather than in a moment. Raises LinkError."""
+        stop, wake = self._stop, self._wake
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, lambda: (stop.set(), wake.set()))
         loop.add_signal_handler(signal.SIGHUP, wake.set)
@@ -70,6 +74,13 @@ class Watch:
                     await _wait(wake, POLL_INTERVAL if self._has_published else 0.02)
         finally:
             self._link.close()
+        if self._misfit is not None:
+            raise self._misfit
+
+    def _on_misfit(self, error: LinkError) -> None:
+        self._misfit = error
+        self._stop.set()
+        self._wake.set()
 
     def _follow(self) -> None:
         if not self._standalone.poll():

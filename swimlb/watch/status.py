@@ -16,7 +16,6 @@ from swimlb.speaker.rules import RuleOptions
 from swimlb.watch.succession import successions
 from swimlb.watch.world import World
 
-
 SILENCE_MAX = 3.0
 """Seconds. *wire* tells something every second; one that does not is gone, or hangs."""
 

@@ -24,6 +24,13 @@ _RECEIVED = {
     bgp.MessageType.KEEPALIVE: "keepalives_received",
 }
 
+_RECEIVED_OCTETS_MAX = 128 * 1024
+"""Of the routes of one peer that are told: half of what one record may have."""
+_ROUTE_OCTETS = 100
+"""Of one route, packed, without what it has many of; rather more."""
+_VALUES_MAX = 100
+"""Of the AS path and of the communities of one route."""
+
 
 def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
     status = view.status
@@ -58,18 +65,25 @@ def peer_entry(name: str, view: PeerView) -> dict[str, Any]:
 
 
 def _received(routes: AdjRibIn) -> list[dict[str, Any]]:
-    return sorted(
-        (
+    """As many as fit: what a router sends is as long as it likes, and the whole entry is one record."""
+    told: list[dict[str, Any]] = []
+    room = _RECEIVED_OCTETS_MAX
+    for prefix, attributes in islice(routes.routes(), ROUTES_TOLD_MAX):
+        asns = (asn for segment in attributes.as_path or () for asn in segment.asns)
+        as_path = list(islice(asns, _VALUES_MAX))
+        communities = [f"{high}:{low}" for high, low in islice(attributes.communities, _VALUES_MAX)]
+        room -= _ROUTE_OCTETS + 5 * len(as_path) + 12 * len(communities)
+        if room < 0:
+            break
+        told.append(
             {
                 "prefix": str(prefix),
-                "as_path": [asn for segment in attributes.as_path or () for asn in segment.asns],
+                "as_path": as_path,
                 "med": attributes.med,
-                "communities": [f"{high}:{low}" for high, low in attributes.communities],
+                "communities": communities,
             }
-            for prefix, attributes in islice(routes.routes(), ROUTES_TOLD_MAX)
-        ),
-        key=itemgetter("prefix"),
-    )
+        )
+    return sorted(told, key=itemgetter("prefix"))
 
 
 def _session(session: bgp.SessionEstablished) -> dict[str, Any]:

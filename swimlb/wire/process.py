@@ -246,7 +246,10 @@ class Wire:
 
     def _on_crash(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An exception in a callback is a mistake of ours: restarting is cheaper than being wrong."""
-        error = context.get("exception") or RuntimeError(context["message"])
+        self.crash(context.get("exception") or RuntimeError(context["message"]))
+
+    def crash(self, error: BaseException) -> None:
+        """Going on is impossible."""
         if self._done is not None and not self._done.done():
             self._done.set_exception(error)
 

@@ -26,7 +26,7 @@ def check_of(port: int, **changes: float) -> HealthCheck:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10.0):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # The checks set no Event.
             await asyncio.sleep(0.005)
 
 
@@ -37,7 +37,9 @@ def test_an_edit_changes_no_verdict_by_itself() -> None:
     async def play() -> None:
         with listener() as alive:
             port = alive.getsockname()[1]
-            async with HealthChecks(lambda *news: told.append(news), random.Random(1)) as checks:
+            async with HealthChecks(
+                lambda service, is_ready: told.append((service, is_ready)), random.Random(1)
+            ) as checks:
                 checks.replace({"default/web": check_of(port)})
                 assert checks.verdicts() == {}
                 await until(lambda: checks.verdicts() == {"default/web": True})
@@ -60,7 +62,9 @@ def test_a_check_that_is_added_to_a_served_service_begins_with_yes() -> None:
     async def play() -> None:
         with listener() as dead:
             port = dead.getsockname()[1]
-        async with HealthChecks(lambda *news: told.append(news), random.Random(1)) as checks:
+        async with HealthChecks(
+            lambda service, is_ready: told.append((service, is_ready)), random.Random(1)
+        ) as checks:
             checks.replace({"default/old": check_of(port), "default/new": check_of(port)}, {"default/old"})
             assert checks.verdicts() == {"default/old": True}
             await until(lambda: checks.verdicts() == {"default/old": False, "default/new": False})
@@ -75,7 +79,7 @@ def test_a_host_that_cannot_be_said_does_not_answer(kind: ProbeKind, host: str) 
     """And ends nothing else."""
 
     async def play() -> None:
-        async with HealthChecks(lambda *_: None, random.Random(1)) as checks:
+        async with HealthChecks(lambda service, is_ready: None, random.Random(1)) as checks:
             checks.replace({"default/web": replace(check_of(80), kind=kind, host=host)})
             await until(lambda: checks.verdicts() == {"default/web": False})
 
