@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
@@ -26,7 +26,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 @contextmanager
-def few_files(count: int) -> Iterator[None]:
+def few_files(count: int) -> Generator[None, None, None]:
     """Whatever this process would open beyond so many is refused with EMFILE."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
