@@ -94,6 +94,10 @@ class ClusterRecords:
     def is_pending(self) -> bool:
         return self._has_begun and bool(self._dirty)
 
+    def own_records(self) -> dict[str, bytes]:
+        """What is about this node alone, as far as it is known by now."""
+        return {key: self._published.table[key] for key in self._own}
+
     def keys(self) -> set[str]:
         """Of everything that has been told."""
         return {

@@ -30,11 +30,12 @@ from swimlb.kube.news import (
     Synced,
 )
 from swimlb.kube.reflector import Condition
-from swimlb.model import IpAddress, Labels, Problem, Service
+from swimlb.model import Intent, IpAddress, Labels, Problem, Service
 from swimlb.observe.logs import EventLog
 from swimlb.observe.problems import log_problems
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
+from swimlb.speaker.inventory import key_of
 from swimlb.watch.cluster import ClusterRecords
 from swimlb.watch.last_good import LastGood, Unusable, load, pack, save
 from swimlb.watch.metrics import ReadingCounts
@@ -96,6 +97,7 @@ class ClusterSource:
         self._contents: tuple[Content, ...] = ()
         """The objects that are in force, for the disk."""
         self._drained_by: str | None = None
+        self._is_node_known = False
         self.node_labels: Labels = ()
         """Of this node's Node."""
         self._saved_at: float | None = None
@@ -236,6 +238,8 @@ class ClusterSource:
                 async with asyncio.timeout(0.1):
                     await self._wake.wait()
                     self._wake.clear()
+            if self.has_published:
+                self._flush()
         self.cluster.begin()
         while self.cluster.is_pending:
             self.cluster.work(SERVICES_AT_ONCE)
@@ -265,6 +269,7 @@ class ClusterSource:
             self.cluster.put_service(news.service, news.key)
 
     def _node_changed(self, node: NodeView | None) -> None:
+        self._is_node_known = True
         marks = NodeMarks()
         self.node_labels = () if node is None else node.labels
         if node is not None:
@@ -314,7 +319,11 @@ class ClusterSource:
             return
         self._saved_at = found.saved_at
         self.has_published = True
-        self._published.replace(dict(found.table))
+        table = dict(found.table)
+        if self._is_node_known:
+            table.pop(key_of(Intent(drained_by="")), None)
+        # What is known by now comes before what was saved.
+        self._published.replace(table | self.cluster.own_records())
         self._flush()
         self._log.warning(
             "last_good_state_in_force",

@@ -27,7 +27,7 @@ from swimlb.kube.news import (
 )
 from swimlb.kube.reflector import Condition
 from swimlb.kube.resources import SERVICES
-from swimlb.model import AddressRange, Configuration, Endpoints, Pool, Service
+from swimlb.model import AddressRange, Configuration, Endpoints, Pool, Seeds, Service
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock, records
 from swimlb.runtime.replica import Publisher
@@ -218,16 +218,48 @@ def test_what_cannot_be_reached_any_more_is_stale_and_stays_in_force(tmp_path: P
     play(scene)
 
 
+def node(*taints: str) -> NodeChanged:
+    marks = tuple(Taint(key=key, effect="NoSchedule") for key in taints)
+    return NodeChanged(
+        NodeView(
+            name="node-a", uid="", labels=(), annotations=(), taints=marks, is_unschedulable=bool(taints)
+        )
+    )
+
+
+@pytest.mark.parametrize(("saved", "now"), [((), ("maintenance",)), (("maintenance",), ())])
+def test_what_is_known_of_this_node_comes_before_what_was_saved(
+    tmp_path: Path, saved: tuple[str, ...], now: tuple[str, ...]
+) -> None:
+    """One kind is slow or forbidden, and the last good state is taken; Nodes and Pods were listed before."""
+
+    async def scene() -> None:
+        before = Play(tmp_path, awaits_seeds=True)
+        async with before.following():
+            before.source.find_seeds([ip_address("192.0.2.99")])
+            before.source.tell([*KNOWN, node(*saved)])
+            await before.until(lambda: before.flushes)
+        here = Play(tmp_path, awaits_seeds=True)
+        here.unreachable_since = clock.monotonic()
+        async with here.following():
+            here.source.tell([node(*now)])
+            here.source.find_seeds([ip_address("192.0.2.9")])
+            await here.until(lambda: state(here.source) == "stale" or here.flushes)
+            drained = {"Intent/own"} if now else set[str]()
+            assert here.keys == KEYS | {records.SEEDS_KEY} | drained
+            seeds = records.decode(here.published.table[records.SEEDS_KEY])
+            assert seeds == Seeds(addresses=(ip_address("192.0.2.9"),))
+
+            flushes = here.flushes
+            here.source.tell([node("maintenance")])
+            await here.until(lambda: here.flushes > flushes)
+            assert "Intent/own" in here.keys
+
+    play(scene)
+
+
 def test_a_mark_on_the_node_drains_it(tmp_path: Path) -> None:
     """The one that was chosen, and no other."""
-
-    def node(*taints: str) -> NodeChanged:
-        marks = tuple(Taint(key=key, effect="NoSchedule") for key in taints)
-        return NodeChanged(
-            NodeView(
-                name="node-a", uid="", labels=(), annotations=(), taints=marks, is_unschedulable=bool(taints)
-            )
-        )
 
     async def scene() -> None:
         here = Play(tmp_path)
