@@ -14,7 +14,7 @@ import errno
 import socket
 from collections.abc import Callable
 
-from announce.l2 import Interface, InterfaceEvent
+from announce.l2 import Interface, InterfaceEvent, InterfaceRemoved
 from announce.net import rtnetlink
 from announce.net.link_table import LinkTable, difference
 from announce.net.rtnetlink import Acknowledgement, AddressMessage, DumpDone, LinkMessage
@@ -141,11 +141,15 @@ class LinkMonitor:
         if self._dump is not None:
             return
         changed, self._changed = self._changed, set()
+        events: list[InterfaceEvent] = []
         for index in sorted(changed):
             before, after = self._told.get(index), self._table.interface(index)
             if after is None:
                 self._told.pop(index, None)
             else:
                 self._told[index] = after
-            for event in difference(before, after):
-                self._on_event(event)
+            events += difference(before, after)
+        # A name may have gone from one interface to another in the meantime: it is let go before it is taken.
+        events.sort(key=lambda event: not isinstance(event, InterfaceRemoved))
+        for event in events:
+            self._on_event(event)

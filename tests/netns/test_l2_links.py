@@ -121,6 +121,16 @@ def test_follows_every_change(cable: Cable, commands: list[str]) -> None:
     watching(cable, lambda _: namespaces.ip_batch(commands, cable.speaker))
 
 
+def test_a_name_goes_from_one_interface_to_another(cable: Cable) -> None:
+    """At once, as when a host's interfaces are given new names at boot; whichever of the two is the older one."""
+    namespaces.ip_batch(["link add new0 type bridge", "link set eth0 down"], cable.speaker)
+    away = ["link set eth0 name lan0", "link set new0 name eth0"]
+    back = ["link set eth0 name new0", "link set lan0 name eth0"]
+
+    watching(cable, lambda _: namespaces.ip_batch(away, cable.speaker))
+    watching(cable, lambda _: namespaces.ip_batch(back, cable.speaker))
+
+
 def test_survives_more_changes_than_its_buffer_holds(cable: Cable) -> None:
     """The kernel drops messages and says so (ENOBUFS): everything is read anew, and told as one difference."""
     commands = ["address add 198.51.100.1/32 dev eth0", "address del 198.51.100.1/32 dev eth0"] * 3000
