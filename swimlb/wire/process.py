@@ -254,5 +254,10 @@ class Wire:
             self._done.set_exception(error)
 
     def _dump(self, path: Path) -> None:
-        self._recorder.dump(path)
+        try:
+            self._recorder.dump(path)
+        except OSError as error:
+            # Also on demand: nobody who asks for a record wants the process to end of it.
+            self._log.warning("flight_record_not_written", path=str(path), reason=str(error))
+            return
         self._log.info("flight_record_written", path=str(path))
