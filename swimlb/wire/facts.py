@@ -9,6 +9,7 @@ when somebody asks: with every member that comes or goes, those of all addresses
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -60,6 +61,8 @@ class Facts:
         """As they were when the addresses on them were told of last."""
         self._of_few: set[str] = set()
         """Keys of what is looked at every time."""
+        self._members_told: dict[str, object] = {}
+        """By key, of what the entries were made."""
         self._to_tally: deque[IpAddress] = deque()
         """Announced addresses, in the order in which their tallies are looked at; made anew when all have been."""
         self._tallied: set[IpAddress] = set()
@@ -119,17 +122,29 @@ class Facts:
         }
         if (metrics := self._ring.metrics()) is not None:
             entries["gossip"] = _gossip(metrics)
-        deaf = self._speaker.inventory.deaf
-        for member in self._ring.members():
-            entries[f"member/{member.name}"] = _member(member, deaf.get(member.name, ()))
-        for name, presence in self._speaker.inventory.presences.items():
-            entries[f"presence/{name}"] = {"name": name, "meta": presence.encode()}
         entries |= {f"bgp/{name}": peer_entry(name, view) for name, view in self._peers.views().items()}
-        for key in self._of_few - entries.keys():
-            self._published.remove(key)
         for key, value in entries.items():
             self._put(key, value)
-        self._of_few = set(entries)
+        of_few = {*entries, *self._refresh_members()}
+        for key in self._of_few - of_few:
+            self._published.remove(key)
+            self._members_told.pop(key, None)
+        self._of_few = of_few
+
+    def _refresh_members(self) -> Iterator[str]:
+        """There may be thousands: only what has changed is put into words."""
+        deaf = self._speaker.inventory.deaf
+        for member in self._ring.members():
+            yield (key := f"member/{member.name}")
+            found_by = deaf.get(member.name, ())
+            if self._members_told.get(key) != (member, found_by):
+                self._members_told[key] = (member, found_by)
+                self._put(key, _member(member, found_by))
+        for name, presence in self._speaker.inventory.presences.items():
+            yield (key := f"presence/{name}")
+            if self._members_told.get(key) is not presence:
+                self._members_told[key] = presence
+                self._put(key, {"name": name, "meta": presence.encode()})
 
     def _refresh_address(self, address: IpAddress) -> None:
         ownership = self._speaker.standing.layer2.ownership(address)
