@@ -9,13 +9,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from announce.bgp.config import PeerConfig
+from announce.bgp.config import CONNECT_RETRY, PeerConfig
 from announce.bgp.effects import CloseConnection, Connect
 from announce.bgp.pacing import Backoff
 from announce.bgp.states import State, Timer
 
 CALL_AGAIN_AFTER = 0.5
 """A call this old when the path is back was most likely made into a dead one; TCP itself repeats it after 1, 3, 7 s."""
+
+
+def _waits(config: PeerConfig) -> tuple[float, ...]:
+    """Between attempts; who makes none only waits until it takes those of the peer again, which has no setting."""
+    return config.connect_retry if config.is_active else CONNECT_RETRY
 
 
 class Calling:
@@ -32,15 +37,23 @@ class Calling:
         self._emit = emit
         self._called_at = 0.0
         self._timers: dict[Timer, float] = {}
-        self._backoff = Backoff(config.connect_retry, config.stable_after, rng)
+        self._backoff = Backoff(_waits(config), config.stable_after, rng)
 
     @property
     def is_calling(self) -> bool:
         return self.state is State.CONNECT
 
-    def reconfigure(self, config: PeerConfig) -> None:
+    @property
+    def is_left_to_the_peer(self) -> bool:
+        """Active, and without an end: we never call."""
+        return self.state is State.ACTIVE and not self._timers
+
+    def reconfigure(self, config: PeerConfig, now: float) -> None:
+        """From now on; a wait that has begun is no longer than the longest there is now."""
         self._config = config
-        self._backoff.reconfigure(config.connect_retry, config.stable_after)
+        self._backoff.reconfigure(_waits(config), config.stable_after)
+        if (due := self._timers.get(Timer.CONNECT_RETRY)) is not None:
+            self._timers[Timer.CONNECT_RETRY] = min(due, now + max(_waits(config)))
 
     def next_deadline(self) -> float | None:
         return min(self._timers.values(), default=None)

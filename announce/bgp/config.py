@@ -13,6 +13,9 @@ from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
+CONNECT_RETRY = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds."""
+
 PASSWORD_OCTETS_MAX = 80
 """What the kernel takes as a TCP MD5 key."""
 
@@ -76,7 +79,8 @@ class PeerConfig:
     is_restarting: bool = False
     """This process follows one that left its routes standing, so the first OPEN has the restart bit.
 
-    End-of-RIB, which ends what is left of the old routes, then waits for `RoutesComplete`.
+    End-of-RIB, which ends what is left of the old routes, then waits for `RoutesComplete`. Counts as the peer begins: a
+    later configuration does not change the past.
     """
 
     restart_deferral: float = 60.0
@@ -101,7 +105,7 @@ class PeerConfig:
     open_timeout: float = 10.0
     """Time from our OPEN to Established. RFC 4271 suggests minutes, during which a dead peer would block a retry."""
 
-    connect_retry: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
+    connect_retry: tuple[float, ...] = CONNECT_RETRY
     """Waits after one, two, ... failures in a row, each shortened by up to a quarter; the last one repeats."""
 
     stable_after: float = 30.0

@@ -57,6 +57,8 @@ class Fsm:
 
     def __init__(self, config: PeerConfig, rng: random.Random) -> None:
         self._config = config
+        self._is_restarting = config.is_restarting
+        """Said at the start, and true whatever is configured afterwards."""
         self._rng = rng
         self._since = 0.0
         self._effects: list[FsmEffect] = []
@@ -96,10 +98,14 @@ class Fsm:
                 return connection
         return None
 
-    def reconfigure(self, config: PeerConfig) -> None:
-        """For all that follows; an OPEN that was sent stands."""
+    def reconfigure(self, config: PeerConfig, now: float) -> list[FsmEffect]:
+        """For all that follows; an OPEN that was sent stands. Who has become active calls."""
+        before = self.state
         self._config = config
-        self._calling.reconfigure(config)
+        self._calling.reconfigure(config, now)
+        if config.is_active and self._calling.is_left_to_the_peer and not self._connections:
+            self._calling.begin(now)
+        return self._taken(before, now)
 
     def next_deadline(self) -> float | None:
         parts = (self._calling, *self._connections.values())
@@ -175,7 +181,7 @@ class Fsm:
         connection.begin(now)
 
     def _history(self) -> History:
-        has_restarted = self._config.is_restarting and not self._has_been_established
+        has_restarted = self._is_restarting and not self._has_been_established
         return History(has_restarted, has_restarted or self._has_been_established, self._withheld)
 
     def _fail_to_connect(self, reason: str, now: float) -> None:
@@ -267,9 +273,11 @@ class Fsm:
             if was_established:
                 self._effects.append(SessionEnded(reason, was_established=True, retry_in=0.0))
             return
-        is_closed = reason.kind is EndKind.CONNECTION_CLOSED
-        state = State.ACTIVE if is_closed and ended.session is None else State.IDLE
         lasted = now - ended.established_at if was_established else 0.0
+        is_closed = reason.kind is EndKind.CONNECTION_CLOSED and ended.session is None
+        # A peer that has held for long may come back at once: a router that was restarted calls within a second.
+        is_welcome = self._config.is_listening and lasted >= self._config.stable_after
+        state = State.ACTIVE if is_closed or is_welcome else State.IDLE
         self._finish(state, reason, now, lasted, was_established=was_established)
 
     def _finish(

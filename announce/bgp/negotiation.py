@@ -59,10 +59,14 @@ class History:
 
 
 def router_id(config: PeerConfig, end: LocalEnd) -> IPv4Address:
-    """The BGP Identifier: configured, or our IPv4 address, or the one that MetalLB makes of the node's name."""
+    """The BGP Identifier: configured, or our IPv4 address, or the one that MetalLB makes of the node's name.
+
+    A loopback address beside a session's own is every node's, and no identifier (RFC 6286 section 2.1).
+    """
     if config.router_id is not None:
         return config.router_id
-    for address in (end.local_address, *end.next_hops):
+    beside = (address for address in end.next_hops if not address.is_loopback)
+    for address in (end.local_address, *beside):
         if isinstance(address, IPv4Address) and int(address):
             return address
     return IPv4Address(crc32(config.node_name.encode()).to_bytes(4, "little"))

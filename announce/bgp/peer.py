@@ -96,8 +96,7 @@ class Peer:
             case Reconfigured(config):
                 self.config = config
                 self._received.reconfigure(config)
-                self._fsm.reconfigure(config)
-                effects = []
+                effects = self._digest(self._fsm.reconfigure(config, now), now)
             case StopRequested():
                 effects = self._begin_stop(event, now)
             case BytesSent():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from announce.bgp import (
     ConnectionFailed,
     Effect,
     EndKind,
+    Reconfigured,
     SessionEnded,
     SessionEstablished,
     Started,
@@ -62,6 +64,51 @@ def test_a_peer_that_only_listens_waits_and_takes_the_call() -> None:
     [session] = [effect for effect in effects if isinstance(effect, SessionEstablished)]
     assert session.is_inbound
     assert play.peer.state is State.ESTABLISHED
+
+
+@pytest.mark.parametrize("is_listening", [True, False])
+def test_who_is_told_to_call_calls_at_once(is_listening: bool) -> None:
+    """Nothing else would ever begin it; one that has a connection needs none."""
+    play = idle(is_active=False, is_listening=True)
+    play.at(0.0, Started())
+    active = replace(play.peer.config, is_active=True, is_listening=is_listening)
+
+    assert [type(effect) for effect in play.at(5.0, Reconfigured(active))] == [Connect]
+    assert play.peer.state is State.CONNECT
+
+    called = idle(is_active=False, is_listening=True)
+    called.at(0.0, Started())
+    called.is_called(1.0)
+    assert called.at(5.0, Reconfigured(active)) == []
+
+
+def test_a_shorter_wait_counts_for_the_one_that_has_begun() -> None:
+    play = idle(connect_retry=(65535.0,))
+    play.at(0.0, Started())
+    play.at(0.0, ConnectionFailed(1, "Connection refused"))
+
+    play.at(1.0, Reconfigured(replace(play.peer.config, connect_retry=(2.0,))))
+
+    assert play.peer.next_deadline() == 3.0
+
+
+def test_a_router_that_comes_back_after_a_long_session_is_let_in_at_once() -> None:
+    """The time between our own attempts is another matter, and one that never calls has none."""
+    play = idle(is_active=False, is_listening=True, connect_retry=(120.0,))
+    play.at(0.0, Started())
+    play.is_called(0.0, -1)
+    play.hears(0.0, router_open(hold_time=0), Keepalive(), on=-1)
+    assert play.peer.state is State.ESTABLISHED
+
+    play.at(80.0, ConnectionClosed(-1, "end of stream"))
+    assert isinstance(sent(play.is_called(81.0, -2))[0], Open)
+
+    # After a short one it waits, though not for so long.
+    play.hears(81.0, router_open(hold_time=0), Keepalive(), on=-2)
+    play.at(82.0, ConnectionClosed(-2, "end of stream"))
+    assert isinstance(sent(play.is_called(82.5, -3))[0], Notification)
+    play.until(98.0)
+    assert isinstance(sent(play.is_called(98.0, -4))[0], Open)
 
 
 def test_a_call_while_ours_is_on_its_way_wins_if_it_gets_there_first() -> None:

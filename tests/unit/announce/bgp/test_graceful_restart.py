@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from announce.bgp import (
@@ -12,6 +13,7 @@ from announce.bgp import (
     ConnectionClosed,
     ConnectionFailed,
     EndKind,
+    Reconfigured,
     RoutesChanged,
     RoutesComplete,
     SessionEnded,
@@ -89,6 +91,17 @@ def test_a_restarted_process_says_so_once() -> None:
         120, has_restarted=True, keeps_on_notification=True, families=families(is_preserved=True)
     )
     assert second == GracefulRestart(120, keeps_on_notification=True, families=families(is_preserved=True))
+
+
+def test_that_it_has_restarted_is_true_whatever_is_configured_meanwhile() -> None:
+    """Without the bit the router drops at once what it has kept."""
+    play = idle(restart_time=120, is_restarting=True)
+    play.at(0.0, Started(), Reconfigured(replace(play.peer.config, hold_time=30, is_restarting=False)))
+
+    told = offered(play, 0.0)
+
+    assert told is not None
+    assert (told.has_restarted, told.families) == (True, families(is_preserved=True))
 
 
 def test_after_a_restart_end_of_rib_waits_until_the_routes_are_complete() -> None:

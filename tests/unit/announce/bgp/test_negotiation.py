@@ -299,6 +299,23 @@ def test_the_router_id_may_come_from_the_interface_of_an_ipv6_session() -> None:
     assert message.identifier == IPV4
 
 
+def test_a_loopback_address_beside_the_session_s_own_is_no_router_id() -> None:
+    """Every node has it; where there is no other, the name of the node makes one, as in MetalLB."""
+    loopback = ip_address("127.0.0.1")
+    found: list[Open] = []
+    for beside in ((loopback, IPV4), (loopback,)):
+        play = idle()
+        play.at(0.0, Started())
+        found += [
+            message
+            for message in sent(play.at(0.0, ConnectionEstablished(1, GLOBAL, (*beside, GLOBAL))))
+            if isinstance(message, Open)
+        ]
+
+    assert found[0].identifier == IPV4
+    assert not found[1].identifier.is_loopback
+
+
 # Longer messages, and the brackets of a refresh.
 
 
