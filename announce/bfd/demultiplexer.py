@@ -11,8 +11,8 @@ from announce.bfd.config import SINGLE_HOP_TTL, IpAddress, SessionConfig
 from announce.bfd.errors import PacketError
 from announce.bfd.packet import ControlPacket, decode
 
-Key: TypeAlias = tuple[IpAddress, str | None, bool, str | None]
-"""Address of the peer, the link of a link-local one, multihop or not, VRF."""
+Key: TypeAlias = tuple[IpAddress, str | None, bool, str | None, IpAddress | None]
+"""Address of the peer, the link of a link-local one, multihop or not, VRF, our own address if the session has a certain one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,14 @@ class Demultiplexer:
     def add(self, config: SessionConfig) -> int:
         """The discriminator for a new session. Nobody can guess it, so nobody off the path can end the session.
 
-        Of two sessions with one peer the second one finds its packets only by discriminator, as RFC 5881 section 3
-        has no more than one.
+        Of two sessions on one path, of which RFC 5881 section 3 has no more than one, the older one finds its packets only
+        by discriminator: it is about to end.
         """
         discriminator = 0
         while discriminator == 0 or discriminator in self._by_discriminator:
             discriminator = self._rng.getrandbits(32)
         self._by_discriminator[discriminator] = config
-        self._by_key.setdefault(_key_of(config), discriminator)
+        self._by_key[_key_of(config)] = discriminator
         return discriminator
 
     def change(self, discriminator: int, config: SessionConfig) -> None:
@@ -68,7 +68,7 @@ class Demultiplexer:
         if not arrival.is_multihop and arrival.ttl != SINGLE_HOP_TTL:
             raise PacketError(f"TTL {arrival.ttl} instead of {SINGLE_HOP_TTL}")
         packet = decode(payload)
-        discriminator = packet.your_discriminator or self._by_key.get(_key_by(arrival), 0)
+        discriminator = packet.your_discriminator or self._addressed(arrival)
         config = self._by_discriminator.get(discriminator)
         if config is None:
             raise PacketError("no such session")
@@ -80,18 +80,30 @@ class Demultiplexer:
             raise PacketError(f"by {arrival.interface} instead of {config.interface}")
         return discriminator, packet
 
+    def _addressed(self, arrival: Arrival) -> int:
+        """By the address that it was sent to, before one that takes any; 0: by none."""
+        address = arrival.local_address
+        if address is not None and (found := self._by_key.get(_key_by(arrival, _without_scope(address)))):
+            return found
+        return self._by_key.get(_key_by(arrival, None), 0)
+
 
 def _key_of(config: SessionConfig) -> Key:
-    address, link = config.peer_address, None
+    address, link, source = config.peer_address, None, config.source_address
     if isinstance(address, IPv6Address) and address.is_link_local:
         address, link = IPv6Address(address.packed), address.scope_id or config.interface
-    return address, link, config.is_multihop, config.device
+    source = None if source is None else _without_scope(source)
+    return address, link, config.is_multihop, config.device, source
 
 
-def _key_by(arrival: Arrival) -> Key:
+def _without_scope(address: IpAddress) -> IpAddress:
+    return IPv6Address(address.packed) if isinstance(address, IPv6Address) else address
+
+
+def _key_by(arrival: Arrival, local_address: IpAddress | None) -> Key:
     link = (
         arrival.interface
         if arrival.peer_address.is_link_local and arrival.peer_address.version == 6
         else None
     )
-    return arrival.peer_address, link, arrival.is_multihop, arrival.device
+    return arrival.peer_address, link, arrival.is_multihop, arrival.device, local_address

@@ -1,7 +1,12 @@
-"""The BFD side of *wire*: one session for each BGP peer that has a profile (RFC 5882)."""
+"""The BFD side of *wire*: sessions for the BGP peers that have a profile (RFC 5882).
+
+Peers that differ in port or AS number only share the path, and so the session: a router has one for each path (RFC 5881
+section 3), and two of ours would take each other for its restart.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import random
 import socket
@@ -21,6 +26,9 @@ from swimlb.runtime.recorder import Recorder
 
 News: TypeAlias = bfd.SessionUp | bfd.SessionDown
 _ReceiverKey: TypeAlias = tuple[socket.AddressFamily, bool, str | None]
+
+RETRY_TIME = 1.0
+"""Seconds to the next attempt to open a socket. A passive session sends nothing that would be one."""
 
 DROP_REASONS_MAX = 64
 """Told apart; the rest is counted together, as anybody can send packets that are wrong in ever other ways."""
@@ -52,6 +60,9 @@ class BfdView:
 @dataclass(slots=True)
 class _Running:
     name: str
+    """Of the first that wanted it."""
+    wanted: dict[str, bfd.SessionConfig]
+    """By whom, and how; the paths are the same. Nobody: it is being stopped."""
     session: bfd.Session
     driver: Driver[bfd.Event, bfd.Effect]
     sender: Sender | None = None
@@ -85,27 +96,30 @@ class BfdSessions:
         """Those that are being stopped, too."""
         self._receivers: dict[_ReceiverKey, Receiver] = {}
         self._echo: EchoSocket | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self.drops: Counter[str] = Counter()
         """Packets that were discarded, by reason."""
 
     def want(self, name: str, config: bfd.SessionConfig) -> None:
         """The peer of this name is to be watched so.
 
-        Other timing is agreed with it, role and minimum TTL are ours alone; all else is a new session.
+        Other timing is agreed with it, role and minimum TTL are ours alone; another path is another session.
         """
         running = self._sessions.get(name)
-        if running is not None:
-            current = running.session.config
-            lasting = replace(
-                current, timing=config.timing, is_passive=config.is_passive, minimum_ttl=config.minimum_ttl
-            )
-            if lasting == config:
-                running.session.config = config
-                self._demultiplexer.change(running.session.discriminator, config)
-                running.driver.feed(bfd.Retimed(config.timing))
-                return
+        if running is not None and _path_of(running.session.config) != _path_of(config):
             self.stop(name)
-        self._start(name, config)
+            running = None
+        if running is None:
+            running = next(
+                (one for one in self._sessions.values() if _path_of(one.session.config) == _path_of(config)),
+                None,
+            )
+        if running is None:
+            self._start(name, config)
+            return
+        self._sessions[name] = running
+        running.wanted[name] = config
+        self._agree(running)
 
     def stop(self, name: str, then: Callable[[], None] | None = None) -> None:
         """Tell the peer that its watch ends, so that it does not take our silence for a death; `then` go on."""
@@ -114,8 +128,23 @@ class BfdSessions:
             if then is not None:
                 then()
             return
+        del running.wanted[name]
+        if running.wanted:
+            self._agree(running)
+            if then is not None:
+                then()
+            return
         running.then = then
         running.driver.feed(bfd.StopRequested())
+
+    def _agree(self, running: _Running) -> None:
+        """On what all can live with who want it: the quickest detection, and passive if all are."""
+        quickest = min(running.wanted.values(), key=lambda config: _detection(config.timing))
+        config = replace(quickest, is_passive=all(one.is_passive for one in running.wanted.values()))
+        if config != running.session.config:
+            running.session.config = config
+            self._demultiplexer.change(running.session.discriminator, config)
+            running.driver.feed(bfd.Retimed(config.timing))
 
     def config(self, name: str) -> bfd.SessionConfig | None:
         """How the peer of this name is watched; None: it is not."""
@@ -130,6 +159,8 @@ class BfdSessions:
         }
 
     def close(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         for running in self._by_discriminator.values():
             running.driver.close()
             if running.sender is not None:
@@ -145,7 +176,7 @@ class BfdSessions:
         driver: Driver[bfd.Event, bfd.Effect] = Driver(
             f"bfd {name}", session, lambda effect: self._perform(running, effect), self._recorder
         )
-        running = _Running(name, session, driver)
+        running = _Running(name, {name: config}, session, driver)
         self._sessions[name] = self._by_discriminator[discriminator] = running
         self._equip(running)
         driver.feed(bfd.Started())
@@ -153,7 +184,7 @@ class BfdSessions:
     # Sockets.
 
     def _equip(self, running: _Running) -> bool:
-        """Open what the session lacks. What is refused is told once, and tried again with every packet."""
+        """Open what the session lacks. What is refused is told once, and tried again with every packet, or in a while."""
         config, key = running.session.config, _receiver_key(running.session.config)
         try:
             if key not in self._receivers:
@@ -172,9 +203,19 @@ class BfdSessions:
                 running.problem = problem
                 self._log.error("bfd_unavailable", peer=running.name, reason=problem)
                 self._on_change()
+            if self._retry is None:
+                self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._equip_all)
             return False
-        running.problem = None
+        if running.problem is not None:
+            running.problem = None
+            self._on_change()
         return True
+
+    def _equip_all(self) -> None:
+        self._retry = None
+        for running in self._by_discriminator.values():
+            if running.problem is not None:
+                self._equip(running)
 
     def _drop_sockets(self, running: _Running) -> None:
         """Their interface is gone. Perhaps there is another one by the time of the next packet."""
@@ -223,16 +264,16 @@ class BfdSessions:
                 if self._echo is not None or self._equip(running):
                     self._send_echo(running, payload)
             case bfd.SessionUp():
-                self._log.info("bfd_session_up", peer=running.name)
+                self._log.info("bfd_session_up", peer=_names(running))
                 self._tell(running, effect)
             case bfd.SessionDown():
                 log = self._log.info if effect.is_administrative else self._log.warning
-                log("bfd_session_down", peer=running.name, reason=str(effect))
+                log("bfd_session_down", peer=_names(running), reason=str(effect))
                 self._tell(running, effect)
             case bfd.TimingAgreed(desired_us, required_us):
                 self._log.info(
                     "bfd_timing_agreed",
-                    peer=running.name,
+                    peer=_names(running),
                     transmit_interval_ms=desired_us / 1000,
                     receive_interval_ms=required_us / 1000,
                 )
@@ -248,8 +289,9 @@ class BfdSessions:
             self._echo.send(payload, peer, local)
 
     def _tell(self, running: _Running, news: News) -> None:
-        if self._sessions.get(running.name) is running:
-            self._on_news(running.name, news)
+        for name in [*running.wanted]:
+            if self._sessions.get(name) is running:
+                self._on_news(name, news)
         self._on_change()
 
     def _end(self, running: _Running) -> None:
@@ -262,6 +304,20 @@ class BfdSessions:
         self._drop_unused()
         if running.then is not None:
             running.then()
+
+
+def _names(running: _Running) -> str:
+    return ", ".join(sorted(running.wanted)) or running.name
+
+
+def _path_of(config: bfd.SessionConfig) -> bfd.SessionConfig:
+    """Without what is not about the way to the peer."""
+    return replace(config, timing=bfd.Timing(), is_passive=False, minimum_ttl=1)
+
+
+def _detection(timing: bfd.Timing) -> int:
+    """Microseconds, as far as it is ours to say."""
+    return timing.detect_multiplier * max(timing.desired_min_tx_us, timing.required_min_rx_us)
 
 
 def _receiver_key(config: bfd.SessionConfig) -> _ReceiverKey:

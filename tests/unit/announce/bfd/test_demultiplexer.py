@@ -58,6 +58,32 @@ def test_link_local_peers_of_one_address_are_told_apart_by_their_link() -> None:
     assert found == discriminators
 
 
+def test_sessions_with_one_peer_are_told_apart_by_our_own_address() -> None:
+    """A router that begins anew with one of them is not to end the other; one that takes any has the rest."""
+    here, there, elsewhere = (IPv4Address(f"192.0.2.{last}") for last in (10, 11, 12))
+    demultiplexer, discriminators = table(
+        SessionConfig(peer_address=PEER, source_address=here),
+        SessionConfig(peer_address=PEER, source_address=there),
+        SessionConfig(peer_address=PEER),
+    )
+
+    found = [
+        demultiplexer.accept(first(), replace(NEAR, local_address=address))[0]
+        for address in (here, there, elsewhere)
+    ]
+
+    assert found == discriminators
+
+
+def test_a_session_that_is_about_to_end_leaves_its_path_to_the_next() -> None:
+    config = SessionConfig(peer_address=PEER)
+    demultiplexer, [ending, following] = table(config, config)
+
+    assert demultiplexer.accept(first(), NEAR)[0] == following
+    demultiplexer.remove(ending)
+    assert demultiplexer.accept(first(), NEAR)[0] == following
+
+
 def test_later_packets_are_known_by_our_discriminator() -> None:
     """Also from another address of the peer (RFC 5880 section 6.3)."""
     demultiplexer, [mine, _] = table(SessionConfig(peer_address=PEER), SessionConfig(peer_address=OTHER))

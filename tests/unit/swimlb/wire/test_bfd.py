@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from announce.bfd import Arrival, SessionConfig
+from announce.bfd import Arrival, SessionConfig, Timing
 from announce.net.bfd import MULTIHOP_PORT, SINGLE_HOP_PORT
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
@@ -64,6 +64,48 @@ async def _hold_and_let_go() -> None:
 def test_a_port_is_held_only_as_long_as_a_session_needs_it() -> None:
     """Then another BFD daemon may have it."""
     asyncio.run(_hold_and_let_go())
+
+
+def test_peers_that_share_a_path_share_its_session() -> None:
+    """With the quickest detection of all, passive if all are; it ends with the last of them."""
+    slow, quick = NEAR, replace(NEAR, timing=Timing(detect_multiplier=2), is_passive=False)
+
+    async def play() -> None:
+        with sessions() as running:
+            running.want("a", slow)
+            running.want("b", quick)
+            assert running.views()["a"] == running.views()["b"]
+            assert running.config("a") == quick
+            assert len(running._by_discriminator) == 1
+
+            running.stop("b")
+            assert running.config("a") == slow
+            assert running.config("b") is None
+            running.want("b", replace(slow, source_address=IPv4Address("127.0.0.1")))
+            assert len(running._by_discriminator) == 2
+
+    asyncio.run(play())
+
+
+def test_a_passive_session_whose_port_was_taken_gets_it_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It sends nothing, so that no packet would be a reason to try."""
+    monkeypatch.setattr(bfd, "RETRY_TIME", 0.02)
+
+    async def play() -> None:
+        with sessions() as running:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.bind(("", SINGLE_HOP_PORT))
+                running.want("a", NEAR)
+                await asyncio.sleep(0.1)
+                assert "is another BFD daemon running" in (running.views()["a"].problem or "")
+            async with asyncio.timeout(5.0):
+                while running.views()["a"].problem is not None:  # noqa: ASYNC110  # The sessions set no Event.
+                    await asyncio.sleep(0.01)
+            assert not is_free(SINGLE_HOP_PORT)
+
+    asyncio.run(play())
 
 
 def test_reasons_that_strangers_make_up_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
