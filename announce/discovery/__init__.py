@@ -13,6 +13,8 @@ from announce.discovery.finder import (
     RouterFound,
     SendAdvertisement,
     SendSolicitation,
+    SessionBegan,
+    SessionEnded,
     SolicitationHeard,
 )
 from announce.discovery.messages import (
@@ -29,6 +31,8 @@ __all__ = [
     "Opened",
     "AdvertisementHeard",
     "SolicitationHeard",
+    "SessionBegan",
+    "SessionEnded",
     "Effect",
     "SendSolicitation",
     "SendAdvertisement",

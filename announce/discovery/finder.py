@@ -4,7 +4,8 @@
 
 While it searches it solicits: at once, and then at growing intervals (RFC 7559), since the router may start later. All
 the time it advertises this node, at once, every few seconds, and when it is solicited: so the router finds us as well.
-A found router is not given up for its silence alone: whether it lives is for BGP to find out.
+A found router is not given up for its silence alone, which may last for minutes (RFC 4861 section 6.2.1): whether it lives
+is for BGP to find out, and as long as there is a session with it, it does.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ class SolicitationHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionBegan:
+    """With the router that was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """For whatever reason; from now on its silence counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendSolicitation:
     """To all routers on the link."""
 
@@ -57,7 +68,7 @@ class RouterFound:
     address: IPv6Address
 
 
-Event: TypeAlias = Opened | AdvertisementHeard | SolicitationHeard
+Event: TypeAlias = Opened | AdvertisementHeard | SolicitationHeard | SessionBegan | SessionEnded
 Effect: TypeAlias = SendSolicitation | SendAdvertisement | RouterFound
 
 
@@ -68,6 +79,7 @@ class RouterFinder:
         self._rng = rng
         self._router: IPv6Address | None = None
         self._heard_at = 0.0
+        self._has_session = False
         self._solicited = 0
         self._solicit_at: float | None = None
         self._advertise_at: float | None = None
@@ -86,6 +98,12 @@ class RouterFinder:
                 return self._hear(source, now)
             case SolicitationHeard():
                 return self._answer(now)
+            case SessionBegan():
+                self._has_session = True
+                return []
+            case SessionEnded():
+                self._has_session, self._heard_at = False, now
+                return []
             case _:
                 assert_never(event)
 
@@ -102,7 +120,8 @@ class RouterFinder:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _hear(self, source: IPv6Address, now: float) -> list[Effect]:
-        if self._router not in (None, source) and now - self._heard_at < SILENCE_MAX:
+        is_there = self._has_session or now - self._heard_at < SILENCE_MAX
+        if self._router not in (None, source) and is_there:
             return []  # A second router on the link: the first one stays.
         is_news = source != self._router
         self._router, self._heard_at, self._solicit_at = source, now, None

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from announce import bfd, bgp
+from announce import bfd, bgp, discovery
 from announce.bgp.received import AdjRibIn
 from announce.bgp.routes import Route
 from announce.net.listeners import Listeners
@@ -275,6 +275,7 @@ class Peers:
             case bgp.Connect() | bgp.Send() | bgp.CloseConnection():
                 self._sessions[name].connections.perform(effect)
             case bgp.SessionEstablished():
+                self._searches.tell(name, discovery.SessionBegan())
                 self._log.info(
                     "bgp_session_established",
                     peer=name,
@@ -284,6 +285,8 @@ class Peers:
                 )
                 self._on_change()
             case bgp.SessionEnded(reason, was_established, retry_in):
+                if was_established:
+                    self._searches.tell(name, discovery.SessionEnded())
                 log = self._log.warning if was_established else self._log.info
                 log(
                     "bgp_session_ended",

@@ -62,6 +62,11 @@ class Searches:
         search = self._searches.get(peer)
         return None if search is None else search.finder.router
 
+    def tell(self, peer: str, event: discovery.SessionBegan | discovery.SessionEnded) -> None:
+        """How it stands with the session; of a peer that has an address nothing depends on that."""
+        if (search := self._searches.get(peer)) is not None:
+            search.driver.feed(event)
+
     def progress(self, peer: str) -> str:
         """For people, while there is no router."""
         search = self._searches[peer]

@@ -14,6 +14,8 @@ from announce.discovery import (
     RouterFound,
     SendAdvertisement,
     SendSolicitation,
+    SessionBegan,
+    SessionEnded,
     SolicitationHeard,
 )
 from announce.discovery.finder import ADVERTISE_INTERVAL, SILENCE_MAX
@@ -109,6 +111,19 @@ def test_a_router_that_was_replaced_gives_way() -> None:
     machine.step(AdvertisementHeard(ROUTER), 1.0)
 
     assert machine.step(AdvertisementHeard(OTHER), 1.0 + SILENCE_MAX) == [RouterFound(OTHER)]
+
+
+def test_a_router_with_a_session_gives_way_to_nobody() -> None:
+    """It may be silent for ten minutes, and another one, or another node, not; that it lives is seen by BGP."""
+    machine = finder()
+    machine.step(Opened(), 0.0)
+    machine.step(AdvertisementHeard(ROUTER), 1.0)
+    machine.step(SessionBegan(), 2.0)
+
+    assert machine.step(AdvertisementHeard(OTHER), 600.0) == []
+    machine.step(SessionEnded(), 601.0)
+    assert machine.step(AdvertisementHeard(OTHER), 600.0 + SILENCE_MAX) == []
+    assert machine.step(AdvertisementHeard(OTHER), 601.0 + SILENCE_MAX) == [RouterFound(OTHER)]
 
 
 def test_a_link_that_comes_back_is_asked_again() -> None:
