@@ -147,6 +147,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         recorder,
         log,
         wire.tell,
+        wire.review_addresses,
         is_data_path_local=settings.data_path == "local",
     )
     async with asyncio.TaskGroup() as tasks:

@@ -83,6 +83,14 @@ class ConnectionEstablished:
 
 
 @dataclass(frozen=True, slots=True)
+class NextHopsChanged:
+    """The interface of the connection has other addresses than it had when the connection came about."""
+
+    connection: int
+    next_hops: tuple[IpAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionAccepted:
     """The peer has opened a TCP connection. Its number is below 0."""
 
@@ -124,6 +132,7 @@ class BytesSent:
 ConnectionEvent: TypeAlias = (
     ConnectionEstablished
     | ConnectionAccepted
+    | NextHopsChanged
     | ConnectionFailed
     | ConnectionClosed
     | BytesReceived

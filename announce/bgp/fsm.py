@@ -87,6 +87,11 @@ class Fsm:
         return established.session if established else None
 
     @property
+    def session_connection(self) -> int | None:
+        """The number of the connection that the session is on."""
+        return self._established.number if self._established else None
+
+    @property
     def room(self) -> int:
         """Octets of UPDATEs that may be sent now."""
         return self._established.room if self._established else 0

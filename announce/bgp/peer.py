@@ -13,6 +13,7 @@ The session is the business of `Fsm`, the routes are that of `AdjRibOut`; a Peer
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import assert_never
 
 from announce.bgp.config import PeerConfig
@@ -31,6 +32,7 @@ from announce.bgp.effects import (
 from announce.bgp.events import (
     BytesSent,
     Event,
+    NextHopsChanged,
     Reconfigured,
     RoutesChanged,
     RoutesComplete,
@@ -40,7 +42,7 @@ from announce.bgp.events import (
 from announce.bgp.fsm import Fsm
 from announce.bgp.messages import Notification, Update
 from announce.bgp.nlri import Family
-from announce.bgp.outbound import Outbound
+from announce.bgp.outbound import Outbound, own_next_hops
 from announce.bgp.received import AdjRibIn
 from announce.bgp.rib import AdjRibOut
 from announce.bgp.states import (
@@ -82,6 +84,7 @@ class Peer:
         self._sessions_established = 0
         self._sessions_lost = 0
         self._last_end: EndReason | None = None
+        self._told_next_hops: NextHopsChanged | None = None
 
     def step(self, event: Event, now: float) -> list[Effect]:
         if self._is_stopped:
@@ -97,6 +100,9 @@ class Peer:
                 self.config = config
                 self._received.reconfigure(config)
                 effects = self._digest(self._fsm.reconfigure(config, now), now)
+            case NextHopsChanged():
+                self._change_next_hops(event)
+                effects = []
             case StopRequested():
                 effects = self._begin_stop(event, now)
             case BytesSent():
@@ -167,6 +173,13 @@ class Peer:
             case RoutesUpdated(added, removed):
                 self._rib.update(added, removed)
 
+    def _change_next_hops(self, event: NextHopsChanged) -> None:
+        """What has been advertised with an address that is ours no more would lead nowhere."""
+        self._told_next_hops = event
+        session = self._fsm.session
+        if session is not None and event.connection == self._fsm.session_connection:
+            self._rib.reform(own_next_hops(replace(session, next_hops=event.next_hops)))
+
     def _complete(self) -> None:
         self._is_complete = True
         self._complete_by = None
@@ -233,6 +246,9 @@ class Peer:
 
     def _begin_session(self, session: SessionEstablished, now: float) -> None:
         self._sessions_established += 1
+        told = self._told_next_hops
+        if told is not None and told.connection == self._fsm.session_connection:
+            session = replace(session, next_hops=told.next_hops)
         self._rib.begin(Outbound.of(self.config, session), is_complete=self._is_complete)
         self._is_in_batch = True
         if not self._is_complete and self._complete_by is None:

@@ -7,12 +7,12 @@ keep the process from its timers. The messages are those of `Table`, one for eac
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Family, encode_prefix
-from announce.bgp.outbound import Outbound, end_of_rib
+from announce.bgp.outbound import NextHop, Outbound, end_of_rib
 from announce.bgp.routes import Route
 from announce.bgp.table import Table, Wanted
 
@@ -140,6 +140,15 @@ class AdjRibOut:
         self._ends_of_rib = []
         for table in self._tables:
             table.end()
+
+    def reform(self, next_hops: Mapping[Family, NextHop]) -> None:
+        """Ours are others: what has been told is told anew, and what could not be carried for want of one is tried."""
+        if self._outbound is None:
+            return
+        before, self._outbound = self._outbound.next_hops, replace(self._outbound, next_hops=next_hops)
+        for family, table in ((IPV4_UNICAST, self._ipv4), (IPV6_UNICAST, self._ipv6)):
+            if before.get(family) != next_hops.get(family):
+                table.reshape(self._outbound)
 
     def shut_down(self) -> None:
         """Make every route the last choice (RFC 8326)."""

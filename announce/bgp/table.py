@@ -134,6 +134,8 @@ class Table:
         """Everything takes another form, in the same session."""
         if self._outbound is not None:
             self._outbound = outbound
+            self._announcing.update(dict.fromkeys(self._uncarried))
+            self._uncarried.clear()
             self._repeat()
 
     def refresh(self) -> None:

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import assert_never
 
 from announce.bgp import (
@@ -26,6 +26,7 @@ from announce.bgp import (
     ConnectionEstablished,
     ConnectionEvent,
     ConnectionFailed,
+    NextHopsChanged,
     Send,
 )
 from announce.net.own_addresses import addresses_beside
@@ -81,6 +82,13 @@ class PeerConnections:
                 if options.ao == old.ao is None:
                     set_key(stream.socket, stream.peer, password)
                 limit_hops(stream.socket, options)
+
+    def review_next_hops(self) -> None:
+        """The host's addresses are others."""
+        for stream in [*self._streams.values()]:
+            if (beside := addresses_beside(stream.local_address)) != stream.beside:
+                stream.beside = beside
+                self._on_event(NextHopsChanged(stream.number, beside))
 
     def perform(self, effect: ConnectionEffect) -> None:
         match effect:
@@ -144,7 +152,8 @@ class PeerConnections:
             return
         self._streams[stream.number] = stream
         kind = ConnectionEstablished if stream.number > 0 else ConnectionAccepted
-        self._on_event(kind(stream.number, stream.local_address, addresses_beside(stream.local_address)))
+        stream.beside = addresses_beside(stream.local_address)
+        self._on_event(kind(stream.number, stream.local_address, stream.beside))
 
     def vanished(self, number: int) -> None:
         """It was reset in the moment between connecting and being taken up."""
@@ -169,6 +178,8 @@ class _Stream(asyncio.BufferedProtocol):
         self.number = number
         self._owner = owner
         self._buffer = bytearray(READ_OCTETS_MAX)
+        self.beside: tuple[IPv4Address | IPv6Address, ...] = ()
+        """All addresses of the interface of ours, as they were told last."""
         self._unsent = 0
         self._closed = asyncio.Event()
 

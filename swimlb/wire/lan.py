@@ -31,12 +31,15 @@ class Lan:
         recorder: Recorder,
         log: EventLog,
         on_event: Callable[[ClaimHeard | LinksChanged], None],
+        on_addresses: Callable[[], None] = lambda: None,
         *,
         is_data_path_local: bool,
     ) -> None:
+        """`on_addresses`: an interface has changed in any way, `lo` aside, which has the Services' addresses."""
         self._responder = responder
         self._log = log
         self._on_event = on_event
+        self._on_addresses = on_addresses
         self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
         self._sockets = PacketSockets(self._on_socket, responder.answers)
@@ -134,6 +137,8 @@ class Lan:
     def _on_link(self, event: l2.InterfaceEvent) -> None:
         self._driver.feed(event)
         self._tell_links()
+        if isinstance(event, l2.InterfaceRemoved) or not event.interface.is_loopback:
+            self._on_addresses()
         if (
             not isinstance(event, l2.InterfaceRemoved)
             and event.interface.name in self._responder.open_interfaces

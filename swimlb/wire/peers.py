@@ -119,6 +119,11 @@ class Peers:
             if (session := self._sessions.get(name)) is not None:
                 self._watch(peer, session)
 
+    def review_next_hops(self) -> None:
+        """The host's addresses are others: routes of sessions that are up may need another next hop."""
+        for session in [*self._sessions.values()]:
+            session.connections.review_next_hops()
+
     def views(self) -> dict[str, PeerView]:
         """By name of the BGPPeer; one that is being stopped is still there."""
         return {

@@ -42,6 +42,9 @@ RECORDS_AT_ONCE = 100
 REPORT_DELAY = 0.02
 """Changes this close together are told to *watch* in one go."""
 
+REVIEW_DELAY = 0.2
+"""After a change of the host's addresses."""
+
 COUNT_INTERVAL = 1.0
 """What only counts (packets, answers) is told this often, though nothing else has changed."""
 
@@ -62,6 +65,7 @@ class Wire:
         """The first batch, which is the whole, has been acted on."""
         self._report_timer: asyncio.TimerHandle | None = None
         self._count_timer: asyncio.TimerHandle | None = None
+        self._review_timer: asyncio.TimerHandle | None = None
         self._moves = Moves(process["node"])
         self._done: asyncio.Future[None] | None = None
 
@@ -79,6 +83,15 @@ class Wire:
             self._peers.review_paths()
         self._driver.feed(event)
         self.report()
+
+    def review_addresses(self) -> None:
+        """The host's interfaces change by many events at a time; routes can wait until they have."""
+        if self._review_timer is None:
+            self._review_timer = asyncio.get_running_loop().call_later(REVIEW_DELAY, self._review_now)
+
+    def _review_now(self) -> None:
+        self._review_timer = None
+        self._peers.review_next_hops()
 
     def report(self) -> None:
         """Something that people can see has changed."""
@@ -107,8 +120,9 @@ class Wire:
             raise
         finally:
             garbage.close()
-            if self._count_timer is not None:
-                self._count_timer.cancel()
+            for timer in (self._count_timer, self._review_timer, self._report_timer):
+                if timer is not None:
+                    timer.cancel()
             self._driver.close()
             self._peers.close()
             self._lan.close()

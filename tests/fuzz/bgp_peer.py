@@ -18,6 +18,7 @@ from announce.bgp import (
     ConnectionFailed,
     Effect,
     Event,
+    NextHopsChanged,
     Peer,
     PeerConfig,
     Reconfigured,
@@ -111,6 +112,7 @@ class PeerScene:
                     BfdDown("x"),
                     BfdUp(),
                     Reconfigured(_CONFIGS[self._script.number(4)]),
+                    NextHopsChanged(number, _LOCAL[: self._script.number(3)]),
                 )
                 self._step(others[self._script.number(len(others))])
             case _:

@@ -11,6 +11,7 @@ from announce.bgp import (
     ConnectionEstablished,
     DynamicAsn,
     Effect,
+    NextHopsChanged,
     Role,
     RoutesChanged,
     RoutesReceived,
@@ -273,6 +274,45 @@ def test_an_unnumbered_session_carries_ipv4_with_an_ipv6_next_hop() -> None:
     assert [str(prefix) for prefix in reach.nlri] == ["198.51.100.1/32"]
     assert update.attributes.next_hop is None
     assert [len(it.withdrawn) for it in gone if isinstance(it, Update)] == [1]
+
+
+def test_an_address_that_comes_changes_or_goes_is_followed_by_the_routes() -> None:
+    """Within the session, without a word about those of the other family."""
+    other = IPv6Address("2001:db8:99::10")
+    play = idle()
+    play.at(0.0, Started(), RoutesChanged(routes("198.51.100.1/32", "2001:db8:1::1/128")))
+    play.at(0.0, ConnectionEstablished(1, IPV4, (IPV4,)))
+    play.hears(0.0, router_open(capabilities=EVERYTHING), Keepalive())
+    assert (play.peer.status().advertised_count, play.peer.status().waiting_count) == (1, 1)
+
+    def told_of(now: float, *beside: IPv4Address | IPv6Address) -> list[IPv6Address | None]:
+        """The IPv6 next hops that the router hears of; None: the routes are withdrawn."""
+        messages = sent(play.at(now, NextHopsChanged(1, (IPV4, *beside))) + play.until(now + 1.0))
+        found: list[IPv6Address | None] = []
+        for update in (it for it in messages if isinstance(it, Update)):
+            if isinstance(reach := update.attributes.mp_reach, MpReach):
+                found.append(IPv6Address(reach.next_hop))
+            if update.attributes.mp_unreach is not None:
+                found.append(None)
+            assert not update.nlri
+        return found
+
+    assert told_of(10.0, GLOBAL) == [GLOBAL]
+    assert (play.peer.status().advertised_count, play.peer.status().waiting_count) == (2, 0)
+    assert told_of(20.0, GLOBAL) == []
+    assert told_of(30.0, other) == [other]
+    assert told_of(40.0) == [None]
+    assert (play.peer.status().advertised_count, play.peer.status().waiting_count) == (1, 1)
+
+
+def test_an_address_that_comes_before_the_session_stands_is_known_in_it() -> None:
+    play = idle()
+    play.at(0.0, Started(), RoutesChanged(routes("2001:db8:1::1/128")))
+    play.at(0.0, ConnectionEstablished(1, IPV4, (IPV4,)), NextHopsChanged(1, (IPV4, GLOBAL)))
+
+    play.hears(0.0, router_open(capabilities=EVERYTHING), Keepalive())
+
+    assert play.peer.status().advertised_count == 1
 
 
 def test_extended_next_hops_are_offered_only_over_ipv6() -> None:
