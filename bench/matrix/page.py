@@ -400,8 +400,10 @@ def readme(found: Found) -> Iterator[str]:
     yield "is under way."
     yield ""
     fewest, most = results.runs_each()
-    lacking = len(results.lacking())
-    yield f"Published now: {results.count()} runs, {fewest} to {most} in a cell; {lacking} of {len(list(plan.all_cells()))} cells are not measured yet."
+    lacking, cells = len(results.lacking()), len(list(plan.all_cells()))
+    each = f"{most}" if fewest == most else f"{fewest} to {most}"
+    missing = f"; {lacking} of {cells} cells are not measured yet" if lacking else ""
+    yield f"Published now: {results.count()} runs, {each} in each of {cells - lacking} cells{missing}."
     yield ""
     yield "## The others"
     yield ""
