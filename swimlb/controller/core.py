@@ -50,6 +50,8 @@ class Controller:
         self._has_lost_pool = False
         self._term: int | None = None
         self._until = 0.0
+        self._lapsed: int | None = None
+        """The term that ended by the clock; nobody else has said that it is over."""
         self._is_clean = False
         self._has_world = False
         """What is in `_views` is newer than the election."""
@@ -98,7 +100,7 @@ class Controller:
             case ev.Elected(term, until, is_clean):
                 effects += self._lead(term, until, is_clean)
             case ev.Renewed(until):
-                self._until = until
+                effects += self._renew(until, now)
             case ev.Deposed():
                 self._step_down()
             case ev.WorldRead(term, views):
@@ -144,16 +146,25 @@ class Controller:
         self._term, self._until, self._is_clean = term, until, is_clean
         return [fx.ReadWorld(term)]
 
+    def _renew(self, until: float, now: float) -> list[fx.Effect]:
+        """Also of a term that has lapsed here a moment before the answer was read: the election knows nothing of that."""
+        if self._term is None and self._lapsed is not None and until > now:
+            return self._lead(self._lapsed, until, is_clean=False)
+        self._until = until
+        return []
+
     def _step_down(self) -> None:
         self._term, self._allocator, self._has_world = None, None, False
+        self._lapsed = None
         self._frozen, self._fence = set(), {}
         self._told_meanwhile.clear()
         self._outbox.clear()
 
     def _expire(self, now: float) -> list[fx.Effect]:
         """Nobody may have told us yet that the lease is over."""
-        if self._term is not None and now >= self._until:
+        if (term := self._term) is not None and now >= self._until:
             self._step_down()
+            self._lapsed = term
         return []
 
     def _know_world(self, views: Iterable[ServiceView], now: float) -> list[fx.Effect]:

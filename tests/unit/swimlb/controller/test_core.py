@@ -225,6 +225,22 @@ def test_nothing_is_begun_when_the_lease_is_over_even_if_nobody_told() -> None:
     assert not machine.is_ready
 
 
+def test_a_renewal_that_was_read_a_moment_too_late_begins_the_term_anew() -> None:
+    """The election has it that the lease is ours, and tells of nothing else; a term that somebody ended stays so."""
+    machine, effects = leader(view("a", 1))
+    (first,) = writes(effects)
+    served = after(first, view("a", 1), 2)
+    machine.step(ev.Written(served), 1.0)
+
+    assert machine.step(ev.Renewed(2 * UNTIL), UNTIL + 0.002) == [fx.ReadWorld(3)]
+    (fence,) = writes(machine.step(ev.WorldRead(3, (served, view("b", 3))), UNTIL + 0.1))
+    (given,) = writes(machine.step(ev.Written(after(fence, view("b", 3), 4)), UNTIL + 0.2))
+    assert (fence.is_fence, given.ingress) == (True, (IngressEntry(SECOND),))
+
+    machine.step(ev.Deposed(), UNTIL + 1.0)
+    assert machine.step(ev.Renewed(9 * UNTIL), UNTIL + 1.1) == []
+
+
 def test_an_address_of_a_pool_that_could_not_be_read_is_kept() -> None:
     """After a restart the last good version is not known: a bad edit must not move anybody."""
     stays = view("a", 1, "198.51.100.7", pool="broken")
