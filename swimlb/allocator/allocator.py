@@ -158,12 +158,17 @@ class Allocator:
         lost: list[tuple[Service, Iterable[IpAddress]]] = list(shown)
         for service in services:
             had = before.get(service.key)
-            held = had.addresses if had is not None else service.held_addresses
+            held = had.addresses if had is not None else self._seen_with(service)
             if not self._ledger.keep(service, held):
                 lost.append((service, held))
         for service, addresses in lost:
             self._linger(service, addresses)
         return services
+
+    def _seen_with(self, service: Service) -> tuple[IpAddress, ...]:
+        """What a Service that has nothing may still be seen with: what it was first seen with may be another's by now."""
+        shown = self._shown.get(service.key, set[IpAddress]())
+        return service.held_addresses if shown.issuperset(service.held_addresses) else ()
 
     def _forget(self, key: str) -> None:
         service = self._services.pop(key, None)

@@ -7,10 +7,13 @@ asks for the very address: an operator knows what they do. The quarantine lives 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from ipaddress import IPv4Address, IPv6Address
 
 from swimlb.model import IpAddress
+
+_STALE_ENDS_MAX = 64
+"""Of addresses that were in use again before their time was over, beside as many as are kept."""
 
 
 class Quarantine:
@@ -40,6 +43,9 @@ class Quarantine:
         self._held[address] = (end, user)
         self._by_user.setdefault(user, set()).add(address)
         heappush(self._ends, (end, address.version, int(address)))
+        if len(self._ends) > _STALE_ENDS_MAX + 2 * len(self._held):
+            self._ends = [(end, one.version, int(one)) for one, (end, _) in self._held.items()]
+            heapify(self._ends)
         return True
 
     def end(self, address: IpAddress) -> None:

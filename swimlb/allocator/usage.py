@@ -92,7 +92,9 @@ class Usage:
         if group is None:
             return None
         where, scan = (group, first.version), (int(first), service.ports)
-        addresses, exhausted = self._shared.get(where, []), self._exhausted.setdefault(where, {})
+        if (addresses := self._shared.get(where)) is None:
+            return None
+        exhausted = self._exhausted.setdefault(where, {})
         for index in range(bisect_left(addresses, exhausted.get(scan, int(first))), len(addresses)):
             number = addresses[index]
             if number > int(last):
@@ -163,9 +165,15 @@ class Usage:
 
     def _forget(self, use: _Use, address: IpAddress) -> None:
         del self._uses[address]
-        if use.group is not None:
-            shared = self._shared[use.group, address.version]
-            del shared[bisect_left(shared, int(address))]
+        if use.group is None:
+            return
+        where = (use.group, address.version)
+        shared = self._shared[where]
+        del shared[bisect_left(shared, int(address))]
+        if not shared:
+            # Keys come and go with their Services.
+            del self._shared[where]
+            self._exhausted.pop(where, None)
 
     def _reopen(self, where: tuple[SharingGroup, int], address: IpAddress) -> None:
         """An address has more room than it had: scans that passed it must look again."""

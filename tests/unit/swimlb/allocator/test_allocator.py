@@ -291,6 +291,39 @@ def test_what_a_newcomer_s_status_shows_is_given_to_nobody() -> None:
     assert names(after) == {"third": (SECOND,)}
 
 
+@pytest.mark.parametrize("quarantine", [None, QUARANTINE])
+def test_what_one_was_first_seen_with_is_another_s_by_now(quarantine: float | None) -> None:
+    """A pool is for others for a while: who came in between keeps the address when it is for all again."""
+    open_to_all = pool("one", "192.0.2.0/32")
+    pinned = replace(open_to_all, service_allocation=ServiceAllocation(namespaces=frozenset({"prod"})))
+    old = service("old", created="1", held_addresses=str(FIRST))
+    allocator = started(old, pools=(open_to_all,), quarantine=quarantine)
+    (lost,) = allocator.step(WorldChanged((pinned,)), 1.0)
+    written(allocator, lost, 2.0)
+    new = service("new", created="2", namespace="prod")
+    (given,) = allocator.step(WorldChanged(put=(new,)), 100.0)
+    assert told(given) == (FIRST,)
+    written(allocator, given, 101.0)
+
+    effects = allocator.step(WorldChanged((open_to_all,)), 200.0)
+
+    assert names(effects).get("new", (FIRST,)) == (FIRST,)
+    assert names(effects).get("old", ()) == ()
+
+
+def test_sharing_keys_that_are_gone_take_no_room() -> None:
+    """Nor do quarantines that were ended, however often."""
+    allocator = started(pools=(pool("some", "192.0.2.0/24"),), quarantine=QUARANTINE)
+    usage, quarantine = allocator._ledger.space.usage, allocator._ledger.space.quarantine
+    for number in range(300):
+        one = service("one", sharing_key=f"key-{number}")
+        allocator.step(WorldChanged(put=(one,)), 1.0)
+        allocator.step(WorldChanged(deleted=(one.key,)), 1.0)
+
+    assert (len(usage._shared), len(usage._exhausted)) == (0, 0)
+    assert len(quarantine._ends) < 100
+
+
 def test_a_label_of_one_is_no_room_for_others() -> None:
     """Else all that wait are looked at whenever anything changes."""
     space = Space((SMALL,), Quarantine(None))
