@@ -148,7 +148,10 @@ class Allocator:
             self._linger(known, had.addresses)
 
     def _begin_anew(self, pools: tuple[Pool, ...]) -> list[Service]:
-        """Other pools: everybody keeps what is still right, in the order of age."""
+        """Other pools: everybody keeps what is still right, in the order of age.
+
+        Who has nothing may have back what it is still seen with, but not before all others have what is theirs.
+        """
         before = {key: verdict for key, verdict in self._told.items() if isinstance(verdict, Allocation)}
         shown = [*self._lingering.values(), *self._unbooked.values()]
         self._pools, self._lingering, self._unbooked, self._waiting = pools, {}, {}, []
@@ -156,13 +159,18 @@ class Allocator:
         services = sorted(self._services.values(), key=served_first)
         self._ledger.space.has_room = True
         lost: list[tuple[Service, Iterable[IpAddress]]] = list(shown)
+        without = [one for one in services if one.key in self._told and one.key not in before]
         for service in services:
             had = before.get(service.key)
-            held = had.addresses if had is not None else self._seen_with(service)
+            if had is None and service.key in self._told:
+                continue
+            held = had.addresses if had is not None else service.held_addresses
             if not self._ledger.keep(service, held):
                 lost.append((service, held))
         for service, addresses in lost:
             self._linger(service, addresses)
+        for service in without:
+            self._ledger.keep(service, self._seen_with(service))
         return services
 
     def _seen_with(self, service: Service) -> tuple[IpAddress, ...]:

@@ -311,6 +311,20 @@ def test_what_one_was_first_seen_with_is_another_s_by_now(quarantine: float | No
     assert names(effects).get("old", ()) == ()
 
 
+def test_other_pools_are_no_reason_to_take_back_what_one_is_leaving() -> None:
+    """The one that shared it and stays has it, however young it is."""
+    leaves = service("leaves", 80, created="1", sharing_key="k", held_addresses=str(FIRST))
+    stays = service("stays", 53, created="2", sharing_key="k", held_addresses=str(FIRST))
+    one = pool("one", "192.0.2.0/32")
+    allocator = started(leaves, stays, pools=(one,))
+    assert names(allocator.step(WorldChanged(put=(replace(leaves, sharing_key=None),)), 1.0)) == {
+        "leaves": ()
+    }
+
+    effects = allocator.step(WorldChanged((one, pool("other", "2001:db8::/127"))), 2.0)
+    assert names(effects) == {"leaves": ()}
+
+
 def test_sharing_keys_that_are_gone_take_no_room() -> None:
     """Nor do quarantines that were ended, however often."""
     allocator = started(pools=(pool("some", "192.0.2.0/24"),), quarantine=QUARANTINE)
