@@ -104,7 +104,8 @@ class Controller:
             case ev.Deposed():
                 self._step_down()
             case ev.WorldRead(term, views):
-                if term == self._term:
+                # The one of a term that began anew may have two readings on their way: the later one is older news.
+                if term == self._term and not self._has_world:
                     effects += self._know_world(views, now)
             case ev.Written(view):
                 effects += self._note_written(view, now)

@@ -134,7 +134,7 @@ def _notes(view: ServiceView, verdict: Allocation | Pending) -> Iterable[Note]:
             f'current IP for "{view.key}" not allowed by config, will attempt for new IP assignment: {cause}',
         )
     if before and set(after) > set(before):
-        for address in after[len(before) :]:
+        for address in (one for one in after if one not in before):
             yield _normal("IPAllocated", f'Assigned additional IP "{address}"')
     elif after and set(after) != set(before):
         yield _normal("IPAllocated", f"Assigned IP {quoted(after)}")

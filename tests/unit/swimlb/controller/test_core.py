@@ -234,6 +234,7 @@ def test_a_renewal_that_was_read_a_moment_too_late_begins_the_term_anew() -> Non
 
     assert machine.step(ev.Renewed(2 * UNTIL), UNTIL + 0.002) == [fx.ReadWorld(3)]
     (fence,) = writes(machine.step(ev.WorldRead(3, (served, view("b", 3))), UNTIL + 0.1))
+    assert machine.step(ev.WorldRead(3, (served, view("b", 3), view("gone", 1))), UNTIL + 0.15) == []
     (given,) = writes(machine.step(ev.Written(after(fence, view("b", 3), 4)), UNTIL + 0.2))
     assert (fence.is_fence, given.ingress) == (True, (IngressEntry(SECOND),))
 

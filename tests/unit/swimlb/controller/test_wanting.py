@@ -40,6 +40,12 @@ def test_a_second_address_leaves_the_entry_of_the_first_as_it_came() -> None:
         ("IPAllocated", 'Assigned additional IP "2001:db8::1"')
     ]
 
+    # IPv4 stands first, also where it came second.
+    of_ipv6 = replace(VIEW, ingress=(IngressEntry(V6, '{"ip":"2001:db8::1"}'),), pool="lab")
+    assert notes(of_ipv6, allocation("192.0.2.1", "2001:db8::1")) == [
+        ("IPAllocated", 'Assigned additional IP "192.0.2.1"')
+    ]
+
 
 def test_an_address_that_no_pool_allows_any_more_is_told_as_cleared() -> None:
     told = notes(HOLDER, allocation("192.0.2.2"))
