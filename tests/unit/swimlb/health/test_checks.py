@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from swimlb.health.checks import HealthChecks
 from swimlb.model import HealthCheck, ProbeKind
+from tests.waiting import until
 
 
 def listener() -> socket.socket:
@@ -22,12 +22,6 @@ def check_of(port: int, **changes: float) -> HealthCheck:
     return replace(
         HealthCheck(kind=ProbeKind.TCP, port=port, period=0.01, timeout=0.5, failure_threshold=2), **changes
     )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
-        while not condition():  # noqa: ASYNC110  # The checks set no Event.
-            await asyncio.sleep(0.005)
 
 
 def test_an_edit_changes_no_verdict_by_itself() -> None:

@@ -14,6 +14,7 @@ import pytest
 from swimlb.runtime.link import Link
 from swimlb.runtime.records import RECORD_OCTETS_MAX
 from swimlb.runtime.replica import Batch, LinkError, Publisher, Subscriber
+from tests.waiting import until
 
 
 @dataclass
@@ -105,9 +106,7 @@ def test_what_is_too_long_is_left_out_and_the_rest_arrives(capsys: pytest.Captur
         here.published.replace({"a": b"1", "b": longer, "c": longest})
         for one in (here, there):
             one.link.start()
-        async with asyncio.timeout(5.0):
-            while not there.batches:  # noqa: ASYNC110  # The link sets no Event.
-                await asyncio.sleep(0.005)
+        await until(lambda: there.batches)
         here.link.close()
         there.link.close()
 

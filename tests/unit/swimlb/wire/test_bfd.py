@@ -19,6 +19,7 @@ from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
 from swimlb.wire import bfd
 from swimlb.wire.bfd import BfdSessions
+from tests.waiting import until
 
 NEAR = SessionConfig(peer_address=IPv4Address("127.0.0.77"), is_passive=True)
 FAR = replace(NEAR, is_multihop=True)
@@ -100,9 +101,7 @@ def test_a_passive_session_whose_port_was_taken_gets_it_when_it_is_free(
                 running.want("a", NEAR)
                 await asyncio.sleep(0.1)
                 assert "is another BFD daemon running" in (running.views()["a"].problem or "")
-            async with asyncio.timeout(5.0):
-                while running.views()["a"].problem is not None:  # noqa: ASYNC110  # The sessions set no Event.
-                    await asyncio.sleep(0.01)
+            await until(lambda: running.views()["a"].problem is None)
             assert not is_free(SINGLE_HOP_PORT)
 
     asyncio.run(play())
