@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import assert_never
 
 from announce import l2
@@ -35,11 +36,15 @@ class Lan:
         *,
         is_data_path_local: bool,
     ) -> None:
-        """`on_addresses`: an interface has changed in any way, `lo` aside, which has the Services' addresses."""
+        """`on_addresses`: an interface has other addresses than before, those of its link aside, which every Pod's has, and `lo`
+        aside, which has the Services'.
+        """
         self._responder = responder
         self._log = log
         self._on_event = on_event
         self._on_addresses = on_addresses
+        self._addresses: dict[str, list[IPv4Interface | IPv6Interface]] = {}
+        """By interface, those that `on_addresses` tells of."""
         self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
         self._sockets = PacketSockets(self._on_socket, responder.answers)
@@ -137,13 +142,25 @@ class Lan:
     def _on_link(self, event: l2.InterfaceEvent) -> None:
         self._driver.feed(event)
         self._tell_links()
-        if isinstance(event, l2.InterfaceRemoved) or not event.interface.is_loopback:
-            self._on_addresses()
+        self._note_addresses(event)
         if (
             not isinstance(event, l2.InterfaceRemoved)
             and event.interface.name in self._responder.open_interfaces
         ):
             self._check(event.interface)
+
+    def _note_addresses(self, event: l2.InterfaceEvent) -> None:
+        if isinstance(event, l2.InterfaceRemoved):
+            has_changed = self._addresses.pop(event.name, []) != []
+        elif event.interface.is_loopback:
+            return
+        else:
+            name = event.interface.name
+            found = [one for one in event.interface.addresses if not one.is_link_local]
+            has_changed = self._addresses.get(name, []) != found
+            self._addresses[name] = found
+        if has_changed:
+            self._on_addresses()
 
     def _on_socket(self, event: SocketEvent) -> None:
         self._driver.feed(event)
