@@ -34,6 +34,29 @@ spec:
 """Its health check makes a node that serves no more withdraw its route."""
 
 
+DUAL_STACK_PREFIX, DUAL_STACK_PREFIX6 = "192.168.0.10/32", "2001:db8:100::10/128"
+ROUTED_DUAL_STACK = f"""
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {{name: routed, namespace: metallb-system}}
+spec: {{addresses: [{DUAL_STACK_PREFIX}, "{DUAL_STACK_PREFIX6}"]}}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {{name: routed, namespace: metallb-system}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: routed}}
+spec:
+  type: LoadBalancer
+  ipFamilyPolicy: RequireDualStack
+  ipFamilies: [IPv4, IPv6]
+  ports: [{{name: http, port: 8080}}]
+"""
+"""One address of each family, advertised to all peers."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

@@ -17,12 +17,12 @@ from swimlb.lab.lab import Lab
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import ROUTER, walkthrough
 from swimlb.lab.waiting import wait_until
+from tests.netns.conftest import DUAL_STACK_PREFIX, DUAL_STACK_PREFIX6, ROUTED_DUAL_STACK
 
 NODE = walkthrough(1).nodes[0]
 OTHER = "2001:db8:3::1:99"
-PREFIX, PREFIX6 = "192.168.0.10/32", "2001:db8:100::10/128"
 TIMEOUT = 30.0
-MANIFESTS = f"""
+PEER = f"""
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {{name: router, namespace: metallb-system}}
@@ -31,24 +31,6 @@ spec:
   peerASN: {topology.ROUTER_ASN}
   peerAddress: {ROUTER.address}
   dualStackAddressFamily: true
----
-apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: {{name: routed, namespace: metallb-system}}
-spec: {{addresses: [{PREFIX}, "{PREFIX6}"]}}
----
-apiVersion: metallb.io/v1beta1
-kind: BGPAdvertisement
-metadata: {{name: routed, namespace: metallb-system}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: routed}}
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: RequireDualStack
-  ipFamilies: [IPv4, IPv6]
-  ports: [{{name: http, port: 8080}}]
 """
 BGPD = f"""\
 router bgp {topology.ROUTER_ASN}
@@ -65,7 +47,8 @@ router bgp {topology.ROUTER_ASN}
 @pytest.fixture(scope="module")
 def lab(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     directory: Path = tmp_path_factory.mktemp("manifests")
-    (directory / "all.yaml").write_text(MANIFESTS)
+    (directory / "peer.yaml").write_text(PEER)
+    (directory / "routed.yaml").write_text(ROUTED_DUAL_STACK)
     gateway = Frr(sandbox, ROUTER.name, bgpd_config=BGPD)
     lab = Lab(sandbox, walkthrough(1), directory, gateway=gateway)
     lab.build()
@@ -85,7 +68,7 @@ def test_routes_follow_the_address_of_their_next_hop(lab: Lab) -> None:
     ):
         namespaces.ip_batch([command], lab.sandbox.namespace(NODE.name))
         _wait_for_next_hop(lab, next_hop)
-        assert _next_hop(lab, "ipv4", PREFIX) == NODE.address
+        assert _next_hop(lab, "ipv4", DUAL_STACK_PREFIX) == NODE.address
 
     assert _established(lab) == sessions
 
@@ -99,7 +82,7 @@ def _next_hop(lab: Lab, family: str, prefix: str) -> str | None:
 
 def _wait_for_next_hop(lab: Lab, next_hop: str | None) -> None:
     wait_until(
-        lambda: _next_hop(lab, "ipv6", PREFIX6) == next_hop,
+        lambda: _next_hop(lab, "ipv6", DUAL_STACK_PREFIX6) == next_hop,
         timeout=TIMEOUT,
         what=f"the next hop {next_hop} at the router",
         seen=lambda: (lab.router.vtysh("show bgp summary"), lab.status(NODE.name)),

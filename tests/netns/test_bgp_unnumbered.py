@@ -18,14 +18,14 @@ from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.status import BgpSession
 from swimlb.lab.topology import OUTSIDE, ROUTER, walkthrough
 from swimlb.lab.waiting import wait_until
+from tests.netns.conftest import DUAL_STACK_PREFIX, DUAL_STACK_PREFIX6, ROUTED_DUAL_STACK
 
 NODE = "master-01"
-ADDRESS, ADDRESS_V6 = "192.168.0.10", "2001:db8:100::10"
-PREFIX, PREFIX_V6 = f"{ADDRESS}/32", f"{ADDRESS_V6}/128"
-PORT = 8080
+PREFIX, PREFIX_V6 = DUAL_STACK_PREFIX, DUAL_STACK_PREFIX6
+ADDRESS, PORT = PREFIX.removesuffix("/32"), 8080
 TIMEOUT = 45.0
 """From nothing to a session, on a machine that is busy with other things, too."""
-MANIFESTS = f"""
+PEER = f"""
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {{name: router, namespace: metallb-system}}
@@ -35,24 +35,6 @@ apiVersion: metallb.io/v1beta1
 kind: BFDProfile
 metadata: {{name: fast, namespace: metallb-system}}
 spec: {{receiveInterval: 300, transmitInterval: 300}}
----
-apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: {{name: routed, namespace: metallb-system}}
-spec: {{addresses: [{PREFIX}, "{PREFIX_V6}"]}}
----
-apiVersion: metallb.io/v1beta1
-kind: BGPAdvertisement
-metadata: {{name: routed, namespace: metallb-system}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: routed}}
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: RequireDualStack
-  ipFamilies: [IPv4, IPv6]
-  ports: [{{name: http, port: {PORT}}}]
 """
 BGPD = f"""\
 router bgp {topology.ROUTER_ASN}
@@ -75,7 +57,8 @@ router bgp {topology.ROUTER_ASN}
 def lab(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """One node: the router's own rule is one unnumbered neighbour on an interface."""
     directory = tmp_path_factory.mktemp("manifests")
-    (directory / "all.yaml").write_text(MANIFESTS)
+    (directory / "peer.yaml").write_text(PEER)
+    (directory / "routed.yaml").write_text(ROUTED_DUAL_STACK)
     gateway = Frr(sandbox, ROUTER.name, bgpd_config=BGPD, bfdd_config="")
     lab = Lab(sandbox, walkthrough(1), directory, gateway=gateway)
     lab.build()
@@ -144,8 +127,8 @@ def test_a_peer_that_does_not_call_takes_the_connection_of_the_found_router(lab:
     passive = (
         "metadata: {name: router, namespace: metallb-system, annotations: {swimlb.io/connection: passive}}"
     )
-    (lab.manifests / "all.yaml").write_text(
-        MANIFESTS.replace("metadata: {name: router, namespace: metallb-system}", passive)
+    (lab.manifests / "peer.yaml").write_text(
+        PEER.replace("metadata: {name: router, namespace: metallb-system}", passive)
     )
 
     lab.router.kill()
