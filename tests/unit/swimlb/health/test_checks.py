@@ -24,6 +24,10 @@ def check_of(port: int, **changes: float) -> HealthCheck:
     )
 
 
+def telling(told: list[tuple[str, bool]]) -> HealthChecks:
+    return HealthChecks(lambda service, is_ready: told.append((service, is_ready)), random.Random(1))
+
+
 def test_an_edit_changes_no_verdict_by_itself() -> None:
     """All nodes see it at once, and none would serve until its first attempt has ended."""
     told: list[tuple[str, bool]] = []
@@ -31,9 +35,7 @@ def test_an_edit_changes_no_verdict_by_itself() -> None:
     async def play() -> None:
         with listener() as alive:
             port = alive.getsockname()[1]
-            async with HealthChecks(
-                lambda service, is_ready: told.append((service, is_ready)), random.Random(1)
-            ) as checks:
+            async with telling(told) as checks:
                 checks.replace({"default/web": check_of(port)})
                 assert checks.verdicts() == {}
                 await until(lambda: checks.verdicts() == {"default/web": True})
@@ -56,9 +58,7 @@ def test_a_check_that_is_added_to_a_served_service_begins_with_yes() -> None:
     async def play() -> None:
         with listener() as dead:
             port = dead.getsockname()[1]
-        async with HealthChecks(
-            lambda service, is_ready: told.append((service, is_ready)), random.Random(1)
-        ) as checks:
+        async with telling(told) as checks:
             checks.replace({"default/old": check_of(port), "default/new": check_of(port)}, {"default/old"})
             assert checks.verdicts() == {"default/old": True}
             await until(lambda: checks.verdicts() == {"default/old": False, "default/new": False})
@@ -73,7 +73,7 @@ def test_a_host_that_cannot_be_said_does_not_answer(kind: ProbeKind, host: str) 
     """And ends nothing else."""
 
     async def play() -> None:
-        async with HealthChecks(lambda service, is_ready: None, random.Random(1)) as checks:
+        async with telling([]) as checks:
             checks.replace({"default/web": replace(check_of(80), kind=kind, host=host)})
             await until(lambda: checks.verdicts() == {"default/web": False})
 
