@@ -9,7 +9,6 @@ when somebody asks: with every member that comes or goes, those of all addresses
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -125,26 +124,27 @@ class Facts:
         entries |= {f"bgp/{name}": peer_entry(name, view) for name, view in self._peers.views().items()}
         for key, value in entries.items():
             self._put(key, value)
-        of_few = {*entries, *self._refresh_members()}
+        of_few = entries.keys() | self._refresh_members()
         for key in self._of_few - of_few:
             self._published.remove(key)
             self._members_told.pop(key, None)
         self._of_few = of_few
 
-    def _refresh_members(self) -> Iterator[str]:
-        """There may be thousands: only what has changed is put into words."""
-        deaf = self._speaker.inventory.deaf
+    def _refresh_members(self) -> set[str]:
+        """Gives all their keys. There may be thousands: only what has changed is put into words."""
+        keys, deaf = set[str](), self._speaker.inventory.deaf
         for member in self._ring.members():
-            yield (key := f"member/{member.name}")
+            keys.add(key := f"member/{member.name}")
             found_by = deaf.get(member.name, ())
             if self._members_told.get(key) != (member, found_by):
                 self._members_told[key] = (member, found_by)
                 self._put(key, _member(member, found_by))
         for name, presence in self._speaker.inventory.presences.items():
-            yield (key := f"presence/{name}")
+            keys.add(key := f"presence/{name}")
             if self._members_told.get(key) is not presence:
                 self._members_told[key] = presence
                 self._put(key, {"name": name, "meta": presence.encode()})
+        return keys
 
     def _refresh_address(self, address: IpAddress) -> None:
         ownership = self._speaker.standing.layer2.ownership(address)
