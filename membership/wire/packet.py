@@ -22,7 +22,7 @@ COMPOUND_OVERHEAD_OCTETS = 2
 DECOMPRESSED_OCTETS_MAX = 1 << 18
 """For all of a packet together: four times the largest datagram, so that no small packet costs much."""
 COMPRESSED_OCTETS_MAX = 1 << 20
-"""Of one message: on a stream the largest table that we hold is a tenth, and everything waits while it is expanded."""
+"""Of one message: room for the table of thousands of members, and everything else waits while it is expanded."""
 _NESTING_MAX = 8
 _CRC_HEADER_OCTETS = 5
 _COMPRESS = (b"Algo", b"Buf")
