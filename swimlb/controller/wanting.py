@@ -50,9 +50,9 @@ def keeping_write(view: ServiceView, reason: Reason, message: str) -> ServiceWri
     condition = Condition(bool(view.addresses), reason, _cut(message))
     if _is_told(view.condition, condition):
         return None
-    is_unlucky = reason is Reason.POOL_INVALID
-    note = Note(NoteType.WARNING, "AllocationFailed", _cut(_failed(view.key, message)))
-    return _saying(view, condition, (note,) if is_unlucky else ())
+    is_invalid = reason is Reason.INVALID
+    note = _invalid(message) if is_invalid else _warning("AllocationFailed", _failed(view.key, message))
+    return _saying(view, condition, (note,))
 
 
 def fencing_write(view: ServiceView, term: int) -> ServiceWrite:
@@ -126,8 +126,8 @@ def _notes(view: ServiceView, verdict: Allocation | Pending) -> Iterable[Note]:
     for annotation in view.deprecated:
         yield _warning("deprecatedAnnotation", f"Service uses deprecated annotation {annotation}")
     if view.refusal:
-        yield _warning("LoadBalancerFailed", f"invalid requested loadbalancer IPs: {view.refusal}")
-    if set(before) - set(after) and not _is_own_wish(verdict):
+        yield _invalid(view.refusal)
+    if set(before) - set(after) and not _is_own_wish(view, verdict):
         cause = verdict.reason or f"no pool allows {quoted(before)} for it any more"
         yield _normal(
             "ClearAssignment",
@@ -147,12 +147,13 @@ def _notes(view: ServiceView, verdict: Allocation | Pending) -> Iterable[Note]:
         yield _failure(view.key, verdict)
 
 
-def _is_own_wish(verdict: Allocation | Pending) -> bool:
+def _is_own_wish(view: ServiceView, verdict: Allocation | Pending) -> bool:
     """The Service asked for what it has now, so nobody took anything from it."""
     if isinstance(verdict, Pending):
         return False
     wish = verdict.service
-    return set(wish.requested_addresses) == set(verdict.addresses) or wish.requested_pool == verdict.pool
+    is_pool_wish = wish.requested_pool == verdict.pool != view.pool
+    return is_pool_wish or set(wish.requested_addresses) == set(verdict.addresses)
 
 
 def _is_short(verdict: Allocation | Pending) -> bool:
@@ -168,6 +169,10 @@ def _failure(key: str, verdict: Allocation | Pending) -> Note:
     if verdict.reason.startswith(few):
         return _warning(few, f"Service requires dual stack but {verdict.reason}")
     return _warning("AllocationFailed", _failed(key, verdict.reason))
+
+
+def _invalid(refusal: str) -> Note:
+    return _warning("LoadBalancerFailed", f"invalid requested loadbalancer IPs: {refusal}")
 
 
 def _failed(key: str, cause: str) -> str:

@@ -64,6 +64,14 @@ def test_an_address_that_was_asked_for_clears_nothing() -> None:
     ]
 
 
+def test_a_pool_that_was_asked_for_before_is_no_reason_for_the_loss() -> None:
+    wish = replace(SERVICE, requested_pool="lab")
+    moved = allocation("192.0.2.2", service=wish)
+
+    assert [reason for reason, _ in notes(HOLDER, moved)] == ["ClearAssignment", "IPAllocated"]
+    assert [reason for reason, _ in notes(replace(HOLDER, pool="other"), moved)] == ["IPAllocated"]
+
+
 def test_a_wish_that_cannot_be_met_is_a_reason_and_takes_nothing() -> None:
     write = status_write(HOLDER, allocation("192.0.2.1", reason="keeps what it has: no"))
 
