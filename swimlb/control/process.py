@@ -218,6 +218,12 @@ class Control:
                     service=key,
                     hint="another controller writes this Service's status; stop it, or give it another class",
                 )
+            case fx.Unfenced(key):
+                self._log.warning(
+                    "service_not_fenced",
+                    service=key,
+                    hint="its status cannot be written, see write_refused; the others have waited for that, and go on without",
+                )
             case fx.AddressesChanged():
                 self._statuses.note_addresses_changed()
             case fx.Drained(is_clean):

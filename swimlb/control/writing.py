@@ -92,7 +92,7 @@ class ServiceCalls:
         except ApiError as error:
             # A lost permission is one matter, however many Services there are; anything else is one Service's own.
             self._complaints.refused(_STATUSES if isinstance(error, Forbidden) else f"services/{key}", error)
-            return [ev.WriteFailed(key)]
+            return [ev.WriteRefused(key)]
         for what in (_STATUSES, f"services/{key}"):
             self._complaints.done(what)
         view = service_view(content, self._options)

@@ -8,6 +8,8 @@ nobody but the leader:
 - If the leader before it did not end cleanly, calls of it may still be on their way, even after long (a process may
   have been paused between two instructions). All Services whose address may yet change are therefore *fenced*: written
   to, harmlessly, so that their version is another. Only then any address is given away.
+- A Service of which only that reading has told may be gone before the watch begins to tell of it. It is looked at now and
+  then, until the watch tells of it or it is gone.
 - A write of which nobody knows whether it was done counts as on its way until the Service has another version. Until
   then the allocator keeps both its former and its new address from others.
 
@@ -33,6 +35,13 @@ from swimlb.runtime import outbox as ob
 LOOK_AFTER = 1.0
 """So long after a conflict the watch may take to show the version that won; then it is read."""
 
+UNTOLD_LOOK_INTERVAL = 30.0
+"""So often those are looked at of which the watch has not told. It is late by milliseconds, as a rule."""
+
+UNFENCED_AFTER = 60.0
+"""A Service that the API server has refused to have written for so long is left out of the fence, as it would keep all others
+waiting: a call of the former leader would be refused, too."""
+
 DRAIN_TIME_MAX = 0.7
 """So long the process waits at its end for answers. What is not answered then has to be fenced by the next leader."""
 
@@ -57,12 +66,18 @@ class Controller:
         """What is in `_views` is newer than the election."""
         self._told_meanwhile: set[str] = set()
         """Services of which the watch has told since all were asked for."""
+        self._untold: set[str] = set()
+        """Services that only a reading of all has shown, and not the watch."""
+        self._look_at = 0.0
+        """When to look at them."""
         self._allocator: Allocator | None = None
         """While this replica leads and knows all it needs."""
         self._frozen: set[str] = set()
         """Services that the allocator is not told of, as their address may be of a pool that could not be read."""
         self._fence: dict[str, str] = {}
         """Services that are still to be fenced, with the version that must be gone."""
+        self._refused_since: dict[str, float] = {}
+        """Of those, the ones that the API server has refused to have written, and since when."""
         self._doubtful: dict[str, str] = {}
         """Services with a write of which nobody knows whether it was done, with the version it was decided for."""
         self._conflicted: dict[str, str] = {}
@@ -94,6 +109,7 @@ class Controller:
             case ev.ConfigurationChanged():
                 effects += self._configure(event, now)
             case ev.ServiceSeen(view):
+                self._untold.discard(view.key)
                 effects += self._see(view, now)
             case ev.ServiceGone(key, uid):
                 effects += self._forget(key, uid, now)
@@ -115,6 +131,8 @@ class Controller:
                 effects += self._note_conflict(key, now)
             case ev.WriteFailed(key, retry_after):
                 effects += self._note_failed(key, retry_after, now)
+            case ev.WriteRefused(key):
+                effects += self._note_refused(key, now)
             case ev.StopRequested():
                 self._stop_by = now + DRAIN_TIME_MAX
                 self._outbox.clear()
@@ -126,6 +144,7 @@ class Controller:
         effects = self._expire(now)
         if self._allocator is not None:
             effects += self._take(self._allocator.advance(now), now)
+            effects += self._look_at_untold(now)
         effects += self._sent(self._outbox.advance(now), now)
         return effects + self._drain(now)
 
@@ -136,6 +155,7 @@ class Controller:
             self._outbox.next_deadline(),
             self._allocator.next_deadline() if self._allocator is not None else None,
             self._until if self._term is not None else None,
+            self._look_at if self._is_to_look else None,
             self._stop_by,
         ]
         return min((one for one in deadlines if one is not None), default=None)
@@ -157,7 +177,7 @@ class Controller:
     def _step_down(self) -> None:
         self._term, self._allocator, self._has_world = None, None, False
         self._lapsed = None
-        self._frozen, self._fence = set(), {}
+        self._frozen, self._fence, self._refused_since = set(), {}, {}
         self._told_meanwhile.clear()
         self._outbox.clear()
 
@@ -180,6 +200,8 @@ class Controller:
                 newest.pop(key, None)
             else:
                 newest.setdefault(key, known)
+        self._untold = {key for key in newest if key not in self._views or key in self._untold}
+        self._look_at = now + UNTOLD_LOOK_INTERVAL
         self._views, self._has_world = newest, True
         self._told_meanwhile.clear()
         for table in (self._doubtful, self._conflicted):
@@ -267,8 +289,8 @@ class Controller:
         """Let the allocator know what the Service asks for now."""
         assert self._allocator is not None
         service = view.service
-        if view.refusal and (before := self._allocator.verdict(view.key)) is not None:
-            # The last good version stays in force.
+        if view.refusal and isinstance(before := self._allocator.verdict(view.key), Allocation):
+            # The last good version stays in force, but gets nothing that it has not got.
             service = before.service
         if view.key in self._frozen:
             if self._is_to_freeze(view):
@@ -286,6 +308,7 @@ class Controller:
         if known is None or known.uid != uid:
             return []
         del self._views[key]
+        self._untold.discard(key)
         self._note_told(key)
         for table in (self._doubtful, self._conflicted):
             table.pop(key, None)
@@ -318,6 +341,7 @@ class Controller:
         return effects + self._lower_fence(view.key, now)
 
     def _lower_fence(self, key: str, now: float) -> list[fx.Effect]:
+        self._refused_since.pop(key, None)
         if self._fence.pop(key, None) is None or self._fence:
             return []
         return self._reconcile_all(now)
@@ -371,6 +395,22 @@ class Controller:
             return keeping_write(view, Reason.INVALID, view.refusal)
         return status_write(view, verdict)
 
+    @property
+    def _is_to_look(self) -> bool:
+        return bool(self._untold) and self._allocator is not None and self._stop_by is None
+
+    def _look_at_untold(self, now: float) -> list[fx.Effect]:
+        if not self._is_to_look or now < self._look_at:
+            return []
+        self._look_at = now + UNTOLD_LOOK_INTERVAL
+        effects: list[fx.Effect] = []
+        for key in self._untold:
+            view = self._views[key]
+            # What is to be written, or on its way, will tell as well.
+            if not self._outbox.is_in_flight(key) and self._wanted(view) is None:
+                effects += self._post(ob.Put(key, Look(key, view.uid)), now)
+        return effects
+
     def _post(self, event: ob.Event[str, ServiceWrite | Look], now: float) -> list[fx.Effect]:
         return self._sent(self._outbox.step(event, now), now)
 
@@ -407,7 +447,14 @@ class Controller:
         item = self._outbox.item_in_flight(key)
         if isinstance(item, ServiceWrite) and self._version_of(key) == item.version:
             self._doubtful[key] = item.version
+        self._refused_since.pop(key, None)
         return self._post(ob.Failed(key, retry_after), now) + self._go_on(key, now)
+
+    def _note_refused(self, key: str, now: float) -> list[fx.Effect]:
+        effects = self._post(ob.Failed(key), now)
+        if key in self._fence and now - self._refused_since.setdefault(key, now) >= UNFENCED_AFTER:
+            effects += [fx.Unfenced(key), *self._lower_fence(key, now)]
+        return effects + self._go_on(key, now)
 
     def _go_on(self, key: str, now: float) -> list[fx.Effect]:
         """Nothing is on its way for this Service: what its status shows counts, and the next write may follow."""

@@ -40,6 +40,13 @@ class Contended:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfenced:
+    """A Service that the API server does not let anybody write to: others wait no longer until it is fenced."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressesChanged:
     """Who has which address is not what it was: counts of pools are to be taken anew."""
 
@@ -52,4 +59,4 @@ class Drained:
     """All writes have been answered: nothing is on its way."""
 
 
-Effect: TypeAlias = ReadWorld | Write | Tell | Contended | AddressesChanged | Drained
+Effect: TypeAlias = ReadWorld | Write | Tell | Contended | Unfenced | AddressesChanged | Drained

@@ -91,6 +91,13 @@ class WriteFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRefused:
+    """Nothing was done, and the same may be refused for ever: by a missing right, by a policy, by a rule of its kind."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The process is to end: nothing new is begun."""
 
@@ -107,5 +114,6 @@ Event: TypeAlias = (
     | NotWritten
     | WriteConflicted
     | WriteFailed
+    | WriteRefused
     | StopRequested
 )

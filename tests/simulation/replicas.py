@@ -343,7 +343,7 @@ class Cluster:
                 case fx.Drained(is_clean):
                     self.drained.append(is_clean)
                     self._elect(replica, replica.elector.step(ls.ResignRequested(is_clean), self.now))
-                case fx.Tell() | fx.Contended() | fx.AddressesChanged():
+                case fx.Tell() | fx.Contended() | fx.Unfenced() | fx.AddressesChanged():
                     pass
                 case _:
                     assert_never(effect)

@@ -64,7 +64,7 @@ def test_a_lost_permission_is_one_message_for_all_services(caplog: pytest.LogCap
         ):
             calls = ServiceCalls(client, Options(), Complaints(LOG, "controller"))
             for number in range(20):
-                assert await calls.perform(write(f"s{number}")) == [ev.WriteFailed(f"default/s{number}")]
+                assert await calls.perform(write(f"s{number}")) == [ev.WriteRefused(f"default/s{number}")]
             server.script[:] = [json_answer(service("s0"))]
             assert isinstance((await calls.perform(write("s0")))[0], ev.Written)
 

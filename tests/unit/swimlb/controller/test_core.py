@@ -218,6 +218,74 @@ def test_a_fence_says_something_new_also_when_terms_are_counted_anew() -> None:
     assert again.condition != fenced.condition
 
 
+def test_one_that_cannot_be_fenced_keeps_the_others_waiting_for_a_minute_only() -> None:
+    """A policy that refuses each write to one Service must not keep addresses from all."""
+    machine, fencing = leader(view("a", 1), view("b", 2), is_clean=False)
+    refused, fine = writes(fencing)
+    machine.step(ev.Written(after(fine, view("b", 2), 4)), 0.1)
+    now, told = 0.2, machine.step(ev.WriteRefused("default/a"), 0.2)
+    while not any(isinstance(one, fx.Unfenced) for one in told):
+        due = machine.next_deadline()
+        assert due is not None
+        now = due
+        assert writes(machine.advance(now)) == [refused]
+        told = machine.step(ev.WriteRefused("default/a"), now)
+
+    assert 60.0 <= now < 100.0
+    assert fx.Unfenced("default/a") in told
+    assert [(write.key, write.ingress) for write in writes(told)] == [
+        ("default/b", (IngressEntry(SECOND),)),
+    ]
+    assert machine.is_ready
+
+
+def test_whoever_may_have_been_written_stays_in_the_fence() -> None:
+    """No answer is no refusal."""
+    machine, _ = leader(view("a", 1), is_clean=False)
+    machine.step(ev.WriteRefused("default/a"), 0.1)
+    machine.advance(40.0)
+    machine.step(ev.WriteFailed("default/a"), 40.0)
+    machine.advance(80.0)
+
+    machine.step(ev.WriteRefused("default/a"), 80.0)
+
+    assert not machine.is_ready
+
+
+def test_what_only_the_reading_has_shown_is_looked_at_until_it_is_gone() -> None:
+    """It may go before the watch begins to tell of it: then nobody tells that it has gone."""
+    ghost = view("a", 1, "192.0.2.0", pool="lab")
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.WorldRead(3, (ghost,)), 0.0)
+    (waits,) = writes(machine.step(ev.ServiceSeen(view("b", 2)), 0.1))
+    machine.step(ev.Written(after(waits, view("b", 2), 3)), 0.2)
+
+    due = machine.next_deadline()
+    assert due is not None
+    looks = machine.advance(due)
+    machine.step(ev.Written(ghost), due)
+    again = machine.advance(2 * due)
+    given = machine.step(ev.ServiceGone(ghost.key, ghost.uid), 2 * due)
+
+    assert looks == again == [fx.Write(Look(ghost.key, ghost.uid), UNTIL)]
+    assert [write.ingress for write in writes(given)] == [(IngressEntry(FIRST),)]
+
+
+def test_what_the_watch_has_told_of_is_not_looked_at() -> None:
+    shown = view("a", 1, "192.0.2.0", pool="lab")
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine.step(ev.WorldRead(3, (shown,)), 0.0)
+
+    machine.step(ev.ServiceSeen(shown), 0.1)
+
+    assert machine.advance(100.0) == []
+    assert machine.next_deadline() == UNTIL
+
+
 def test_nothing_is_begun_when_the_lease_is_over_even_if_nobody_told() -> None:
     machine, _ = leader()
 
@@ -269,6 +337,20 @@ def test_a_refused_version_leaves_the_last_good_one_in_force() -> None:
     assert write.condition is not None
     assert write.condition.essence == (True, Reason.INVALID, "loadBalancerIPs: 'x' is not an IP address")
     assert [note.reason for note in write.notes] == ["LoadBalancerFailed"]
+
+
+def test_a_refused_version_of_one_that_waits_gets_nothing_by_the_version_before() -> None:
+    machine, effects = leader(view("a", 1), pools=())
+    (waits,) = writes(effects)
+    machine.step(ev.Written(after(waits, view("a", 1), 2)), 0.5)
+    bad = replace(view("a", 3, refusal="loadBalancerIPs: 'x' is not an IP address"), service=None)
+
+    (write,) = writes(machine.step(ev.ServiceSeen(bad), 1.0))
+    machine.step(ev.Written(after(write, bad, 4)), 1.1)
+    effects = machine.step(ev.ConfigurationChanged(pools=(POOL,)), 2.0)
+
+    assert [note.reason for note in write.notes] == ["LoadBalancerFailed"]
+    assert writes(effects) == []
 
 
 def test_traces_go_when_a_service_is_a_load_balancer_no_more() -> None:
