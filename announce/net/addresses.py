@@ -36,9 +36,11 @@ class LocalAddresses:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         # The kernel answers at once; the limit only turns a mistake of ours into an error instead of a hang.
         self._socket.settimeout(_TIMEOUT)
+        self._wanted: set[IpAddress] = set()
+        """What was added and not removed, whoever put it there."""
         try:
             self._socket.bind((0, 0))
-            self._owned = self._find_owned()
+            self._owned = {address for address, is_own in self._present().items() if is_own}
         except BaseException:
             self._socket.close()
             raise
@@ -61,6 +63,7 @@ class LocalAddresses:
 
     def add(self, address: IpAddress) -> None:
         """Have the kernel take packets for an address. One that is there already is fine, whoever put it there."""
+        self._wanted.add(address)
         if address in self._owned:
             return
         self._sequence += 1
@@ -79,6 +82,7 @@ class LocalAddresses:
 
     def remove(self, address: IpAddress) -> None:
         """Undo `add`. An address that we have not put there, or that is gone already, is left alone."""
+        self._wanted.discard(address)
         if address not in self._owned:
             return
         if isinstance(address, IPv6Address):
@@ -90,6 +94,16 @@ class LocalAddresses:
             raise OSError(refusal, f"cannot remove {address}: {os.strerror(refusal)}")
         self._owned.discard(address)
 
+    def is_loss(self, message: AddressMessage) -> bool:
+        """The kernel tells that somebody else has taken away what was added here."""
+        return message.is_removal and message.index == self._index and message.address.ip in self._wanted
+
+    def forget_lost(self) -> list[IpAddress]:
+        """What was added and is not there any more, to be added anew."""
+        lost = self._wanted - self._present().keys() if self._wanted else set[IpAddress]()
+        self._owned -= lost
+        return sorted(lost, key=lambda address: (address.version, int(address)))
+
     def _ask(self, request: bytes) -> int:
         """The errno that the kernel answers a request with."""
         self._socket.send(request)
@@ -98,24 +112,25 @@ class LocalAddresses:
                 if isinstance(message, Acknowledgement) and message.sequence == self._sequence:
                     return message.errno
 
-    def _find_owned(self) -> set[IpAddress]:
+    def _present(self) -> dict[IpAddress, bool]:
+        """What is on the interface, each with whether it is marked as ours."""
         for _ in range(_DUMPS_MAX):
-            owned, is_complete = self._dump()
+            present, is_complete = self._dump()
             if is_complete:
-                return owned
+                return present
         raise OSError(errno.EINTR, "the addresses of the host change too fast to be listed")
 
-    def _dump(self) -> tuple[set[IpAddress], bool]:
+    def _dump(self) -> tuple[dict[IpAddress, bool], bool]:
         self._sequence += 1
         self._socket.send(rtnetlink.dump_addresses(self._sequence))
-        owned: set[IpAddress] = set()
+        present: dict[IpAddress, bool] = {}
         while True:
             for message in rtnetlink.parse(self._socket.recv(_DATAGRAM_OCTETS_MAX)):
                 match message:
-                    case AddressMessage(index=index) if index == self._index and is_ours(message):
-                        owned.add(message.address.ip)
+                    case AddressMessage(index=index) if index == self._index:
+                        present[message.address.ip] = is_ours(message)
                     case DumpDone(is_interrupted=is_interrupted):
-                        return owned, not is_interrupted
+                        return present, not is_interrupted
                     case Acknowledgement(errno=refusal):
                         raise OSError(refusal, f"cannot list the addresses: {os.strerror(refusal)}")
                     case _:

@@ -30,10 +30,19 @@ _RECEIVE_BUFFER_OCTETS = 1 << 20
 
 
 class LinkMonitor:
-    """Tells `on_event` of every interface, and then of every change. To be used within a running event loop."""
+    """Tells `on_event` of every interface, and then of every change. To be used within a running event loop.
 
-    def __init__(self, on_event: Callable[[InterfaceEvent], None]) -> None:
+    `on_gone` is told of every single address that goes from an interface, those of Services too; of None, where some may have
+    gone untold.
+    """
+
+    def __init__(
+        self,
+        on_event: Callable[[InterfaceEvent], None],
+        on_gone: Callable[[AddressMessage | None], None] = lambda message: None,
+    ) -> None:
         self._on_event = on_event
+        self._on_gone = on_gone
         self._socket: socket.socket | None = None
         self._table = LinkTable()
         self._told: dict[int, Interface] = {}
@@ -104,6 +113,8 @@ class LinkMonitor:
                 case LinkMessage(index=index) | AddressMessage(index=index):
                     self._table.apply(message)
                     self._changed.add(index)
+                    if isinstance(message, AddressMessage) and message.is_removal:
+                        self._on_gone(message)
                 case DumpDone(sequence=sequence) if sequence == self._dump:
                     self._finish(message)
                 case Acknowledgement(sequence=sequence, errno=code) if sequence == self._dump:
@@ -130,6 +141,7 @@ class LinkMonitor:
             self._dump = None
             self._dumps_begun = 0
             self._changed |= self._told.keys() | self._table.links.keys()
+            self._on_gone(None)
 
     def _request(self, build: Callable[[int], bytes]) -> None:
         assert self._socket is not None

@@ -10,9 +10,9 @@ from typing import assert_never
 
 from announce import l2
 from announce.l2 import Interface, Responder
-from announce.net.addresses import LocalAddresses
 from announce.net.links import LinkMonitor
 from announce.net.packet import PacketSockets, SocketEvent
+from announce.net.rtnetlink import AddressMessage
 from announce.net.sysctls import Finding, check_forwarding, check_sysctls
 from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
@@ -21,6 +21,7 @@ from swimlb.runtime.recorder import Recorder
 from swimlb.speaker import effects as fx
 from swimlb.speaker.events import ClaimHeard, LinksChanged
 from swimlb.speaker.links import Link, link_of
+from swimlb.wire.local_path import LocalPath
 
 
 class Lan:
@@ -48,9 +49,9 @@ class Lan:
         self._told_links: tuple[Link, ...] | None = None
         self._driver: Driver[l2.Event, l2.Effect] = Driver("l2", responder, self._perform, recorder)
         self._sockets = PacketSockets(self._on_socket, responder.answers)
-        self._links = LinkMonitor(self._on_link)
+        self._links = LinkMonitor(self._on_link, self._on_address_gone)
         self._is_data_path_local = is_data_path_local
-        self._local: LocalAddresses | None = None
+        self._local: LocalPath | None = None
         self._checked: set[tuple[str, int]] = set()
         self._telling: asyncio.Handle | None = None
         self.drops: Counter[str] = Counter()
@@ -59,7 +60,7 @@ class Lan:
     def start(self) -> None:
         """Learn the interfaces and listen. Raises OSError when the kernel refuses."""
         # Also where none is put on `lo`: an earlier life of this speaker may have been told otherwise.
-        self._local = LocalAddresses()
+        self._local = LocalPath(self._log)
         self._links.start()
 
     def close(self) -> None:
@@ -72,6 +73,7 @@ class Lan:
             self._local.close()
 
     def perform(self, effect: fx.LanEffect) -> None:
+        assert self._local is not None, "the LAN side has been started"
         match effect:
             case fx.Announce(address, interfaces):
                 self._driver.feed(l2.AnnounceRequested(address, interfaces))
@@ -96,16 +98,14 @@ class Lan:
             case fx.EndAnswer(address):
                 self._driver.feed(l2.WithdrawRequested(address))
             case fx.AddLocalAddress(address):
-                self._change_local("add", address)
+                self._local.add(address)
             case fx.RemoveLocalAddress(address):
-                self._change_local("remove", address)
+                self._local.remove(address)
 
     def forget_leftovers(self, wanted: frozenset[IpAddress]) -> None:
         """Remove what an earlier life of this speaker left on `lo` and nobody wants any more."""
         assert self._local is not None, "the LAN side has been started"
-        wanted = wanted if self._is_data_path_local else frozenset()
-        for address in self._local.owned_addresses() - wanted:
-            self._change_local("remove", address)
+        self._local.forget_leftovers(wanted if self._is_data_path_local else frozenset())
 
     def interfaces_of(self, address: IpAddress) -> list[Interface]:
         """Where the address is answered for, by this node, right now."""
@@ -129,15 +129,9 @@ class Lan:
         """Where addresses can be answered for, as the kernel tells of them."""
         return [self._responder.interfaces[name] for name in sorted(self._responder.open_interfaces)]
 
-    def _change_local(self, verb: str, address: IpAddress) -> None:
-        assert self._local is not None, "the LAN side has been started"
-        try:
-            (self._local.add if verb == "add" else self._local.remove)(address)
-        except OSError as error:
-            # The address is announced all the same: an administrator may have put it elsewhere.
-            self._log.error(
-                "local_address_failed", action=verb, address=str(address), interface="lo", reason=str(error)
-            )
+    def _on_address_gone(self, message: AddressMessage | None) -> None:
+        if self._local is not None:
+            self._local.note_gone(message)
 
     def _on_link(self, event: l2.InterfaceEvent) -> None:
         self._driver.feed(event)

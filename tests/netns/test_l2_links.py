@@ -20,6 +20,7 @@ from tests.netns.l2_wire import Cable, run, until
 pytestmark = pytest.mark.netns
 
 VIP, VIP6 = IPv4Address("192.0.2.10"), IPv6Address("2001:db8::10")
+OTHER, REMOVED = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12")
 
 
 @pytest.fixture
@@ -246,6 +247,25 @@ def test_an_address_that_someone_removed_is_no_error(cable: Cable) -> None:
         local.remove(VIP)
 
         assert local.owned_addresses() == frozenset()
+
+
+def test_what_someone_else_has_taken_away_is_lost_and_can_be_added_anew(cable: Cable) -> None:
+    """Also what an administrator had put there before."""
+    namespaces.ip_batch([f"address add {OTHER}/32 dev lo"], cable.speaker)
+    with local_addresses(cable) as local:
+        for address in (VIP, VIP6, OTHER, REMOVED):
+            local.add(address)
+        local.remove(REMOVED)
+        assert local.forget_lost() == []
+
+        namespaces.run(namespaces.execute(cable.speaker, "ip", "address", "flush", "dev", "lo"))
+        lost = local.forget_lost()
+        for address in lost:
+            local.add(address)
+
+        assert lost == [VIP, OTHER, VIP6]
+        assert {str(VIP), str(VIP6), str(OTHER)} == addresses_on_lo(cable.speaker).keys()
+        assert local.owned_addresses() == {VIP, VIP6, OTHER}
 
 
 def test_a_refusal_names_the_address(cable: Cable) -> None:
