@@ -89,6 +89,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.observe.logs import configure
     from swimlb.runtime.link import Link
     from swimlb.runtime.priority import take_precedence
+    from swimlb.runtime.prompt_end import end_connections_first
     from swimlb.runtime.recorder import Recorder
     from swimlb.runtime.records import SCHEMA
     from swimlb.runtime.replica import Subscriber
@@ -103,6 +104,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.wire.secret import Plaintext, SecretFiles, SecretUnusable
 
     log = configure(settings.log_level, is_unwaiting=True, process="wire", node=settings.node)
+    end_connections_first()
     if (precedence_refusal := take_precedence()) is not None:
         log.info(
             "precedence_refused",
