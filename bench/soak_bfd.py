@@ -81,7 +81,7 @@ class Outcome:
 
 
 def soak(load: str, minutes: float, base: Path) -> Outcome:
-    with Sandbox.create("soak", base=base) as sandbox:
+    with Sandbox.create(f"soak-{load}", base=base) as sandbox:
         frr = _router(sandbox)
         prefixes = PREFIXES if load in ("routes", TOGETHER) else 1
         log = sandbox.home / "wire.log"
