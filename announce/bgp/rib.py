@@ -158,9 +158,14 @@ class AdjRibOut:
                 table.reshape(self._outbound)
 
     def refresh(self, family: Family) -> None:
-        """Tell everything of a family once more (RFC 2918)."""
+        """Tell everything of a family once more (RFC 2918).
+
+        Before End-of-RIB it is the initial update that begins anew, and ends as such. RFC 7313 section 4: one that
+        supports graceful restart "MUST NOT send a BoRR [...] before it sends the EoR".
+        """
         if family in (IPV4_UNICAST, IPV6_UNICAST):
-            (self._ipv4 if family == IPV4_UNICAST else self._ipv6).refresh()
+            table = self._ipv4 if family == IPV4_UNICAST else self._ipv6
+            table.refresh(is_initial=family in self._ends_of_rib)
 
     def next_update(self) -> bytes | None:
         """The next message to send; None: the peer has been told everything.

@@ -138,10 +138,14 @@ class Table:
             self._uncarried.clear()
             self._repeat()
 
-    def refresh(self) -> None:
-        """Tell everything once more (RFC 2918), in brackets if the peer wants them (RFC 7313)."""
+    def refresh(self, *, is_initial: bool) -> None:
+        """Tell everything once more (RFC 2918), in brackets if the peer wants them (RFC 7313).
+
+        What is still the initial update has no brackets: End-of-RIB is its end.
+        """
         if self._outbound is not None:
-            self._is_refreshing = self._is_refresh_beginning = self._outbound.has_enhanced_refresh
+            is_bracketed = self._outbound.has_enhanced_refresh and not is_initial
+            self._is_refreshing = self._is_refresh_beginning = is_bracketed
             self._repeat()
 
     def _repeat(self) -> None:

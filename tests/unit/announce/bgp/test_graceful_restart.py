@@ -22,9 +22,17 @@ from announce.bgp import (
     Stopped,
     StopRequested,
 )
-from announce.bgp.capabilities import GracefulRestart
+from announce.bgp.capabilities import EnhancedRouteRefresh, GracefulRestart
 from announce.bgp.errors import CeaseError
-from announce.bgp.messages import Keepalive, Notification, Open, Update
+from announce.bgp.messages import (
+    BEGIN_OF_REFRESH,
+    END_OF_REFRESH,
+    Keepalive,
+    Notification,
+    Open,
+    RouteRefresh,
+    Update,
+)
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST
 from tests.unit.announce.bgp.playbook import (
     CAPABILITIES,
@@ -121,6 +129,24 @@ def test_end_of_rib_waits_no_longer_than_the_deferral() -> None:
 
     assert END_OF_RIB not in sent(play.until(29.9))
     assert END_OF_RIB in sent(play.until(30.0))
+
+
+def test_a_refresh_before_end_of_rib_is_told_without_brackets() -> None:
+    """RFC 7313 section 4: no BoRR before End-of-RIB, which is the end of what is told once more as well."""
+    remote = router_open(capabilities=(*CAPABILITIES, GracefulRestart(120), EnhancedRouteRefresh()))
+    play = with_helper("198.51.100.1/32", remote=remote, is_restarting=True)
+
+    before = sent(play.hears(1.0, RouteRefresh(IPV4_UNICAST)))
+    completed = sent(play.at(2.0, RoutesComplete()))
+    begin, *told, end = sent(play.hears(3.0, RouteRefresh(IPV4_UNICAST)))
+
+    assert [type(message) for message in before] == [Update]
+    assert completed == [END_OF_RIB]
+    assert (begin, told, end) == (
+        RouteRefresh(IPV4_UNICAST, BEGIN_OF_REFRESH),
+        before,
+        RouteRefresh(IPV4_UNICAST, END_OF_REFRESH),
+    )
 
 
 def test_a_stop_for_a_restart_leaves_the_routes_standing() -> None:
