@@ -26,8 +26,8 @@ class StopRequested:
     """For the operator of the router (RFC 9003), up to 255 octets."""
 
     is_restart: bool = False
-    """We are back in a moment: where graceful restart is agreed on, the connection just ends, and the peer keeps
-    our routes. Else this is a stop like any other."""
+    """We are back in a moment: where graceful restart is agreed on, or offered to a peer that has not answered
+    yet, the connection just ends, and the peer keeps our routes. Else this is a stop like any other."""
 
 
 @dataclass(frozen=True, slots=True)

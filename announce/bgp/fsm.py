@@ -350,12 +350,22 @@ def _collide(loser: Connection, now: float) -> None:
 
 
 def _say_goodbye(connection: Connection, stop: ManualStop, now: float) -> None:
-    session = connection.session
-    if stop.is_restart and session is not None and session.has_graceful_restart:
+    if stop.is_restart and _may_keep_routes(connection):
         connection.close(EndReason(EndKind.STOPPED, "closed by us for a restart"))
         return
     notification = Notification.shutdown(stop.communication)
     connection.refuse_for_good(EndReason(EndKind.STOPPED, "stopped by us", notification), now)
+
+
+def _may_keep_routes(connection: Connection) -> bool:
+    """The peer keeps what it holds of ours, perhaps since an earlier session, if the connection just ends.
+
+    A NOTIFICATION would have it dropped (RFC 4724 section 4). Before the peer's OPEN there is only our offer to
+    go by.
+    """
+    if connection.session is None:
+        return connection.own.graceful_restart is not None
+    return _restarts_gracefully(connection)
 
 
 def _restarts_gracefully(connection: Connection) -> bool:

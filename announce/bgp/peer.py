@@ -293,9 +293,9 @@ class Peer:
         if self._stopping is not None:
             return []
         session = self._fsm.session
-        is_restart = request.is_restart and session is not None and session.has_graceful_restart
-        if is_restart or not self._rib.advertised_count:
-            return self._end_now(ManualStop(request.communication, is_restart), now)
+        is_kept = request.is_restart and session is not None and session.has_graceful_restart
+        if is_kept or not self._rib.advertised_count:
+            return self._end_now(ManualStop(request.communication, request.is_restart), now)
         stopping = Stopping.begun(
             request.communication,
             now,

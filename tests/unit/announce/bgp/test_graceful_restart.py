@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from announce.bgp import (
     BfdDown,
     BfdUp,
@@ -40,6 +42,7 @@ from tests.unit.announce.bgp.playbook import (
     announced,
     established,
     idle,
+    open_sent,
     router_open,
     routes,
     sent,
@@ -158,6 +161,26 @@ def test_a_stop_for_a_restart_leaves_the_routes_standing() -> None:
     assert sent(effects) == []
     assert effects[0] == CloseConnection(1)
     assert effects[-1] == Stopped()
+
+
+@pytest.mark.parametrize("heard", [[], [HELPER_ON_NOTIFICATION]], ids=["OpenSent", "OpenConfirm"])
+def test_a_stop_for_a_restart_leaves_standing_what_earlier_sessions_left(heard: list[Open]) -> None:
+    """The router may keep routes since before this connection, and any NOTIFICATION has it drop them."""
+    play = open_sent(restart_time=120, is_restarting=True)
+    play.hears(0.5, *heard)
+
+    effects = play.at(1.0, StopRequested("upgrade", is_restart=True))
+
+    assert sent(effects) == []
+    assert effects[0] == CloseConnection(1)
+    assert effects[-1] == Stopped()
+
+
+def test_a_router_that_keeps_nothing_is_told_of_the_restart_before_there_is_a_session() -> None:
+    play = open_sent(restart_time=120)
+    play.hears(0.5, router_open())
+
+    assert sent(play.at(1.0, StopRequested("upgrade", is_restart=True))) == [Notification.shutdown("upgrade")]
 
 
 def test_without_graceful_restart_a_stop_for_a_restart_is_a_stop() -> None:
