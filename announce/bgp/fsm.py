@@ -255,6 +255,8 @@ class Fsm:
         """The others have no purpose any more."""
         self._established_number = connection.number
         self._has_been_established = True
+        # Also where a peer has begun anew, and the state is Established before and after the same step.
+        self._since = now
         self._calling.give_up()
         for other in [*self._connections.values()]:
             if other is not connection:

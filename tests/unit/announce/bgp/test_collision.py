@@ -185,8 +185,9 @@ def test_a_router_that_restarts_gracefully_may_begin_anew() -> None:
     assert sent(effects, on=1) == []
     [end] = ends(effects)
     assert (end.reason.kind, end.was_established, end.retry_in) == (EndKind.REPLACED, True, 0.0)
-    assert play.peer.state is State.ESTABLISHED
-    assert play.peer.status().waiting_count == 0
+    status = play.peer.status()
+    assert (status.state, status.since) == (State.ESTABLISHED, 1.1)
+    assert status.waiting_count == 0
 
 
 def test_the_old_session_lives_on_when_the_new_call_comes_to_nothing() -> None:
