@@ -97,9 +97,7 @@ class Peer:
                 self._complete()
                 effects = []
             case Reconfigured(config):
-                self.config = config
-                self._received.reconfigure(config)
-                effects = self._digest(self._fsm.reconfigure(config, now), now)
+                effects = self._reconfigure(config, now)
             case NextHopsChanged():
                 self._change_next_hops(event)
                 effects = []
@@ -160,6 +158,15 @@ class Peer:
             sessions_lost=self._sessions_lost,
             last_end=self._last_end,
         )
+
+    def _reconfigure(self, config: PeerConfig, now: float) -> list[Effect]:
+        self.config = config
+        self._received.reconfigure(config)
+        effects = self._digest(self._fsm.reconfigure(config, now), now)
+        # A lower limit counts for what is there: the next UPDATE may be hours away, or only repeat a route.
+        if (family := self._received.excess) is not None:
+            effects += self._refuse_flood(family, now)
+        return effects
 
     # Routes.
 

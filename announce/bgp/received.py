@@ -30,10 +30,19 @@ class AdjRibIn:
             yield decode_prefix(afi, encoded), attributes
 
     def reconfigure(self, config: PeerConfig) -> None:
-        """For what comes from now on. What nobody asks for any more is forgotten: it would not be kept up to date."""
+        """From now on. What nobody asks for any more is forgotten: it would not be kept up to date."""
         self._config = config
         if not self._is_remembering:
             self.clear()
+
+    @property
+    def excess(self) -> Family | None:
+        """The family of the newest prefix, where there are more than the limit allows."""
+        limit = self._config.received_prefixes_max
+        if limit is None or len(self._kept) <= limit:
+            return None
+        afi, _ = next(reversed(self._kept))
+        return Family(afi, 1)
 
     @property
     def _is_remembering(self) -> bool:
@@ -54,8 +63,8 @@ class AdjRibIn:
                 if limit is not None or key in self._kept or len(self._kept) < KEPT_MAX:
                     self._kept[key] = attributes
                 if limit is not None and len(self._kept) > limit:
-                    return Family(key[0], 1)
-        return None
+                    break
+        return self.excess
 
     def _withdraw(self, update: Update) -> None:
         unreach = update.attributes.mp_unreach

@@ -42,6 +42,21 @@ def test_one_prefix_too_many_ends_the_session_for_a_while() -> None:
     assert [type(effect) for effect in after] == [Connect]
 
 
+def test_a_lower_limit_counts_for_what_was_sent_before() -> None:
+    """And at once: the next UPDATE may be hours away."""
+    play = established(received_prefixes_max=5)
+    play.hears(1.0, announced("198.51.100.1/32", "198.51.100.2/32"))
+
+    enough = play.at(2.0, Reconfigured(replace(play.peer.config, received_prefixes_max=2)))
+    too_few = play.at(3.0, Reconfigured(replace(play.peer.config, received_prefixes_max=1)))
+
+    assert enough == []
+    assert sent(too_few) == [Notification.prefix_limit(IPV4_UNICAST, 1)]
+    [*_, end] = too_few
+    assert isinstance(end, SessionEnded)
+    assert (end.reason.kind, end.retry_in) == (EndKind.PREFIX_LIMIT_REACHED, 300.0)
+
+
 def test_a_path_that_is_back_shortens_no_wait_for_somebody_to_look_at_the_router() -> None:
     play = established(received_prefixes_max=1, prefix_limit_wait=300.0)
     play.hears(1.0, announced("198.51.100.1/32", "198.51.100.2/32"))
