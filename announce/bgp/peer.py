@@ -16,6 +16,7 @@ import random
 from dataclasses import replace
 from typing import assert_never
 
+from announce.bgp.capabilities import RouteRefreshSupport
 from announce.bgp.config import PeerConfig
 from announce.bgp.effects import (
     CloseConnection,
@@ -40,10 +41,10 @@ from announce.bgp.events import (
     StopRequested,
 )
 from announce.bgp.fsm import Fsm
-from announce.bgp.messages import Notification, Update
+from announce.bgp.messages import Notification, RouteRefresh, Update, encode
 from announce.bgp.nlri import Family
 from announce.bgp.outbound import Outbound, own_next_hops
-from announce.bgp.received import AdjRibIn
+from announce.bgp.received import AdjRibIn, is_more_remembered
 from announce.bgp.rib import AdjRibOut
 from announce.bgp.states import (
     FsmEffect,
@@ -160,12 +161,14 @@ class Peer:
         )
 
     def _reconfigure(self, config: PeerConfig, now: float) -> list[Effect]:
-        self.config = config
+        before, self.config = self.config, config
         self._received.reconfigure(config)
         effects = self._digest(self._fsm.reconfigure(config, now), now)
         # A lower limit counts for what is there: the next UPDATE may be hours away, or only repeat a route.
         if (family := self._received.excess) is not None:
             effects += self._refuse_flood(family, now)
+        elif is_more_remembered(config, before):
+            effects += self._ask_again(now)
         return effects
 
     # Routes.
@@ -283,6 +286,13 @@ class Peer:
                 if (family := self._received.take(update)) is not None:
                     return effects + self._refuse_flood(family, now)
         return effects
+
+    def _ask_again(self, now: float) -> list[Effect]:
+        """For what the peer has sent already, if it can tell it once more (RFC 2918)."""
+        session = self._fsm.session
+        if session is None or RouteRefreshSupport() not in session.remote_capabilities:
+            return []
+        return [self._fsm.send(encode(RouteRefresh(family)), now) for family in sorted(session.families)]
 
     def _refuse_flood(self, family: Family, now: float) -> list[Effect]:
         limit = self.config.received_prefixes_max

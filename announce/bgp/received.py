@@ -13,6 +13,12 @@ KEPT_MAX = 10_000
 """Prefixes kept for people to look at, where no limit says otherwise."""
 
 
+def is_more_remembered(config: PeerConfig, before: PeerConfig) -> bool:
+    """What the peer sent under the settings of before is not known, or not in full."""
+    is_first_limit = config.received_prefixes_max is not None and before.received_prefixes_max is None
+    return is_first_limit or (config.keeps_received and not before.keeps_received)
+
+
 class AdjRibIn:
     """The prefixes of one session."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Any
+
+import pytest
 
 from announce.bgp import (
     BfdDown,
@@ -18,10 +21,11 @@ from announce.bgp import (
     State,
 )
 from announce.bgp.attributes import MpReach, MpUnreach, Origin, PathAttributes
-from announce.bgp.messages import Notification, Update
+from announce.bgp.capabilities import FourOctetAs
+from announce.bgp.messages import Notification, RouteRefresh, Update
 from announce.bgp.nlri import IPV4_UNICAST, IPV6_UNICAST, Afi, Prefixes
 from announce.bgp.received import KEPT_MAX
-from tests.unit.announce.bgp.playbook import announced, established, sent
+from tests.unit.announce.bgp.playbook import announced, established, router_open, sent
 
 
 def test_one_prefix_too_many_ends_the_session_for_a_while() -> None:
@@ -55,6 +59,30 @@ def test_a_lower_limit_counts_for_what_was_sent_before() -> None:
     [*_, end] = too_few
     assert isinstance(end, SessionEnded)
     assert (end.reason.kind, end.retry_in) == (EndKind.PREFIX_LIMIT_REACHED, 300.0)
+
+
+@pytest.mark.parametrize("asked", [{"received_prefixes_max": 1}, {"keeps_received": True}])
+def test_what_was_not_remembered_is_asked_for_once_more(asked: dict[str, Any]) -> None:
+    """Else a first limit would not count what is there, and people would see nothing of it."""
+    play = established()
+    play.hears(1.0, announced("198.51.100.1/32"))
+    config = replace(play.peer.config, **asked)
+
+    effects = play.at(2.0, Reconfigured(config))
+    again = play.at(3.0, Reconfigured(replace(config, hold_time=30)))
+
+    assert sent(effects) == [RouteRefresh(IPV4_UNICAST)]
+    assert again == []
+
+
+def test_a_router_that_cannot_tell_again_is_not_asked() -> None:
+    """RFC 2918 section 4; and without a session there is nobody to ask."""
+    play = established(remote=router_open(capabilities=(FourOctetAs(64497),)))
+    config = play.peer.config
+
+    assert play.at(1.0, Reconfigured(replace(config, keeps_received=True))) == []
+    play.at(2.0, ConnectionClosed(1, "end of stream"))
+    assert play.at(2.0, Reconfigured(config), Reconfigured(replace(config, keeps_received=True))) == []
 
 
 def test_a_path_that_is_back_shortens_no_wait_for_somebody_to_look_at_the_router() -> None:
