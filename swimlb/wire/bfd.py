@@ -28,7 +28,8 @@ News: TypeAlias = bfd.SessionUp | bfd.SessionDown
 _ReceiverKey: TypeAlias = tuple[socket.AddressFamily, bool, str | None]
 
 RETRY_TIME = 1.0
-"""Seconds to the next attempt to open a socket. A passive session sends nothing that would be one."""
+"""Seconds to the next attempt to open a socket, and between looks whether a VRF is still the one of before. A passive
+session sends nothing that would be either."""
 
 DROP_REASONS_MAX = 64
 """Told apart; the rest is counted together, as anybody can send packets that are wrong in ever other ways."""
@@ -186,6 +187,8 @@ class BfdSessions:
     def _equip(self, running: _Running) -> bool:
         """Open what the session lacks. What is refused is told once, and tried again with every packet, or in a while."""
         config, key = running.session.config, _receiver_key(running.session.config)
+        if key in self._receivers and self._receivers[key].is_deaf:
+            self._receivers.pop(key).close()
         try:
             if key not in self._receivers:
                 family, is_multihop, device = key
@@ -203,28 +206,31 @@ class BfdSessions:
                 running.problem = problem
                 self._log.error("bfd_unavailable", peer=running.name, reason=problem)
                 self._on_change()
-            if self._retry is None:
-                self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._equip_all)
+            self._equip_later()
             return False
         if running.problem is not None:
             running.problem = None
             self._on_change()
+        if config.device is not None:
+            self._equip_later()
         return True
 
+    def _equip_later(self) -> None:
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_TIME, self._equip_all)
+
     def _equip_all(self) -> None:
+        """Those that lack something, and those that may have come to be deaf."""
         self._retry = None
         for running in self._by_discriminator.values():
-            if running.problem is not None:
+            if running.problem is not None or running.session.config.device is not None:
                 self._equip(running)
 
-    def _drop_sockets(self, running: _Running) -> None:
-        """Their interface is gone. Perhaps there is another one by the time of the next packet."""
+    def _drop_sender(self, running: _Running) -> None:
+        """Its interface is gone. Perhaps there is another one by the time of the next packet."""
         assert running.sender is not None
         running.sender.close()
         running.sender = None
-        key = _receiver_key(running.session.config)
-        if key in self._receivers and self._receivers[key].is_deaf:
-            self._receivers.pop(key).close()
 
     def _drop_unused(self) -> None:
         """The ports are another BFD daemon's as soon as no session needs them."""
@@ -258,7 +264,7 @@ class BfdSessions:
                 if (running.sender is not None and running.problem is None) or self._equip(running):
                     assert running.sender is not None
                     if not running.sender.send(payload):
-                        self._drop_sockets(running)
+                        self._drop_sender(running)
             case bfd.SendEcho(payload):
                 # Echo may be a change of a session that runs, and has all else that it needs.
                 if self._echo is not None or self._equip(running):

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from announce.bfd import Arrival, SessionConfig, Timing
+from announce.net import bfd as net_bfd
 from announce.net.bfd import MULTIHOP_PORT, SINGLE_HOP_PORT
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
@@ -103,6 +104,28 @@ def test_a_passive_session_whose_port_was_taken_gets_it_when_it_is_free(
                 assert "is another BFD daemon running" in (running.views()["a"].problem or "")
             await until(lambda: running.views()["a"].problem is None)
             assert not is_free(SINGLE_HOP_PORT)
+
+    asyncio.run(play())
+
+
+def test_a_passive_session_gets_another_socket_in_a_vrf_that_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No packet of its own would show that the old one is deaf. To a socket a VRF is a device like any other."""
+    monkeypatch.setattr(bfd, "RETRY_TIME", 0.02)
+    lo_anew = {"lo": 4711}
+
+    async def play() -> None:
+        with sessions() as running:
+            running.want("a", replace(NEAR, device="lo"))
+            [deaf] = running._receivers.values()
+            await asyncio.sleep(0.1)
+            assert [*running._receivers.values()] == [deaf]
+
+            monkeypatch.setattr(net_bfd, "index_of", lo_anew.get)
+            await until(lambda: [*running._receivers.values()] != [deaf])
+            assert [one.is_deaf for one in running._receivers.values()] == [False]
+            assert running.views()["a"].problem is None
 
     asyncio.run(play())
 
