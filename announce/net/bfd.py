@@ -146,6 +146,21 @@ class Sender:
         self._socket.close()
 
 
+def local_address(config: SessionConfig) -> IpAddress | None:
+    """What packets leave from, without a scope: as configured, or as the kernel chooses now. None: there is no way."""
+    if (source := config.source_address) is not None:
+        return type(source)(source.packed)
+    family = socket.AF_INET if config.peer_address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            _prepare_sender(asking, family, config.interface or config.device)
+            asking.connect(_target(config))  # This sends nothing.
+            host: str = asking.getsockname()[0]
+    except OSError:
+        return None
+    return ip_address(host)
+
+
 def _prepare_sender(opened: socket.socket, family: socket.AddressFamily, device: str | None) -> None:
     if device is not None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())

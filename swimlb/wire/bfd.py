@@ -1,7 +1,8 @@
 """The BFD side of *wire*: sessions for the BGP peers that have a profile (RFC 5882).
 
 Peers that differ in port or AS number only share the path, and so the session: a router has one for each path (RFC 5881
-section 3), and two of ours would take each other for its restart.
+section 3), and two of ours would take each other for its restart. So do peers of which one names the source address
+that the kernel chooses for the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ipaddress import IPv4Address
 from typing import TypeAlias, assert_never
 
 from announce import bfd
-from announce.net.bfd import Receiver, Sender
+from announce.net.bfd import Receiver, Sender, local_address
 from announce.net.bfd_echo import EchoSocket
 from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
@@ -63,7 +64,7 @@ class _Running:
     name: str
     """Of the first that wanted it."""
     wanted: dict[str, bfd.SessionConfig]
-    """By whom, and how; the paths are the same. Nobody: it is being stopped."""
+    """By whom, and how; in the end the paths are the same. Nobody: it is being stopped."""
     session: bfd.Session
     driver: Driver[bfd.Event, bfd.Effect]
     sender: Sender | None = None
@@ -106,15 +107,11 @@ class BfdSessions:
 
         Other timing is agreed with it, role and minimum TTL are ours alone; another path is another session.
         """
-        running = self._sessions.get(name)
-        if running is not None and _path_of(running.session.config) != _path_of(config):
+        running = next(
+            (one for one in self._sessions.values() if _have_one_path(one.session.config, config)), None
+        )
+        if self._sessions.get(name) is not running:
             self.stop(name)
-            running = None
-        if running is None:
-            running = next(
-                (one for one in self._sessions.values() if _path_of(one.session.config) == _path_of(config)),
-                None,
-            )
         if running is None:
             self._start(name, config)
             return
@@ -141,7 +138,11 @@ class BfdSessions:
     def _agree(self, running: _Running) -> None:
         """On what all can live with who want it: the quickest detection, and passive if all are."""
         quickest = min(running.wanted.values(), key=lambda config: _detection(config.timing))
-        config = replace(quickest, is_passive=all(one.is_passive for one in running.wanted.values()))
+        config = replace(
+            quickest,
+            source_address=running.session.config.source_address,
+            is_passive=all(one.is_passive for one in running.wanted.values()),
+        )
         if config != running.session.config:
             running.session.config = config
             self._demultiplexer.change(running.session.discriminator, config)
@@ -316,9 +317,16 @@ def _names(running: _Running) -> str:
     return ", ".join(sorted(running.wanted)) or running.name
 
 
-def _path_of(config: bfd.SessionConfig) -> bfd.SessionConfig:
-    """Without what is not about the way to the peer."""
-    return replace(config, timing=bfd.Timing(), is_passive=False, minimum_ttl=1)
+def _have_one_path(one: bfd.SessionConfig, other: bfd.SessionConfig) -> bool:
+    """Also where only one of them names the address that the kernel chooses for the other."""
+    if _target_of(one) != _target_of(other):
+        return False
+    return one.source_address == other.source_address or local_address(one) == local_address(other)
+
+
+def _target_of(config: bfd.SessionConfig) -> bfd.SessionConfig:
+    """Only what says which peer it is, and by which way; not where the way begins."""
+    return replace(config, source_address=None, timing=bfd.Timing(), is_passive=False, minimum_ttl=1)
 
 
 def _detection(timing: bfd.Timing) -> int:

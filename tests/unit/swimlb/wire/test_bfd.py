@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from operator import attrgetter
 
 import pytest
 
@@ -24,6 +25,8 @@ from tests.waiting import until
 
 NEAR = SessionConfig(peer_address=IPv4Address("127.0.0.77"), is_passive=True)
 FAR = replace(NEAR, is_multihop=True)
+NAMED = replace(NEAR, source_address=IPv4Address("127.0.0.1"))
+"""Where packets to the peer leave from anyhow."""
 NEAR_V6 = replace(NEAR, peer_address=IPv6Address("::1"))
 
 
@@ -83,8 +86,47 @@ def test_peers_that_share_a_path_share_its_session() -> None:
             running.stop("b")
             assert running.config("a") == slow
             assert running.config("b") is None
-            running.want("b", replace(slow, source_address=IPv4Address("127.0.0.1")))
+            running.want("b", replace(slow, source_address=IPv4Address("127.0.0.2")))
             assert len(running._by_discriminator) == 2
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("first", "second"), [(NEAR, NAMED), (NAMED, NEAR)], ids=["unnamed", "named"])
+def test_peers_share_a_session_where_one_names_what_the_kernel_chooses_for_the_other(
+    first: SessionConfig, second: SessionConfig
+) -> None:
+    """Both send from one address, so the router has one session for them."""
+    quick = Timing(detect_multiplier=2)
+
+    async def play() -> None:
+        with sessions() as running:
+            running.want("a", first)
+            running.want("b", replace(second, timing=quick))
+
+            assert running.config("a") == running.config("b") == replace(first, timing=quick)
+            assert len(running._by_discriminator) == 1
+
+    asyncio.run(play())
+
+
+def test_peers_whose_paths_turn_out_to_be_one_come_to_share_its_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at boot, when the host has no way to the router yet. Paths are wanted anew when its networks change."""
+
+    async def play() -> None:
+        with sessions() as running:
+            with monkeypatch.context() as at_boot:
+                at_boot.setattr(bfd, "local_address", attrgetter("source_address"))
+                running.want("a", NEAR)
+                running.want("b", NAMED)
+                assert len(running._by_discriminator) == 2
+
+            running.want("a", NEAR)
+            running.want("b", NAMED)
+            assert running.views()["a"] == running.views()["b"]
+            assert len(running._by_discriminator) == 1
 
     asyncio.run(play())
 
