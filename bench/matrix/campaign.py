@@ -110,6 +110,7 @@ class Campaign:
     def _measure_cell(self, scene: Scene, cell: Cell) -> None:
         if cell.fault.before is not None:
             cell.fault.before(scene.cluster)
+        scene.cluster.rest()
         attempt = 1
         while self._lacks(cell):
             number = self._store.runs(cell) + 1

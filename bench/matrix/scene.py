@@ -34,9 +34,8 @@ class Scene:
         self._window = window
 
     def suffer(self, fault: Fault, rng: Random) -> Run:
-        """The node that answers the client suffers it; returns when all is well again."""
+        """The node that answers the client suffers it. All has to be well, and is so again when this returns."""
         cluster = self.cluster
-        cluster.rest()
         with ExitStack() as stack:
             sampled = self._sampled()
             interval = INTERVAL * min(len(sampled), SAMPLED)
