@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from swimlb.lab import processes
@@ -44,11 +45,20 @@ def reading(manifests: Path) -> tuple[str, ...]:
 
 
 def family(sandbox: Sandbox, node: str) -> tuple[ProcessId, ...]:
-    """All processes of the node's speaker, the supervisor first: it would restart the others."""
+    """All processes of the node's speaker in the order to kill them in.
+
+    The supervisor would restart the others; *wire* has the connections, as the first daemon of any other product.
+    """
     supervisor = sandbox.process(label(node))
     if supervisor is None:
         raise LabError(f"the speaker of {node} is not running")
-    return (supervisor, *processes.descendants(supervisor))
+    return (supervisor, *sorted(processes.descendants(supervisor), key=lambda one: not _is_wire(one)))
+
+
+def _is_wire(process: ProcessId) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return b"\0wire\0" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    return False
 
 
 def label(node: str) -> str:
