@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 from announce.bfd import State
@@ -34,8 +34,13 @@ class LivePeers:
 
     @property
     def view(self) -> PeerView:
+        return self.views[self._peer.name]
+
+    @property
+    def views(self) -> Mapping[str, PeerView]:
+        """Of all peers, where a test has started more."""
         assert self._peers is not None
-        return self._peers.views()[self._peer.name]
+        return self._peers.views()
 
     @property
     def is_up(self) -> bool:

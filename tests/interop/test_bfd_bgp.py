@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from announce.bgp import EndKind, Route, RouteAttributes
+from announce.bgp import EndKind, Route, RouteAttributes, State
 from swimlb.lab.bird import Bird, bird_text
 from swimlb.lab.frr import Frr
 from swimlb.lab.router import BfdTimers, Neighbour, RouterConfig
@@ -17,6 +17,7 @@ from swimlb.lab.waiting import pause, wait_until
 from swimlb.model import BfdProfile, BgpPeer
 from swimlb.runtime import clock
 from swimlb.speaker import effects as fx
+from swimlb.wire.peers import PeerView
 from tests.interop.bfd_lan import NODE, ROUTER, Lan, bfd_lan
 from tests.interop.live_peers import LivePeers, live_peers
 
@@ -55,7 +56,7 @@ router bgp 64497
     return router
 
 
-def bird(lan: Lan, interval_ms: int, *, helps_restart: bool = False) -> Bird:
+def bird(lan: Lan, interval_ms: int, *, helps_restart: bool = False, more: str = "") -> Bird:
     neighbour = Neighbour(
         address=NODE,
         asn=64496,
@@ -64,7 +65,7 @@ def bird(lan: Lan, interval_ms: int, *, helps_restart: bool = False) -> Bird:
         helps_restart=helps_restart,
     )
     config = RouterConfig(asn=64497, router_id=ROUTER, neighbours=[neighbour], keepalive=60, hold_time=180)
-    router = Bird(lan.sandbox, "router", configuration=bird_text(config))
+    router = Bird(lan.sandbox, "router", configuration=bird_text(config) + more)
     router.start()
     return router
 
@@ -100,6 +101,46 @@ def test_a_cut_takes_the_route_out_of_the_routers_kernel(tmp_path: Path, kind: s
             assert took < 3 * interval_ms / 1000 + 0.3
             assert end
             assert end.kind in (EndKind.BFD_DOWN, EndKind.CONNECT_FAILED)
+
+
+SECOND_PORT = 1179
+"""A protocol of BIRD locks its neighbour and port: without a port of its own the second one waits for the first."""
+SECOND = f"""
+protocol bgp second {{
+  local {ROUTER} port {SECOND_PORT} as 64497;
+  neighbor {NODE} port {SECOND_PORT} as 64496;
+  direct; passive on; bfd on;
+  ipv4 {{ import all; export none; }};
+}}
+"""
+
+
+def test_two_bgp_sessions_of_one_path_share_bfd(tmp_path: Path) -> None:
+    """As on the router, which has one BFD session for them; of ours, one peer leaves its address to the kernel."""
+    watched = replace(PEER, bfd=profile(50))
+    second = replace(watched, name="second", peer_port=SECOND_PORT, source_address=None)
+    with bfd_lan(tmp_path) as lan:
+        router = bird(lan, 50, more=SECOND)
+        with live_peers(lan.node, watched, ROUTES) as live:
+            live.perform(fx.StartPeer(second))
+            wait_until_routed(live, router)
+            live.wait_for("the second session", lambda: is_established(live.views["second"]))
+            pause(1.0)
+
+            first, other = [view.watch for view in live.views.values()]
+            assert first is not None
+            assert other is not None
+            assert first.status == other.status
+            assert (live.lost, first.status.ups) == (0, 1)
+            assert router.birdc("show bfd sessions").count(NODE) == 1
+
+            lan.cut()
+            wait_until(lambda: not in_kernel(router), timeout=10, what="the route to go", interval=0.002)
+            live.wait_for("both to end", lambda: not any(map(is_established, live.views.values())))
+
+
+def is_established(view: PeerView) -> bool:
+    return view.status is not None and view.status.state is State.ESTABLISHED
 
 
 @pytest.mark.parametrize("kind", ROUTERS)
