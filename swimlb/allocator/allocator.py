@@ -13,7 +13,7 @@ Two things keep an address from being two Services' while writes to the API serv
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -59,6 +59,8 @@ class WriteStatus:
 Event: TypeAlias = WorldChanged | StatusWritten
 Effect: TypeAlias = WriteStatus
 Verdict: TypeAlias = Allocation | Pending
+_Versions: TypeAlias = dict[str, dict[IpAddress, Service]]
+"""By key of a Service and address: the version that had it. Two addresses may be of versions that share differently."""
 
 
 class Allocator:
@@ -73,9 +75,9 @@ class Allocator:
         """In the version that was last seen."""
         self._shown: dict[str, set[IpAddress]] = {}
         """What the status of a Service may show, as far as we know."""
-        self._lingering: dict[str, tuple[Service, set[IpAddress]]] = {}
+        self._lingering: _Versions = {}
         """Shown, but not the Service's any more: with the version that they are booked for."""
-        self._unbooked: dict[str, tuple[Service, set[IpAddress]]] = {}
+        self._unbooked: _Versions = {}
         """Shown likewise, but another Service has them, which may not share with this one. When that ends, they linger."""
         self._waiting: list[tuple[tuple[str, str, str], str]] = []
         """Sorted: Services that have not all they ask for, in the order to serve them."""
@@ -153,12 +155,15 @@ class Allocator:
         Who has nothing may have back what it is still seen with, but not before all others have what is theirs.
         """
         before = {key: verdict for key, verdict in self._told.items() if isinstance(verdict, Allocation)}
-        shown = [*self._lingering.values(), *self._unbooked.values()]
+        lost: list[tuple[Service, Iterable[IpAddress]]] = [
+            (service, [address])
+            for versions in (*self._lingering.values(), *self._unbooked.values())
+            for address, service in versions.items()
+        ]
         self._pools, self._lingering, self._unbooked, self._waiting = pools, {}, {}, []
         self._ledger = Ledger(Space(pools, self._quarantine), self._let_go)
         services = sorted(self._services.values(), key=served_first)
         self._ledger.space.has_room = True
-        lost: list[tuple[Service, Iterable[IpAddress]]] = list(shown)
         without = [one for one in services if one.key in self._told and one.key not in before]
         for service in services:
             had = before.get(service.key)
@@ -185,7 +190,6 @@ class Allocator:
         self._unlist(service)
         self._shown.pop(key, None)
         self._told.pop(key, None)
-        self._unbooked.pop(key, None)
         self._end_lingering(key, keep=set())
         self._ledger.give_up(service)
 
@@ -197,34 +201,31 @@ class Allocator:
 
     def _linger(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """Go on booking what is shown, but is not the Service's any more, so that nobody else gets it."""
-        ledger = self._ledger
-        choice = ledger.choice(service.key)
-        own = set(choice.addresses) if choice is not None else set[IpAddress]()
-        shown = self._shown.get(service.key, set()) & set(addresses) - own
-        booked = {address for address in shown if ledger.space.may_linger(service, address)}
-        if booked:
-            ledger.space.linger(service, booked)
-            _note(self._lingering, service, booked)
-        if unbooked := shown - booked:
-            _note(self._unbooked, service, unbooked)
+        shown = self._shown.get(service.key, set()) & set(addresses) - self._own(service.key)
+        booked = self._ledger.space.linger(service, shown)
+        _note(self._lingering, service, booked)
+        _note(self._unbooked, service, shown - booked)
 
     def _book_unbooked(self) -> None:
         """Before anybody is served: what others have given back meanwhile."""
         unbooked, self._unbooked = self._unbooked, {}
-        for service, addresses in unbooked.values():
-            self._linger(service, addresses)
+        for versions in unbooked.values():
+            for address, service in versions.items():
+                self._linger(service, [address])
 
     def _end_lingering(self, key: str, keep: set[IpAddress]) -> bool:
-        """What is not shown any more is free; whether anything is."""
-        service, addresses = self._lingering.pop(key, (None, set[IpAddress]()))
-        if service is None:
-            return False
-        if still := addresses & keep:
-            self._lingering[key] = service, still
+        """What is not shown any more is free, or open to newcomers; whether anything is."""
+        own, space = self._own(key), self._ledger.space
+        booked, unbooked = _drop(self._lingering, key, keep), _drop(self._unbooked, key, keep)
+        for address in booked.keys() - own:
+            space.release(booked[address], [address])
+        for address, service in unbooked.items():
+            space.end_lingering(service, address)
+        return bool(booked.keys() - own or unbooked)
+
+    def _own(self, key: str) -> set[IpAddress]:
         choice = self._ledger.choice(key)
-        gone = addresses - keep - set(choice.addresses if choice is not None else ())
-        self._ledger.space.release(service, gone)
-        return bool(gone)
+        return set(choice.addresses) if choice is not None else set()
 
     def _note_written(self, key: str, addresses: tuple[IpAddress, ...]) -> bool:
         if key not in self._services:
@@ -263,9 +264,10 @@ class Allocator:
         if not self._ledger.is_content(service):
             insort(self._waiting, (served_first(service), key))
         verdict, before = self._ledger.verdict(service), self._told.get(key)
-        if key in self._lingering and isinstance(verdict, Allocation):
+        if isinstance(verdict, Allocation):
             # What it has again is booked as its own.
-            self._lingering[key][1].difference_update(verdict.addresses)
+            for address in verdict.addresses:
+                self._lingering.get(key, {}).pop(address, None)
         if before is not None and _essence(before) == _essence(verdict):
             self._told[key] = verdict
             return []
@@ -281,11 +283,17 @@ class Allocator:
             del self._waiting[index]
 
 
-def _note(
-    table: dict[str, tuple[Service, set[IpAddress]]], service: Service, addresses: set[IpAddress]
-) -> None:
-    _, others = table.get(service.key, (service, set[IpAddress]()))
-    table[service.key] = service, others | addresses
+def _note(table: _Versions, service: Service, addresses: Collection[IpAddress]) -> None:
+    if addresses:
+        table.setdefault(service.key, {}).update(dict.fromkeys(addresses, service))
+
+
+def _drop(table: _Versions, key: str, keep: Collection[IpAddress]) -> dict[IpAddress, Service]:
+    """All but what is to keep; what it was."""
+    versions = table.pop(key, {})
+    if still := {address: service for address, service in versions.items() if address in keep}:
+        table[key] = still
+    return {address: service for address, service in versions.items() if address not in keep}
 
 
 def _essence(verdict: Verdict) -> tuple[object, ...]:

@@ -167,10 +167,6 @@ class Space:
             self.usage.check(service, address)
         return space
 
-    def may_linger(self, service: Service, address: IpAddress) -> bool:
-        """Whether nobody has the address with whom the Service, still seen with it, may not share; whatever the pools say."""
-        return self.usage.allows(service, address, is_seen=True)
-
     def _common_pool(self, addresses: Sequence[IpAddress]) -> PoolSpace:
         spaces = [self.pool_of(address) for address in addresses]
         refusal = f"{quoted(addresses)} is not allowed in config"
@@ -192,11 +188,21 @@ class Space:
             if self.usage.take(service, address) and (space := self.pool_of(address)) is not None:
                 space.note_use(service, address, +1)
 
-    def linger(self, service: Service, addresses: Collection[IpAddress]) -> None:
-        """Take what the Service may have for as long as it is still seen with it."""
-        self.take(service, addresses)
+    def linger(self, service: Service, addresses: Collection[IpAddress]) -> set[IpAddress]:
+        """Keep newcomers from what the Service is still seen with, whatever the pools say; the booked part of it.
+
+        Not booked is what others have with whom the Service may not share.
+        """
+        booked = {address for address in addresses if self.usage.allows(service, address, is_seen=True)}
+        self.take(service, booked)
         for address in addresses:
             self.usage.begin_leaving(service, address)
+        return booked
+
+    def end_lingering(self, service: Service, address: IpAddress) -> None:
+        """The Service is not seen any more with what was not booked for it."""
+        self.has_room = True
+        self.usage.end_leaving(service, address)
 
     def release(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """Give back what the Service has taken."""

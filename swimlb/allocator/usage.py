@@ -32,12 +32,15 @@ def sharing_group(service: Service) -> SharingGroup | None:
 class _Use:
     """One address in use."""
 
-    group: SharingGroup | None
+    group: SharingGroup | None = None
     services: dict[str, Service] = field(default_factory=dict[str, Service])
     ports: dict[ServicePort, str] = field(default_factory=dict[ServicePort, str])
     """Who has the port."""
     leaving: set[str] = field(default_factory=set[str])
-    """Services that are giving the address up, but may still be seen with it: nobody new may join them."""
+    """Services that are giving the address up, but may still be seen with it: nobody new may join them.
+
+    One of them may not be among `services`: it is seen with what others have, with whom it may not share.
+    """
 
 
 class Usage:
@@ -64,8 +67,9 @@ class Usage:
         if use is None or use.services.keys() == {service.key}:
             return
         group = sharing_group(service)
-        if use.leaving and service.key not in use.services and not is_seen:
-            raise Refused(f"address {address} is still being given up by {_listed(sorted(use.leaving))}")
+        leaving = use.leaving - {service.key}
+        if leaving and service.key not in use.services and not is_seen:
+            raise Refused(f"address {address} is still being given up by {_listed(sorted(leaving))}")
         if group is None or group != use.group:
             others = [key for key in use.services if key != service.key]
             raise Refused(
@@ -112,72 +116,75 @@ class Usage:
 
     def take(self, service: Service, address: IpAddress) -> bool:
         """The caller has checked that the Service may. True if it did not have the address before."""
-        group = sharing_group(service)
         use = self._uses.get(address)
-        is_new = use is None or service.key not in use.services
-        if use is not None and use.group != group and use.services.keys() == {service.key}:
-            # Its only user has changed what it shares with whom.
-            self._end_leaving(service, use, address)
-            self._forget(use, address)
-            use = None
         if use is None:
-            use = self._uses[address] = _Use(group)
-            if group is not None:
-                where = (group, address.version)
-                insort(self._shared.setdefault(where, []), int(address))
-                self._reopen(where, address)
-        if service.key in use.services:
+            use = self._uses[address] = _Use()
+        is_new = service.key not in use.services
+        if (group := sharing_group(service)) != use.group:
+            assert use.services.keys() <= {service.key}
+            self._regroup(use, address, group)
+        if not is_new:
             use.ports = {port: key for port, key in use.ports.items() if key != service.key}
-        if service.key in use.leaving:
-            self._end_leaving(service, use, address)
-            if group is not None:
-                self._reopen((group, address.version), address)
+        self._end_leaving(service.key, use, address)
         use.services[service.key] = service
         use.ports.update(dict.fromkeys(service.ports, service.key))
         return is_new
 
     def begin_leaving(self, service: Service, address: IpAddress) -> None:
-        """The Service has the address until it is released, and nobody new may share it until then."""
+        """Nobody new may share the address, which is in use, until the Service releases it or `end_leaving`."""
         self._uses[address].leaving.add(service.key)
         self._leaving.setdefault(service.key, set()).add(address)
+
+    def end_leaving(self, service: Service, address: IpAddress) -> None:
+        """The Service, which does not have the address, is not seen with it any more."""
+        if (use := self._uses.get(address)) is not None:
+            self._end_leaving(service.key, use, address)
 
     def release(self, service: Service, address: IpAddress) -> bool:
         """Give an address back, in whatever version the Service took it; True if nobody uses it any more."""
         use = self._uses[address]
         del use.services[service.key]
-        self._end_leaving(service, use, address)
+        self._end_leaving(service.key, use, address)
         use.ports = {port: key for port, key in use.ports.items() if key != service.key}
-        if use.group is not None:
-            self._reopen((use.group, address.version), address)
+        self._reopen(use, address)
         if use.services:
             return False
-        self._forget(use, address)
+        for key in tuple(use.leaving):
+            self._end_leaving(key, use, address)
+        self._regroup(use, address, None)
+        del self._uses[address]
         return True
 
-    def _end_leaving(self, service: Service, use: _Use, address: IpAddress) -> None:
-        if service.key not in use.leaving:
+    def _end_leaving(self, key: str, use: _Use, address: IpAddress) -> None:
+        if key not in use.leaving:
             return
-        use.leaving.remove(service.key)
-        left = self._leaving[service.key]
+        use.leaving.remove(key)
+        left = self._leaving[key]
         left.remove(address)
         if not left:
-            del self._leaving[service.key]
+            del self._leaving[key]
+        self._reopen(use, address)
 
-    def _forget(self, use: _Use, address: IpAddress) -> None:
-        del self._uses[address]
+    def _regroup(self, use: _Use, address: IpAddress, group: SharingGroup | None) -> None:
+        """Its only user decides with whom the address may be shared; None: with nobody."""
+        if use.group is not None:
+            where = (use.group, address.version)
+            shared = self._shared[where]
+            del shared[bisect_left(shared, int(address))]
+            if not shared:
+                # Keys come and go with their Services.
+                del self._shared[where]
+                self._exhausted.pop(where, None)
+        use.group = group
+        if group is not None:
+            insort(self._shared.setdefault((group, address.version), []), int(address))
+            self._reopen(use, address)
+
+    def _reopen(self, use: _Use, address: IpAddress) -> None:
+        """An address has more room than it had: scans that passed it must look again."""
         if use.group is None:
             return
-        where = (use.group, address.version)
-        shared = self._shared[where]
-        del shared[bisect_left(shared, int(address))]
-        if not shared:
-            # Keys come and go with their Services.
-            del self._shared[where]
-            self._exhausted.pop(where, None)
-
-    def _reopen(self, where: tuple[SharingGroup, int], address: IpAddress) -> None:
-        """An address has more room than it had: scans that passed it must look again."""
-        exhausted = self._exhausted.get(where, {})
+        exhausted = self._exhausted.get((use.group, address.version), {})
         for scan in [scan for scan, below in exhausted.items() if scan[0] <= int(address) < below]:
             exhausted[scan] = int(address)
 

@@ -52,13 +52,26 @@ class Controller(RuleBasedStateMachine):
         self.take(self.allocator.step(WorldChanged(self.pools, tuple(self.objects.values())), self.now))
 
     def take(self, effects: list[Effect]) -> None:
+        were_leaving, joined = self.leaving(), set[IpAddress]()
         for effect in effects:
             verdict = effect.verdict
             addresses = verdict.addresses if isinstance(verdict, Allocation) else ()
             for address in set(addresses) - self.given.get(verdict.service.key, set()):
                 self.must_not_be_shown(address, verdict.service)
+                if address not in self.objects[verdict.service.key].held_addresses:
+                    joined.add(address)
             self.given[verdict.service.key] = set(addresses)
             self.unwritten[verdict.service.key] = addresses
+        for key, address in were_leaving & self.leaving():
+            assert address not in joined, f"nobody new joins {key}, which is leaving"
+
+    def leaving(self) -> set[tuple[str, IpAddress]]:
+        """Who is still seen with what it was told to have no more."""
+        return {
+            (key, address)
+            for key, one in self.objects.items()
+            for address in set(one.held_addresses) - self.given.get(key, set())
+        }
 
     def must_not_be_shown(self, address: IpAddress, receiver: Service) -> None:
         """Also while writes are late or fail, an address that the status of one Service shows is given to no stranger."""

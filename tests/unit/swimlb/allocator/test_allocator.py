@@ -202,6 +202,31 @@ def test_what_a_stranger_has_and_gives_back_is_kept_for_whom_it_is_shown() -> No
     assert names(allocator.step(StatusWritten(other.key, (SECOND,)), 2.0)) == {"waits": (FIRST,)}
 
 
+def test_nobody_joins_where_a_stranger_is_still_shown() -> None:
+    """Its port has become another's, and may be the newcomer's as well; when it is not shown any more, who waits joins."""
+    allocator = Allocator(None)
+    older = service("a", 80, sharing_key="k", held_addresses=str(FIRST))
+    other = service("b", 80, 53, sharing_key="k", held_addresses=str(FIRST))
+    begun = allocator.step(WorldChanged((SMALL,), (older, other)), 0.0)
+    assert names(begun) == {"a": (FIRST,), "b": (SECOND,)}
+
+    newcomer = allocator.step(WorldChanged(put=(service("c", 53, sharing_key="k"),)), 1.0)
+    assert names(newcomer) == {"c": ()}
+    assert names(allocator.step(StatusWritten(other.key, (SECOND,)), 2.0)) == {"c": (FIRST,)}
+
+
+def test_what_is_still_shown_is_booked_for_the_version_that_had_it() -> None:
+    """Also when another version gives up another address: its port is nobody else's until the status is written."""
+    allocator = sharers_of_whom_one_is_leaving()
+    third, fourth = ip_address("192.0.2.2"), ip_address("192.0.2.3")
+    leaves = service("leaves", 80, held_addresses=str(FIRST), requested_addresses=str(third))
+    assert names(allocator.step(WorldChanged(put=(leaves,)), 2.0)) == {"leaves": (third,)}
+    allocator.step(WorldChanged((pool("some", "192.0.2.0/29"),)), 3.0)
+
+    stays = service("stays", 80, sharing_key="k", held_addresses=str(FIRST))
+    assert names(allocator.step(WorldChanged(put=(stays,)), 4.0)) == {"stays": (fourth,)}
+
+
 def test_a_second_family_is_added_when_it_becomes_free() -> None:
     allocator = started(
         service("other", families=dual("x", PREFER).families[1:]),
