@@ -84,21 +84,17 @@ class Allocator:
         self._told: dict[str, Verdict] = {}
 
     def step(self, event: Event, now: float) -> list[Effect]:
-        ended = self._quarantine.ended(now)
-        self._ledger.space.reopen(ended)
+        self._ledger.space.reopen(self._quarantine.ended(now))
         match event:
             case WorldChanged(pools, put, deleted):
-                changed = self._change(pools, put, deleted)
+                return self._settle(self._change(pools, put, deleted))
             case StatusWritten(service, addresses):
-                changed = []
-                if not self._note_written(service, addresses) and not ended:
-                    return []
-        return self._settle(changed)
+                self._note_written(service, addresses)
+                return self._settle(())
 
     def advance(self, now: float) -> list[Effect]:
-        ended = self._quarantine.ended(now)
-        self._ledger.space.reopen(ended)
-        return self._settle([]) if ended else []
+        self._ledger.space.reopen(self._quarantine.ended(now))
+        return self._settle(())
 
     def next_deadline(self) -> float | None:
         return self._quarantine.next_end()
@@ -213,28 +209,27 @@ class Allocator:
             for address, service in versions.items():
                 self._linger(service, [address])
 
-    def _end_lingering(self, key: str, keep: set[IpAddress]) -> bool:
-        """What is not shown any more is free, or open to newcomers; whether anything is."""
+    def _end_lingering(self, key: str, keep: set[IpAddress]) -> None:
+        """What is not shown any more is free, or open to newcomers."""
         own, space = self._own(key), self._ledger.space
-        booked, unbooked = _drop(self._lingering, key, keep), _drop(self._unbooked, key, keep)
-        for address in booked.keys() - own:
-            space.release(booked[address], [address])
-        for address, service in unbooked.items():
+        for address, service in _drop(self._lingering, key, keep).items():
+            if address not in own:
+                space.release(service, [address])
+        for address, service in _drop(self._unbooked, key, keep).items():
             space.end_lingering(service, address)
-        return bool(booked.keys() - own or unbooked)
 
     def _own(self, key: str) -> set[IpAddress]:
         choice = self._ledger.choice(key)
         return set(choice.addresses) if choice is not None else set()
 
-    def _note_written(self, key: str, addresses: tuple[IpAddress, ...]) -> bool:
+    def _note_written(self, key: str, addresses: tuple[IpAddress, ...]) -> None:
         if key not in self._services:
-            return False
+            return
         verdict = self._told.get(key)
         decided = set(verdict.addresses) if isinstance(verdict, Allocation) else set[IpAddress]()
         # What was decided meanwhile may be on its way.
         self._shown[key] = set(addresses) | decided
-        return self._end_lingering(key, self._shown[key])
+        self._end_lingering(key, self._shown[key])
 
     # Serving
 

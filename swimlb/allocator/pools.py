@@ -137,7 +137,7 @@ class Space:
         """By priority, 0 last, then by name."""
         self.unpinned = [space for space in spaces if space.pool.service_allocation is None]
         self.has_room = False
-        """Something was given back since this was last set to False: who waits may look again."""
+        """There is more to have than when this was last set to False: who waits may look again."""
         self._starts: dict[int, list[tuple[int, int, PoolSpace]]] = {4: [], 6: []}
         """First and last address of each range."""
         for space in spaces:
@@ -184,9 +184,18 @@ class Space:
     def take(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """The caller has checked that the Service may. Taking what it has already changes nothing."""
         for address in addresses:
-            self.quarantine.end(address)
-            if self.usage.take(service, address) and (space := self.pool_of(address)) is not None:
-                space.note_use(service, address, +1)
+            was_open = self._is_open(address)
+            self._book(service, address)
+            if not was_open and self._is_open(address):
+                self.has_room = True
+
+    def _is_open(self, address: IpAddress) -> bool:
+        return address not in self.quarantine and self.usage.is_open(address)
+
+    def _book(self, service: Service, address: IpAddress) -> None:
+        self.quarantine.end(address)
+        if self.usage.take(service, address) and (space := self.pool_of(address)) is not None:
+            space.note_use(service, address, +1)
 
     def linger(self, service: Service, addresses: Collection[IpAddress]) -> set[IpAddress]:
         """Keep newcomers from what the Service is still seen with, whatever the pools say; the booked part of it.
@@ -194,7 +203,8 @@ class Space:
         Not booked is what others have with whom the Service may not share.
         """
         booked = {address for address in addresses if self.usage.allows(service, address, is_seen=True)}
-        self.take(service, booked)
+        for address in booked:
+            self._book(service, address)
         for address in addresses:
             self.usage.begin_leaving(service, address)
         return booked
@@ -218,8 +228,8 @@ class Space:
 
     def reopen(self, addresses: Iterable[IpAddress]) -> None:
         """The quarantine of these is over."""
-        self.has_room = True
         for address in addresses:
+            self.has_room = True
             if (space := self.pool_of(address)) is not None and self.usage.is_free(address):
                 space.reopen(address)
 

@@ -58,6 +58,11 @@ class Usage:
     def is_free(self, address: IpAddress) -> bool:
         return address not in self._uses
 
+    def is_open(self, address: IpAddress) -> bool:
+        """Whether a newcomer may have the address or share it, if sharing key and ports are right."""
+        use = self._uses.get(address)
+        return use is None or (use.group is not None and not use.leaving)
+
     def check(self, service: Service, address: IpAddress, *, is_seen: bool = False) -> None:
         """Raises Refused unless the Service may use the address.
 

@@ -152,6 +152,16 @@ class Controller(RuleBasedStateMachine):
             assert all(may_share(one, other) for one, other in combinations(sharers, 2))
 
     @invariant()
+    def who_waits_can_have_nothing(self) -> None:
+        """Whoever has something to have was looked at when it came to be."""
+        self.allocator._ledger.space.has_room = True
+
+        for effect in self.allocator._settle(()):
+            verdict = effect.verdict
+            addresses = verdict.addresses if isinstance(verdict, Allocation) else ()
+            assert set(addresses) == self.given[verdict.service.key], "not only another reason"
+
+    @invariant()
     def the_whole_allocation_would_change_nothing(self) -> None:
         """With nothing on its way and nobody in quarantine, it is a fixed point of `allocate`."""
         if self.unwritten or self.allocator.next_deadline() is not None:

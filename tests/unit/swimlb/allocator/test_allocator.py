@@ -375,3 +375,53 @@ def test_a_label_of_one_is_no_room_for_others() -> None:
     assert not space.has_room
     assert ledger.renew(relabelled, replace(relabelled, sharing_key="k"))
     assert space.has_room
+
+
+class CountingAllocator(Allocator):
+    looked_at = 0
+
+    def _tell(self, service: Service) -> list[WriteStatus]:
+        self.looked_at += 1
+        return super()._tell(service)
+
+
+def test_who_waits_is_looked_at_only_when_there_is_more_to_have() -> None:
+    """However many wait: an edit, a newcomer, an echo, a written status and time that passes cost no more for them."""
+    waiting = tuple(service(f"waits-{number}", created="2") for number in range(100))
+    allocator = CountingAllocator(QUARANTINE)
+    holder = service("holder", created="1")
+    begun = allocator.step(WorldChanged((pool("one", "192.0.2.0/32"),), (holder, *waiting)), 0.0)
+    allocator.looked_at = 0
+
+    for effect in begun:
+        written(allocator, effect, 1.0)
+    allocator.step(WorldChanged(put=(replace(holder, labels=(("tier", "gold"),)),)), 2.0)
+    allocator.step(WorldChanged(put=(replace(waiting[0], labels=(("tier", "gold"),)),)), 3.0)
+    allocator.step(WorldChanged(put=(waiting[1], service("newcomer"))), 4.0)
+    allocator.advance(5.0)
+    assert allocator.looked_at == 3, "the two that were edited, and the newcomer"
+
+    allocator.step(WorldChanged(deleted=(holder.key,)), 6.0)
+    assert allocator.looked_at == 3 + 101
+
+
+@pytest.mark.parametrize("quarantine", [None, QUARANTINE])
+def test_who_takes_back_what_it_was_leaving_may_be_joined_again(quarantine: float | None) -> None:
+    """Nothing is free, but who waits for the address may share it."""
+    web, waits = service("web", 80, sharing_key="k"), service("waits", 53, sharing_key="k")
+    allocator = started(web, pools=(pool("one", "192.0.2.0/32"),), quarantine=quarantine)
+    lost = allocator.step(WorldChanged(put=(replace(web, families=(IpFamily.IPV6,)),)), 1.0)
+    barred = allocator.step(WorldChanged(put=(waits,)), 2.0)
+    assert names(lost + barred) == {"web": (), "waits": ()}
+
+    assert names(allocator.step(WorldChanged(put=(web,)), 3.0)) == {"web": (FIRST,), "waits": (FIRST,)}
+
+
+def test_who_takes_back_what_it_had_may_be_joined() -> None:
+    """Strangers were kept from the address for a while, and are no strangers if they may share it."""
+    web, waits = service("web", 80, sharing_key="k"), service("waits", 53, sharing_key="k")
+    allocator = started(web, pools=(pool("one", "192.0.2.0/32"),), quarantine=QUARANTINE)
+    allocator.step(WorldChanged(deleted=(web.key,)), 1.0)
+    assert names(allocator.step(WorldChanged(put=(waits,)), 2.0)) == {"waits": ()}
+
+    assert names(allocator.step(WorldChanged(put=(web,)), 3.0)) == {"web": (FIRST,), "waits": (FIRST,)}
