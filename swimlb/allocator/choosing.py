@@ -39,7 +39,9 @@ def _from_pools(service: Service, lists: Sequence[Sequence[PoolSpace]], *, is_au
     """From the first list that yields something: pinned pools are exhausted before any other is looked at."""
     refusals: list[str] = []
     for spaces in lists:
-        choice = _from_first(service, spaces, is_automatic, refusals)
+        # Where it may have back what it is giving up, its clients need not follow it.
+        ordered = sorted(spaces, key=lambda space: not space.is_left_by(service))
+        choice = _from_first(service, ordered, is_automatic, refusals)
         if choice is not None:
             return choice
     more = len(refusals) - _REASON_POOLS_MAX

@@ -1,6 +1,6 @@
 """Who has which addresses, and the passes that bring it nearer to what is asked for.
 
-1. Services keep the addresses they hold, as long as those are right (`keep`).
+1. Services keep the addresses they hold, as long as those are right, each for its family (`keep`).
 2. Services that hold one address and prefer two get the second from the same pool, if it has one.
 3. Services that hold addresses but now ask for others get those; when that is impossible they keep what
    they have, and the reason is told.
@@ -63,31 +63,33 @@ class Ledger:
         return has is not None and self._is_as_requested(service, has) and not _lacking(service, has)
 
     def keep(self, service: Service, held: tuple[IpAddress, ...]) -> bool:
-        """Take what the Service holds, if it is still right; else it is given up."""
+        """Take what the Service holds, as far as it is still right; whether that is all."""
         if (choice := self._right(service, held)) is None:
             return False
         self._take(service, choice)
-        return True
+        return choice.addresses == held
 
     def renew(self, known: Service, service: Service) -> bool:
-        """Keep for the new version of a Service what it has, if that is still right; else it is given up."""
+        """Keep for the new version of a Service what it has, as far as it is still right; whether that is all."""
         had_room, had = self.space.has_room, self._chosen.get(known.key)
         # Asked while it still has them: who shares with one that is leaving may stay, and would not be let in anew.
         choice = None if had is None else self._right(service, had.addresses)
         self.give_up(known)
-        if choice is None:
+        if had is None or choice is None:
             return False
         self._take(service, choice)
-        if known.ports == service.ports and sharing_group(known) == sharing_group(service):
+        is_all = choice.addresses == had.addresses
+        if is_all and known.ports == service.ports and sharing_group(known) == sharing_group(service):
             self.space.has_room = had_room  # For nobody is there more than before.
-        return True
+        return is_all
 
     def _right(self, service: Service, held: tuple[IpAddress, ...]) -> Choice | None:
-        """What the Service holds, if it may have that."""
-        if not _are_right_families(service, held):
+        """What the Service holds of the families that it asks for, if it may have that."""
+        staying = tuple(address for address in held if family_of(address) in service.families)
+        if not _are_right_families(service, staying):
             return None
         try:
-            return Choice(held, self.space.check(service, held).pool.name)
+            return Choice(staying, self.space.check(service, staying).pool.name)
         except Refused:
             return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -91,7 +91,9 @@ class PoolSpace:
             del shares[address]
 
     def first_usable(self, service: Service, family: IpFamily) -> IpAddress | None:
-        """The first address in the order of the pool that is free, or that the Service may share."""
+        """What the Service had, else the first address in the order of the pool that is free, or that it may share."""
+        if (former := self._former(service, family)) is not None:
+            return former
         for frontier in self._frontiers:
             if family_of(frontier.range.first) is family:
                 found = self._first_in(frontier, service)
@@ -99,21 +101,30 @@ class PoolSpace:
                     return found
         return None
 
+    def is_left_by(self, service: Service) -> bool:
+        """Whether the Service is giving up an address of this pool that it may have again."""
+        return any(map(self._gives, self._usage.left_by(service)))
+
     def _first_in(self, frontier: _Frontier, service: Service) -> IpAddress | None:
         first, last = frontier.range.first, frontier.range.last
         found = (
             frontier.lowest_free(self._usage, self._quarantine, self.pool.avoid_buggy_ips),
             self._usage.lowest_shareable(service, first, last),
-            *self._former(frontier, service),
         )
         return min((address for address in found if address is not None), key=int, default=None)
 
-    def _former(self, frontier: _Frontier, service: Service) -> Iterator[IpAddress]:
-        """What the Service has still, or had a moment ago: that is no stranger's."""
-        for address in (*self._usage.left_by(service), *self._quarantine.of(service.key)):
-            is_avoided = self.pool.avoid_buggy_ips and is_buggy(address)
-            if address in frontier.range and not is_avoided:
-                yield address
+    def _former(self, service: Service, family: IpFamily) -> IpAddress | None:
+        """What the Service has still, else what it had a moment ago: that is no stranger's."""
+        for addresses in (self._usage.left_by(service), self._quarantine.of(service.key)):
+            to_have = (
+                address for address in addresses if family_of(address) is family and self._gives(address)
+            )
+            if (lowest := min(to_have, key=int, default=None)) is not None:
+                return lowest
+        return None
+
+    def _gives(self, address: IpAddress) -> bool:
+        return address in self.pool and not (self.pool.avoid_buggy_ips and is_buggy(address))
 
     def reopen(self, address: IpAddress) -> None:
         """An address of this pool is free again."""

@@ -12,8 +12,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from swimlb.allocator import allocate
 from swimlb.allocator.allocator import Allocator, Effect, StatusWritten, WorldChanged
-from swimlb.model import Allocation, Configuration, IpAddress, Pending, Pool, Service
-from tests.property.allocator.test_allocate import may_share, pools, services
+from swimlb.model import (
+    Allocation,
+    Configuration,
+    FamilyPolicy,
+    IpAddress,
+    IpFamily,
+    Pending,
+    Pool,
+    Service,
+    family_of,
+)
+from tests.property.allocator.test_allocate import V4, V6, may_share, pools, services
 
 QUARANTINE = 10.0
 
@@ -102,6 +112,19 @@ class Controller(RuleBasedStateMachine):
             self.shown_as.setdefault(one.key, put[-1])
         self.objects |= {one.key: one for one in put}
         self.take(self.allocator.step(WorldChanged(put=tuple(put)), self.now))
+
+    @rule(data=st.data(), families=st.sampled_from([(V4,), (V6,), (V4, V6), (V6, V4)]))
+    @precondition(lambda self: self.objects)
+    def a_service_changes_its_families(self, data: st.DataObject, families: tuple[IpFamily, ...]) -> None:
+        """An address of a family that stays is kept, unless it is asked to be another or both are required."""
+        one = self.objects[data.draw(st.sampled_from(sorted(self.objects)))]
+        policy = FamilyPolicy.SINGLE_STACK if len(families) == 1 else FamilyPolicy.PREFER_DUAL_STACK
+        self.objects[one.key] = replace(one, families=families, family_policy=policy)
+        before = self.given[one.key]
+        self.take(self.allocator.step(WorldChanged(put=(self.objects[one.key],)), self.now))
+
+        if not (one.requested_addresses or one.requested_pool):
+            assert self.given[one.key] >= {address for address in before if family_of(address) in families}
 
     @rule(data=st.data())
     @precondition(lambda self: self.objects)

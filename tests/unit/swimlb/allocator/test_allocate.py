@@ -261,7 +261,7 @@ def test_a_service_keeps_its_address() -> None:
         (dual("x", REQUIRE, held_addresses="192.0.2.1"), "192.0.2.32 2001:db8::"),
         (dual("x", PREFER, held_addresses="192.0.2.1"), "192.0.2.1"),
         (dual("x", PREFER, held_addresses="2001:db8::1"), "2001:db8::1 192.0.2.32"),
-        (service("x", held_addresses="192.0.2.32,2001:db8::"), "192.0.2.0"),
+        (service("x", held_addresses="192.0.2.33,2001:db8::"), "192.0.2.33"),
     ],
 )
 def test_gives_up_what_is_no_longer_right(holder: Service, expected: str) -> None:

@@ -14,7 +14,7 @@ from swimlb.allocator.pools import PoolSpace, Space
 from swimlb.allocator.quarantine import Quarantine
 from swimlb.allocator.usage import Usage
 from swimlb.model import Allocation, FamilyPolicy, IpAddress, IpFamily, Pool, Service, ServiceAllocation
-from tests.unit.swimlb.allocator.test_allocate import PREFER, dual, pool, service
+from tests.unit.swimlb.allocator.test_allocate import PREFER, REQUIRE, dual, pool, service
 
 SMALL = pool("small", "192.0.2.0/31")
 FIRST, SECOND = ip_address("192.0.2.0"), ip_address("192.0.2.1")
@@ -225,6 +225,51 @@ def test_what_is_still_shown_is_booked_for_the_version_that_had_it() -> None:
 
     stays = service("stays", 80, sharing_key="k", held_addresses=str(FIRST))
     assert names(allocator.step(WorldChanged(put=(stays,)), 4.0)) == {"stays": (fourth,)}
+
+
+BOTH = pool("both", "192.0.2.0-192.0.2.3", "2001:db8::-2001:db8::3")
+LAST, LAST_OF_SIX = ip_address("192.0.2.3"), ip_address("2001:db8::3")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (dual("web", PREFER, held_addresses=f"{LAST},{LAST_OF_SIX}"), service("web"), (LAST,)),
+        (
+            dual("web", REQUIRE, held_addresses=f"{LAST},{LAST_OF_SIX}"),
+            service("web", families=(IpFamily.IPV6,)),
+            (LAST_OF_SIX,),
+        ),
+        (
+            service("web", held_addresses=str(LAST)),
+            dual("web", REQUIRE),
+            (LAST, ip_address("2001:db8::")),
+        ),
+        (
+            service("web", families=(IpFamily.IPV6,), held_addresses=str(LAST_OF_SIX)),
+            dual("web", REQUIRE),
+            (FIRST, LAST_OF_SIX),
+        ),
+    ],
+)
+def test_the_family_that_stays_keeps_its_address(
+    before: Service, after: Service, expected: tuple[IpAddress, ...]
+) -> None:
+    """Though lower ones are free, and another pool comes first in order; what it lacks is of the same pool."""
+    earlier = pool("a", "198.51.100.0/30", "2001:db8::8/126")
+    allocator = started(before, pools=(earlier, BOTH))
+
+    assert names(allocator.step(WorldChanged(put=(after,)), 1.0)) == {"web": expected}
+
+
+def test_the_family_that_goes_is_no_stranger_s_before_that_is_written() -> None:
+    web = dual("web", REQUIRE)
+    allocator = started(web, pools=(pool("p", "192.0.2.0/31", "2001:db8::/128"),))
+    (fewer,) = allocator.step(WorldChanged(put=(service("web"),)), 1.0)
+    (barred,) = allocator.step(WorldChanged(put=(service("six", families=(IpFamily.IPV6,)),)), 2.0)
+
+    assert (told(fewer), told(barred)) == ((FIRST,), ())
+    assert names(written(allocator, fewer, 3.0)) == {"six": (ip_address("2001:db8::"),)}
 
 
 def test_a_second_family_is_added_when_it_becomes_free() -> None:
