@@ -80,8 +80,7 @@ def _from_first(
     for space in spaces:
         refusal = _exclusion(service, space, is_automatic)
         if refusal is None:
-            found = {family: space.first_usable(service, family) for family in service.families}
-            have = {family: address for family, address in found.items() if address is not None}
+            have = space.usable(service, service.families)
             is_over_quota = space.is_over_quota(service, have.values())
             if len(have) == len(service.families) and not is_over_quota:
                 return Choice(_in_order(have), space.pool.name)

@@ -116,13 +116,13 @@ class Ledger:
     def _add_second_family(self, service: Service) -> None:
         held = self._chosen[service.key]
         lacking = _lacking(service, held)
-        space = self.space.by_name[held.pool]
-        if not lacking or service.requested_addresses or space.room_of(service) == 0:
+        if not lacking or service.requested_addresses:
             return
-        address = space.first_usable(service, lacking[0])
-        if address is not None:
-            self.space.take(service, [address])
-            self._chosen[service.key] = Choice((*held.addresses, address), held.pool)
+        space = self.space.by_name[held.pool]
+        second = tuple(space.usable(service, lacking[:1]).values())
+        if second and not space.is_over_quota(service, second):
+            self.space.take(service, second)
+            self._chosen[service.key] = Choice((*held.addresses, *second), held.pool)
 
     def _is_as_requested(self, service: Service, has: Choice) -> bool:
         wanted = service.requested_addresses

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -71,15 +71,17 @@ class PoolSpace:
         allocation = self.pool.service_allocation
         return allocation is None or allocation.admits(service.namespace, dict(service.labels))
 
-    def room_of(self, service: Service) -> int | None:
-        """How many more addresses the Service's namespace may use; None: as many as there are."""
-        quota = self.pool.quota_per_namespace
-        return None if quota is None else max(0, quota - len(self._shares.get(service.namespace, ())))
-
     def is_over_quota(self, service: Service, addresses: Iterable[IpAddress]) -> bool:
         """Whether with these the namespace would use more addresses than the pool allows."""
-        room, used = self.room_of(service), self._shares.get(service.namespace, Counter[IpAddress]())
-        return room is not None and sum(address not in used for address in addresses) > room
+        quota, used = self.pool.quota_per_namespace, self._used(service)
+        if quota is None:
+            return False
+        # More than it allows may be in use, as a quota that is lowered takes nothing away.
+        return sum(address not in used for address in addresses) > max(0, quota - len(used))
+
+    def _used(self, service: Service) -> Collection[IpAddress]:
+        """What counts already against the quota of the Service's namespace, if there is one."""
+        return self._shares.get(service.namespace, ())
 
     def note_use(self, service: Service, address: IpAddress, change: int) -> None:
         """A Service of the namespace begins (+1) or ceases (-1) to use the address."""
@@ -90,16 +92,36 @@ class PoolSpace:
         if not shares[address]:
             del shares[address]
 
+    def usable(self, service: Service, families: Iterable[IpFamily]) -> dict[IpFamily, IpAddress]:
+        """The first usable address of each of these families that has one, within the quota if there are such."""
+        first = {family: self.first_usable(service, family) for family in families}
+        found = {family: address for family, address in first.items() if address is not None}
+        for family in tuple(found):
+            if self.is_over_quota(service, found.values()):
+                found[family] = self._first_within_quota(service, family, found[family])
+        return found
+
     def first_usable(self, service: Service, family: IpFamily) -> IpAddress | None:
         """What the Service had, else the first address in the order of the pool that is free, or that it may share."""
         if (former := self._former(service, family)) is not None:
             return former
-        for frontier in self._frontiers:
-            if family_of(frontier.range.first) is family:
-                found = self._first_in(frontier, service)
-                if found is not None:
-                    return found
-        return None
+        found = (self._first_in(frontier, service) for frontier in self._frontiers_of(family))
+        return next((address for address in found if address is not None), None)
+
+    def _first_within_quota(self, service: Service, family: IpFamily, usable: IpAddress) -> IpAddress:
+        """The first address that the Service may share and that its namespace uses already; else the usable one."""
+        used = self._used(service)
+        if usable in used:
+            return usable
+        shareable = (
+            address
+            for frontier in self._frontiers_of(family)
+            for address in self._usage.shareable(service, frontier.range.first, frontier.range.last)
+        )
+        return next((address for address in shareable if address in used), usable)
+
+    def _frontiers_of(self, family: IpFamily) -> Iterator[_Frontier]:
+        return (frontier for frontier in self._frontiers if family_of(frontier.range.first) is family)
 
     def is_left_by(self, service: Service) -> bool:
         """Whether the Service is giving up an address of this pool that it may have again."""
@@ -109,7 +131,7 @@ class PoolSpace:
         first, last = frontier.range.first, frontier.range.last
         found = (
             frontier.lowest_free(self._usage, self._quarantine, self.pool.avoid_buggy_ips),
-            self._usage.lowest_shareable(service, first, last),
+            next(self._usage.shareable(service, first, last), None),
         )
         return min((address for address in found if address is not None), key=int, default=None)
 

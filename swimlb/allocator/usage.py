@@ -95,15 +95,15 @@ class Usage:
             return False
         return True
 
-    def lowest_shareable(self, service: Service, first: IpAddress, last: IpAddress) -> IpAddress | None:
-        """The lowest address of a range that is in use and that this Service may share."""
+    def shareable(self, service: Service, first: IpAddress, last: IpAddress) -> Iterator[IpAddress]:
+        """Addresses of a range, ascending, that are in use and that this Service may share."""
         group = sharing_group(service)
         if group is None:
-            return None
+            return
         where, scan = (group, first.version), (int(first), service.ports)
         if (addresses := self._shared.get(where)) is None:
-            return None
-        exhausted = self._exhausted.setdefault(where, {})
+            return
+        exhausted, has_found = self._exhausted.setdefault(where, {}), False
         for index in range(bisect_left(addresses, exhausted.get(scan, int(first))), len(addresses)):
             number = addresses[index]
             if number > int(last):
@@ -111,9 +111,10 @@ class Usage:
             address = type(first)(number)
             use = self._uses[address]
             if not (use.leaving or use.ports.keys() & set(service.ports)):
-                return address
-            exhausted[scan] = number + 1
-        return None
+                has_found = True
+                yield address
+            elif not has_found:
+                exhausted[scan] = number + 1
 
     def left_by(self, service: Service) -> Iterator[IpAddress]:
         """What this Service is giving up, and may have again."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from ipaddress import ip_address
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from hypothesis import given
@@ -56,6 +56,7 @@ def pools(draw: st.DrawFn) -> tuple[Pool, ...]:
             auto_assign=draw(st.sampled_from([True, True, False])),
             avoid_buggy_ips=draw(st.booleans()),
             service_allocation=draw(allocations),
+            quota_per_namespace=draw(st.sampled_from([None, None, 1, 2])),
         )
         for owner in sorted(set(owners) - {-1})
     )
@@ -127,6 +128,32 @@ def test_no_two_services_have_an_address_that_they_may_not_share(world: Configur
     for sharers in users.values():
         for one, other in combinations(sharers, 2):
             assert may_share(one, other)
+
+
+@given(WORLDS)
+def test_who_has_nothing_could_share_with_nobody(world: Configuration) -> None:
+    """At the end of its namespace's quota neither: what the namespace uses already does not count once more."""
+    result = allocate(world)
+    users: defaultdict[tuple[str, IpAddress], list[Service]] = defaultdict(list)
+    for one in result.allocations:
+        for address in one.addresses:
+            users[one.pool, address].append(one.service)
+    asking = [
+        one.service
+        for one in result.pending
+        if not (one.service.requested_addresses or one.service.requested_pool)
+        and len(one.service.families) == 1
+        and one.service.family_policy is not FamilyPolicy.REQUIRE_DUAL_STACK
+    ]
+
+    for service, pool in product(asking, world.pools):
+        is_for_it = pool.service_allocation is None or pool.service_allocation.admits(service.namespace, {})
+        for (name, address), sharers in users.items():
+            if name != pool.name or family_of(address) not in service.families:
+                continue
+            is_counted = any(one.namespace == service.namespace for one in sharers)
+            if pool.auto_assign and is_for_it and (pool.quota_per_namespace is None or is_counted):
+                assert not all(may_share(one, service) for one in sharers)
 
 
 @given(WORLDS)

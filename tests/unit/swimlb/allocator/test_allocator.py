@@ -296,6 +296,52 @@ def test_a_namespace_takes_no_more_than_its_quota() -> None:
     assert names(allocator.step(WorldChanged(deleted=("default/a",)), 1.0)) == {"b": (FIRST,)}
 
 
+def test_at_the_end_of_its_quota_a_namespace_shares_what_it_has() -> None:
+    """Though a lower address is free, and a lower one of another namespace might be shared, which would count."""
+    limited = pool("p", "192.0.2.0/29", quota_per_namespace=1)
+    theirs = service("theirs", 80, namespace="other", sharing_key="k", held_addresses=str(SECOND))
+    ours = service("ours", 80, sharing_key="k", held_addresses="192.0.2.2")
+    allocator = started(theirs, ours, pools=(limited,))
+
+    effects = allocator.step(WorldChanged(put=(service("web", 53, sharing_key="k"), service("alone"))), 1.0)
+
+    assert names(effects) == {"web": (ip_address("192.0.2.2"),), "alone": ()}
+
+
+@pytest.mark.parametrize(
+    ("quota", "policy", "expected"),
+    [
+        (2, PREFER, "192.0.2.2 2001:db8::2"),
+        (2, REQUIRE, "192.0.2.2 2001:db8::2"),
+        (3, REQUIRE, "192.0.2.2 2001:db8::"),
+        (4, REQUIRE, "192.0.2.0 2001:db8::"),
+    ],
+)
+def test_of_two_families_as_many_are_shared_as_the_quota_needs(
+    quota: int, policy: FamilyPolicy, expected: str
+) -> None:
+    limited = pool("p", "192.0.2.0/29", "2001:db8::/125", quota_per_namespace=quota)
+    ours = dual("ours", REQUIRE, sharing_key="k", held_addresses="192.0.2.2,2001:db8::2")
+    allocator = started(ours, pools=(limited,))
+
+    web = replace(dual("web", policy, sharing_key="k"), ports=())
+    effects = allocator.step(WorldChanged(put=(web,)), 1.0)
+
+    assert names(effects) == {"web": tuple(map(ip_address, expected.split()))}
+
+
+def test_a_second_family_is_shared_at_the_end_of_the_quota() -> None:
+    limited = pool("p", "192.0.2.0/29", "2001:db8::/125", quota_per_namespace=2)
+    six = service("six", 80, families=(IpFamily.IPV6,), sharing_key="k", held_addresses="2001:db8::2")
+    four = service("four", 53, sharing_key="k", held_addresses=str(SECOND))
+    allocator = started(six, four, pools=(limited,))
+
+    both = replace(four, families=tuple(IpFamily), family_policy=PREFER)
+    assert names(allocator.step(WorldChanged(put=(both,)), 1.0)) == {
+        "four": (SECOND, ip_address("2001:db8::2"))
+    }
+
+
 class CountingUsage(Usage):
     asked = 0
 
