@@ -133,7 +133,9 @@ class Ledger:
 
     def _move(self, service: Service) -> None:
         before, had_room = self._chosen[service.key], self.space.has_room
-        self.space.release(service, before.addresses)
+        # Not what it asks for: it would not be let in anew where another one is leaving.
+        given_up = [address for address in before.addresses if address not in service.requested_addresses]
+        self.space.release(service, given_up)
         try:
             after = choose(service, self.space)
         except Refused as refused:

@@ -249,8 +249,8 @@ class Space:
 
     def release(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """Give back what the Service has taken."""
-        self.has_room = True
         for address in addresses:
+            self.has_room = True
             space = self.pool_of(address)
             is_last = self.usage.release(service, address)
             if space is None:

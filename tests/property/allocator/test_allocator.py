@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from itertools import combinations
 
@@ -173,6 +173,40 @@ class Controller(RuleBasedStateMachine):
                 users[address].append(verdict.service)
         for sharers in users.values():
             assert all(may_share(one, other) for one, other in combinations(sharers, 2))
+
+    @invariant()
+    def the_books_say_who_has_an_address_and_who_is_leaving_it(self) -> None:
+        """Whatever pool it is in by now, and whoever shares it."""
+        having, leaving = defaultdict[IpAddress, set[str]](set), defaultdict[IpAddress, set[str]](set)
+        space = self.allocator._ledger.space
+        for key in self.objects:
+            if isinstance(verdict := self.allocator.verdict(key), Allocation):
+                assert {space.pool_of(address) for address in verdict.addresses} == {
+                    space.by_name[verdict.pool]
+                }
+                for address in verdict.addresses:
+                    having[address].add(key)
+        for table, books in ((self.allocator._lingering, having), (self.allocator._unbooked, leaving)):
+            for key, versions in table.items():
+                for address in versions:
+                    books[address].add(key)
+                    leaving[address].add(key)
+        uses = space.usage._uses
+        used = defaultdict[tuple[str, str], Counter[IpAddress]](Counter)
+        for address, use in uses.items():
+            assert use.ports.keys() == {port for one in use.services.values() for port in one.ports}
+            if (pool := space.pool_of(address)) is not None and pool.pool.quota_per_namespace is not None:
+                for one in use.services.values():
+                    used[pool.pool.name, one.namespace][address] += 1
+
+        assert {address: set(use.services) for address, use in uses.items()} == having
+        assert {address: use.leaving for address, use in uses.items() if use.leaving} == leaving
+        assert used == {
+            (name, namespace): addresses
+            for name, pool in space.by_name.items()
+            for namespace, addresses in pool._shares.items()
+            if addresses
+        }
 
     @invariant()
     def who_waits_can_have_nothing(self) -> None:

@@ -175,6 +175,20 @@ def test_who_shares_with_one_that_is_leaving_keeps_its_address() -> None:
     assert allocator.step(WorldChanged(put=(changed,)), 2.0) == []
 
 
+def test_who_shares_with_one_that_is_leaving_may_have_another_address_beside() -> None:
+    """It asks by name for what it shares already, and for another address of the other family: it is not new there."""
+    six, other_six = ip_address("2001:db8::"), ip_address("2001:db8::1")
+    leaves = service("leaves", 80, sharing_key="k", held_addresses=str(FIRST))
+    stays = replace(dual("stays", REQUIRE, sharing_key="k", held_addresses=f"{FIRST},{six}"), ports=())
+    allocator = started(leaves, stays, pools=(pool("p", "192.0.2.0/31", "2001:db8::/127"),))
+    assert names(allocator.step(WorldChanged(put=(replace(leaves, sharing_key=None),)), 1.0)) == {
+        "leaves": (SECOND,)
+    }
+
+    asking = replace(stays, requested_addresses=(FIRST, other_six))
+    assert names(allocator.step(WorldChanged(put=(asking,)), 2.0)) == {"stays": (FIRST, other_six)}
+
+
 def test_what_two_are_leaving_is_no_stranger_s_before_both_are_written() -> None:
     """Nor does the first of them have it back, when it would not share it any more."""
     allocator = sharers_of_whom_one_is_leaving()
