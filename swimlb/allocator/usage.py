@@ -42,6 +42,13 @@ class _Use:
     One of them may not be among `services`: it is seen with what others have, with whom it may not share.
     """
 
+    def barring(self, key: str) -> set[str]:
+        """Those leaving that keep the Service from having the address, or having it again."""
+        if key not in self.services:
+            return self.leaving - {key}
+        # Those with whom it shares what it is leaving itself go on sharing it.
+        return self.leaving - self.services.keys() if key in self.leaving else set()
+
 
 class Usage:
     """The addresses in use, by address and by sharing group."""
@@ -66,15 +73,16 @@ class Usage:
     def check(self, service: Service, address: IpAddress, *, is_seen: bool = False) -> None:
         """Raises Refused unless the Service may use the address.
 
-        `is_seen`: it may still be seen with the address, so that it is nobody new there.
+        `is_seen`: asked only because it may still be seen with the address, so that it is nobody new there.
         """
         use = self._uses.get(address)
-        if use is None or use.services.keys() == {service.key}:
+        if use is None:
+            return
+        if not is_seen and (barring := use.barring(service.key)):
+            raise Refused(f"address {address} is still being given up by {_listed(sorted(barring))}")
+        if use.services.keys() == {service.key}:
             return
         group = sharing_group(service)
-        leaving = use.leaving - {service.key}
-        if leaving and service.key not in use.services and not is_seen:
-            raise Refused(f"address {address} is still being given up by {_listed(sorted(leaving))}")
         if group is None or group != use.group:
             others = [key for key in use.services if key != service.key]
             raise Refused(

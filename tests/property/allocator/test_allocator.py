@@ -104,12 +104,13 @@ class Controller(RuleBasedStateMachine):
 
     @rule(given=services())
     def services_appear_or_change(self, given: tuple[Service, ...]) -> None:
-        """A change of the object leaves its status alone."""
+        """A change of the object leaves its status alone; what is new may show what somebody else has written."""
         put: list[Service] = []
         for one in given:
-            known = self.objects.get(one.key)
-            put.append(replace(one, held_addresses=() if known is None else known.held_addresses))
+            known = self.objects.get(one.key, one)
+            put.append(replace(one, held_addresses=known.held_addresses))
             self.shown_as.setdefault(one.key, put[-1])
+            self.given.setdefault(one.key, set(one.held_addresses))
         self.objects |= {one.key: one for one in put}
         self.take(self.allocator.step(WorldChanged(put=tuple(put)), self.now))
 

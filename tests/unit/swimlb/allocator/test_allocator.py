@@ -229,6 +229,19 @@ def test_nobody_joins_where_a_stranger_is_still_shown() -> None:
     assert names(allocator.step(StatusWritten(other.key, (SECOND,)), 2.0)) == {"c": (FIRST,)}
 
 
+def test_nobody_takes_back_what_a_stranger_is_still_shown_with() -> None:
+    """Both are seen with it; but that only one will be is not so before the other's status is written."""
+    third = ip_address("192.0.2.2")
+    allocator = Allocator(None)
+    ours, stranger = service("a", held_addresses=str(FIRST)), service("b", held_addresses=str(FIRST))
+    allocator.step(WorldChanged((pool("some", "192.0.2.0/30"),), (ours, stranger)), 0.0)
+
+    moved = allocator.step(WorldChanged(put=(replace(ours, requested_addresses=(third,)),)), 1.0)
+    refused = allocator.step(WorldChanged(put=(replace(ours, requested_addresses=(FIRST,)),)), 2.0)
+    assert (names(moved), names(refused)) == ({"a": (third,)}, {"a": (third,)})
+    assert names(allocator.step(StatusWritten(stranger.key, (SECOND,)), 3.0)) == {"a": (FIRST,)}
+
+
 def test_what_is_still_shown_is_booked_for_the_version_that_had_it() -> None:
     """Also when another version gives up another address: its port is nobody else's until the status is written."""
     allocator = sharers_of_whom_one_is_leaving()
