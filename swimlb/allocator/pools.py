@@ -217,13 +217,16 @@ class Space:
     def take(self, service: Service, addresses: Iterable[IpAddress]) -> None:
         """The caller has checked that the Service may. Taking what it has already changes nothing."""
         for address in addresses:
-            was_open = self._is_open(address)
+            was_open = self._is_open(service, address)
             self._book(service, address)
-            if not was_open and self._is_open(address):
+            if not was_open and self._is_open(service, address):
                 self.has_room = True
 
-    def _is_open(self, address: IpAddress) -> bool:
-        return address not in self.quarantine and self.usage.is_open(address)
+    def _is_open(self, service: Service, address: IpAddress) -> bool:
+        """Whether a newcomer of the Service's namespace may have the address or share it, if it carries the same key."""
+        space = self.pool_of(address)
+        is_over_quota = space is not None and space.is_over_quota(service, [address])
+        return not is_over_quota and address not in self.quarantine and self.usage.is_open(address)
 
     def _book(self, service: Service, address: IpAddress) -> None:
         self.quarantine.end(address)

@@ -543,3 +543,13 @@ def test_who_takes_back_what_it_had_may_be_joined() -> None:
     assert names(allocator.step(WorldChanged(put=(waits,)), 2.0)) == {"waits": ()}
 
     assert names(allocator.step(WorldChanged(put=(web,)), 3.0)) == {"web": (FIRST,), "waits": (FIRST,)}
+
+
+def test_who_comes_with_an_address_beyond_the_quota_may_be_joined() -> None:
+    """It keeps what its status shows, which its namespace uses from now on."""
+    limited = pool("p", "192.0.2.0/29", quota_per_namespace=1)
+    allocator = started(service("first"), service("waits", 53, sharing_key="k"), pools=(limited,))
+
+    comes = service("comes", 80, sharing_key="k", held_addresses=str(SECOND))
+    effects = allocator.step(WorldChanged(put=(comes,)), 1.0)
+    assert names(effects) == {"comes": (SECOND,), "waits": (SECOND,)}
