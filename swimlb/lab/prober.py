@@ -3,9 +3,9 @@ neighbour cache.
 
     python -m swimlb.lab.prober --address 192.0.2.10 --port 8080 --output PATH
 
-A process of its own that goes before others, so that nothing else delays it; it records its own lateness nevertheless.
-One line of JSON for each probe, `[sent, answered | null, by | null, lateness]`, written once it is answered or given up,
-in batches; SIGTERM ends it with everything written.
+A process of its own, so that nothing else delays it; it records its own lateness nevertheless. One line of JSON
+for each probe, `[sent, answered | null, by | null, lateness]`, written once it is answered or given up, in batches;
+SIGTERM ends it with everything written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TextIO
 
-from swimlb.lab.instrument import go_first
 from swimlb.runtime import clock
 
 INTERVAL = 0.005
@@ -123,7 +122,6 @@ def main() -> None:
         prober = Prober(link, output, options.interval)
         signal.signal(signal.SIGTERM, lambda _signum, _frame: prober.stop())
         gc.disable()
-        go_first()
         prober.run()
 
 

@@ -20,7 +20,6 @@ import struct
 from pathlib import Path
 from typing import TextIO
 
-from swimlb.lab.instrument import go_first
 from swimlb.lab.measure import Claim
 from swimlb.runtime import clock
 
@@ -120,7 +119,6 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _leave)
     with open_tap() as tap, open(options.output, "w", buffering=1) as output:
-        go_first()
         watch(tap, output)
 
 
