@@ -41,6 +41,8 @@ class Controller(RuleBasedStateMachine):
         self.shown_as: dict[str, Service] = {}
         """The version of a Service for which its status was written."""
         self.given: dict[str, set[IpAddress]] = {}
+        self.told: defaultdict[str, set[IpAddress]] = defaultdict(set)
+        """Since the status was written: it may show any of these by now."""
         self.allocator = Allocator(None)
 
     # The world
@@ -58,6 +60,7 @@ class Controller(RuleBasedStateMachine):
         self.allocator = Allocator(self.quarantine)
         self.unwritten = {}
         self.given = {key: set(one.held_addresses) for key, one in self.objects.items()}
+        self.told.clear()
         self.shown_as = dict(self.objects)
         self.take(self.allocator.step(WorldChanged(self.pools, tuple(self.objects.values())), self.now))
 
@@ -68,9 +71,11 @@ class Controller(RuleBasedStateMachine):
             addresses = verdict.addresses if isinstance(verdict, Allocation) else ()
             for address in set(addresses) - self.given.get(verdict.service.key, set()):
                 self.must_not_be_shown(address, verdict.service)
-                if address not in self.objects[verdict.service.key].held_addresses:
+                held = self.objects[verdict.service.key].held_addresses
+                if address not in {*held, *self.told[verdict.service.key]}:
                     joined.add(address)
             self.given[verdict.service.key] = set(addresses)
+            self.told[verdict.service.key] |= set(addresses)
             self.unwritten[verdict.service.key] = addresses
         for key, address in were_leaving & self.leaving():
             assert address not in joined, f"nobody new joins {key}, which is leaving"
@@ -100,6 +105,7 @@ class Controller(RuleBasedStateMachine):
         addresses = self.unwritten.pop(key)
         self.objects[key] = replace(self.objects[key], held_addresses=addresses)
         self.shown_as[key] = self.objects[key]
+        self.told[key] = set(addresses)
         self.take(self.allocator.step(StatusWritten(key, addresses), self.now))
 
     @rule(given=services())
@@ -132,7 +138,7 @@ class Controller(RuleBasedStateMachine):
     def a_service_goes(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.objects)))
         del self.objects[key]
-        for table in (self.unwritten, self.shown_as, self.given):
+        for table in (self.unwritten, self.shown_as, self.given, self.told):
             table.pop(key, None)
         self.take(self.allocator.step(WorldChanged(deleted=(key,)), self.now))
 
