@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def promtool(*arguments: str | Path) -> None:
 
 
 def judge(series: dict[str, str], firing: set[str], directory: Path) -> None:
-    """After 10 minutes these alerts fire, and no others. promtool compares labels, too: what it fires is read back."""
+    """After 10 minutes these alerts fire, each once, and no others. promtool compares labels, too: what it fires is read back."""
     case = {
         "rule_files": [str(RULES)],
         "evaluation_interval": "15s",
@@ -174,6 +175,45 @@ def test_an_alert_fires_on_its_fault_alone(alert: str, tmp_path: Path) -> None:
     others = {f"MetalLBAddressPoolUsage{percent}Percent" for percent in ALSO.get(alert, ())}
 
     judge(WELL | FAULTS[alert], {alert} | others, tmp_path)
+
+
+def of_cluster(cluster: str, series: Mapping[str, str]) -> dict[str, str]:
+    """The same series with the label that a Prometheus of several clusters gives them, and with nodes of its own."""
+    return {
+        name.replace("{", f'{{cluster="{cluster}",').replace('node="', f'node="{cluster}-'): values
+        for name, values in series.items()
+    }
+
+
+LARGER = WELL | {
+    'swimlb_gossip_members{instance="a",state="alive"}': "5x40",
+    'swimlb_gossip_members{instance="b",state="alive"}': "5x40",
+}
+
+
+def test_clusters_of_one_prometheus_are_not_compared(tmp_path: Path) -> None:
+    """They may differ in size, and use the same addresses, for their Pods and for their Services."""
+    judge(of_cluster("east", LARGER) | of_cluster("west", WELL), set(), tmp_path)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_cluster_that_does_well_hides_no_fault_of_another(alert: str, tmp_path: Path) -> None:
+    others = {f"MetalLBAddressPoolUsage{percent}Percent" for percent in ALSO.get(alert, ())}
+
+    judge(of_cluster("east", LARGER) | of_cluster("west", WELL | FAULTS[alert]), {alert} | others, tmp_path)
+
+
+def test_a_pool_is_told_of_once_however_many_know_of_it(tmp_path: Path) -> None:
+    """Two replicas of the controller, or without Kubernetes all speakers."""
+    full = WELL | FAULTS["MetalLBAddressPoolExhausted"]
+    of_another = {
+        name.replace('instance="a"', 'instance="d"'): values
+        for name, values in full.items()
+        if name.startswith("metallb_allocator_")
+    }
+    usage = {f"MetalLBAddressPoolUsage{percent}Percent" for percent in (75, 85, 95)}
+
+    judge(full | of_another, {"MetalLBAddressPoolExhausted"} | usage, tmp_path)
 
 
 @pytest.mark.parametrize("rule", rules(), ids=ALERTS)
