@@ -35,7 +35,8 @@ class Prometheus(Daemon):
     ) -> None:
         """`targets` are addresses with ports. `how` they are scraped is in Prometheus' own words, such as `scheme`.
 
-        An alert has to last a second, whatever `for` the rules give, unless this one `is_patient`.
+        An alert has to last a second, whatever `for` the rules give, and one that looks back for two minutes does so for
+        five seconds, unless this one `is_patient`.
         """
         super().__init__(sandbox, namespace, "prometheus")
         self._targets = tuple(targets)
@@ -115,4 +116,4 @@ class Prometheus(Daemon):
 
 
 def _impatient(rules: str) -> str:
-    return re.sub(r"^(\s+for:) \w+$", r"\1 1s", rules, flags=re.MULTILINE)
+    return re.sub(r"^(\s+for:) \w+$", r"\1 1s", rules, flags=re.MULTILINE).replace("[2m]", "[5s]")

@@ -177,6 +177,29 @@ def test_an_alert_fires_on_its_fault_alone(alert: str, tmp_path: Path) -> None:
     judge(WELL | FAULTS[alert], {alert} | others, tmp_path)
 
 
+def test_speakers_that_restart_one_after_the_other_are_no_split(tmp_path: Path) -> None:
+    """As at an upgrade: at any moment somebody misses somebody, but nobody does all the time."""
+    a, b = (f'swimlb_gossip_members{{instance="{name}",state="alive"}}' for name in "ab")
+
+    judge(WELL | {a: "2 1 " * 20, b: "1 2 " * 20}, set(), tmp_path)
+
+
+def test_nodes_that_come_one_after_the_other_are_no_split(tmp_path: Path) -> None:
+    """Each count is as old as the last scrape, so they differ as long as the ring grows."""
+    a, b = (f'swimlb_gossip_members{{instance="{name}",state="alive"}}' for name in "ab")
+
+    judge(WELL | {a: "2+1x40", b: "2 2+1x39"}, set(), tmp_path)
+
+
+def test_an_address_that_has_moved_is_not_two_nodes_until_both_are_scraped(tmp_path: Path) -> None:
+    """Scraped once a minute, a node that died is seen to announce for up to so long after another one has taken over."""
+    taken_over = {
+        'metallb_speaker_announced{instance="b",node="b",ip="192.0.2.10",protocol="layer2",service="default/web"}': "_x35 1x5"
+    }
+
+    judge(WELL | taken_over, set(), tmp_path)
+
+
 def of_cluster(cluster: str, series: Mapping[str, str]) -> dict[str, str]:
     """The same series with the label that a Prometheus of several clusters gives them, and with nodes of its own."""
     return {
