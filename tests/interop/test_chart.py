@@ -188,6 +188,11 @@ def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
     assert [len(base64.b64decode(key + "==")) for key in keys] == [16, 16]
 
 
+def test_a_rollback_does_not_bring_an_old_key_back() -> None:
+    """Helm writes again what a release had at that time. The key is no part of it: it may have been changed since."""
+    assert "Secret" not in {one["kind"] for one in objects(render("--no-hooks"))}
+
+
 @pytest.mark.parametrize("level", ["debug", "info", "warn", "warning", "error"])
 def test_levels_of_the_log_are_those_of_the_command(level: str) -> None:
     """MetalLB's users bring `warn` along."""
