@@ -28,6 +28,9 @@ Fact: TypeAlias = Mapping[str, Any]
 
 _PHASES = ("starting", "joining", "running", "draining", "leaving", "stopped", "silent")
 _MEMBER_STATES = ("alive", "suspect", "dead", "left")
+_SESSION = ("peer", "bgppeer")
+"""Labels of a session with a router: MetalLB's, and the name of the BGPPeer. A node may have several with one address: in
+VRFs, on interfaces, from addresses of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def speaker_families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _gossip(snapshot)
     peers = snapshot.of_kind("bgp")
     yield from _bgp(peers)
-    yield from _bfd([(name, fact["bfd"]) for name, fact in peers if fact["bfd"] is not None], peers)
+    yield from _bfd(peers)
 
 
 def _process(snapshot: Snapshot) -> Iterator[Metric]:
@@ -267,24 +270,25 @@ def _gossip_counts(gossip: Fact) -> Iterator[Metric]:
 
 def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
     """The `peer` of MetalLB's metrics is the router's address and port."""
+    sessions = [((fact["address"], name), fact) for name, fact in peers]
     yield gauges(
         "metallb_bgp_session_up",
         "1 while the session is established.",
-        ["peer"],
-        [((fact["address"],), float(fact["state"] == "established")) for _, fact in peers],
+        _SESSION,
+        [(session, float(fact["state"] == "established")) for session, fact in sessions],
     )
     yield gauges(
         "metallb_bgp_announced_prefixes_total",
         "Prefixes that the peer has been told.",
-        ["peer"],
-        [((fact["address"],), fact["route_count"]) for _, fact in peers],
+        _SESSION,
+        [(session, fact["route_count"]) for session, fact in sessions],
     )
-    counted = [(fact["address"], fact["counters"]) for _, fact in peers if fact["counters"] is not None]
+    counted = [(session, fact["counters"]) for session, fact in sessions if fact["counters"] is not None]
     yield gauges(
         "metallb_bgp_pending_prefixes_total",
         "Prefixes that the peer is still to be told of.",
-        ["peer"],
-        [((address,), one["routes_waiting"]) for address, one in counted],
+        _SESSION,
+        [(session, one["routes_waiting"]) for session, one in counted],
     )
     for name, about, key in (
         ("metallb_bgp_updates_total", "UPDATE messages sent.", "updates_sent"),
@@ -301,7 +305,7 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
         ("swimlb_bgp_sessions_established_total", "Sessions that came up.", "sessions_established"),
         ("swimlb_bgp_sessions_lost_total", "Established sessions that ended.", "sessions_lost"),
     ):
-        yield counters(name, about, ["peer"], [((address,), one[key]) for address, one in counted])
+        yield counters(name, about, _SESSION, [(session, one[key]) for session, one in counted])
     for name, about, key in (
         ("metallb_bgp_total_sent", "Messages sent.", "messages_sent"),
         ("metallb_bgp_total_received", "Messages received.", "messages_received"),
@@ -312,22 +316,22 @@ def _bgp(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
         ("metallb_bgp_keepalives_sent", "KEEPALIVE messages sent.", "keepalives_sent"),
         ("metallb_bgp_keepalives_received", "KEEPALIVE messages received.", "keepalives_received"),
     ):
-        yield bare_counters(name, about, ["peer"], [((address,), one[key]) for address, one in counted])
+        yield bare_counters(name, about, _SESSION, [(session, one[key]) for session, one in counted])
 
 
-def _bfd(watches: list[tuple[str, Fact]], peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
-    addresses = {name: fact["address"] for name, fact in peers}
+def _bfd(peers: list[tuple[str, Fact]]) -> Iterator[Metric]:
+    watches = [((fact["address"], name), fact["bfd"]) for name, fact in peers if fact["bfd"] is not None]
     yield gauges(
         "metallb_bfd_session_up",
         "1 while BFD hears the router, and the router us.",
-        ["peer"],
-        [((addresses[name],), float(one["state"] == "up")) for name, one in watches],
+        _SESSION,
+        [(session, float(one["state"] == "up")) for session, one in watches],
     )
     yield gauges(
         "swimlb_bfd_detection_time_seconds",
         "Silence of the router after which BFD says that it is down.",
-        ["peer"],
-        [((addresses[name],), one["detection_time"] or 0.0) for name, one in watches],
+        _SESSION,
+        [(session, one["detection_time"] or 0.0) for session, one in watches],
     )
     for name, about, key in (
         ("metallb_bfd_control_packet_output", "Control packets sent.", "packets_sent"),
@@ -337,4 +341,4 @@ def _bfd(watches: list[tuple[str, Fact]], peers: list[tuple[str, Fact]]) -> Iter
         ("metallb_bfd_session_up_events", "Times that the session came up.", "ups"),
         ("metallb_bfd_session_down_events", "Times that the session went down.", "downs"),
     ):
-        yield bare_counters(name, about, ["peer"], [((addresses[peer],), one[key]) for peer, one in watches])
+        yield bare_counters(name, about, _SESSION, [(session, one[key]) for session, one in watches])

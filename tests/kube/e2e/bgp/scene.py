@@ -223,10 +223,11 @@ def _is_watched(session: dict[str, Any]) -> bool:
     return watch is not None and watch["state"] == "up"
 
 
-def endpoint(place: Place, family: str) -> str:
-    """A router, as metrics call it."""
+def session(place: Place, family: str) -> dict[str, str]:
+    """The labels that metrics give to a session with this router."""
     address = place.addresses[family]
-    return f"{address}:179" if family == "ipv4" else f"[{address}]:179"
+    endpoint = f"{address}:179" if family == "ipv4" else f"[{address}]:179"
+    return {"peer": endpoint, "bgppeer": peer_name(place.name, family)}
 
 
 def communities(table: Table) -> dict[str, set[str]]:

@@ -14,10 +14,10 @@ from tests.kube.e2e.bgp.scene import (
     STANDING_PEERS,
     VARIANTS,
     Scene,
-    endpoint,
     of,
     pools,
     prefix_of,
+    session,
 )
 from tests.kube.e2e.metrics import Expected, Metrics, series, wait_until_told
 from tests.kube.e2e.objects import bfd, on_node, peer, service
@@ -109,7 +109,7 @@ def test_metrics_tell_of_sessions_prefixes_and_addresses(bgp: Scene, family: str
     for node in bgp.nodes:
         after = bgp.wait_for_metrics({announced[node]: 1.0}, node)[node]
         for place in STANDING:
-            updates = series("metallb_bgp_updates_total", peer=endpoint(place, family))
+            updates = series("metallb_bgp_updates_total", **session(place, family))
             assert after[updates] > before[node][updates]
 
     bgp.api.delete("Service", "web")
@@ -120,11 +120,11 @@ def test_metrics_tell_of_sessions_prefixes_and_addresses(bgp: Scene, family: str
 
 
 def told_of_sessions(family: str, count: int) -> Expected:
-    peers = [endpoint(place, family) for place in STANDING]
+    sessions = [session(place, family) for place in STANDING]
     return {
-        **{series("metallb_bgp_session_up", peer=one): 1.0 for one in peers},
-        **{series("metallb_bgp_announced_prefixes_total", peer=one): float(count) for one in peers},
-        **{series("metallb_bgp_pending_prefixes_total", peer=one): 0.0 for one in peers},
+        **{series("metallb_bgp_session_up", **one): 1.0 for one in sessions},
+        **{series("metallb_bgp_announced_prefixes_total", **one): float(count) for one in sessions},
+        **{series("metallb_bgp_pending_prefixes_total", **one): 0.0 for one in sessions},
     }
 
 
@@ -154,8 +154,8 @@ def test_messages_are_counted_as_the_router_counts_them(bgp: Scene, family: str)
 def agree(bgp: Scene, node: str, family: str, told: Metrics) -> bool:
     """The node and the guest have counted the same."""
     counted = bgp.routers.neighbour(GUEST.name, node, family)["messageStats"]
-    at = endpoint(GUEST, family)
-    return all(told.get(series(ours, peer=at)) == counted[theirs] for ours, theirs in COUNTED.items())
+    at = session(GUEST, family)
+    return all(told.get(series(ours, **at)) == counted[theirs] for ours, theirs in COUNTED.items())
 
 
 @pytest.mark.parametrize(
@@ -174,10 +174,10 @@ def test_metrics_tell_of_bfd(bgp: Scene, variant: str, said: dict[str, Any]) -> 
 
 def is_watching(family: str, counts: Iterable[str], told: Metrics) -> bool:
     """The session with the guest is up, and there are packets of each kind."""
-    at = endpoint(GUEST, family)
-    up, ups, downs = (told.get(series(name, peer=at), 0.0) for name in EVENTS)
+    at = session(GUEST, family)
+    up, ups, downs = (told.get(series(name, **at), 0.0) for name in EVENTS)
     # A machine with other work may have let it flap.
-    return up == 1 and ups == downs + 1 and all(told.get(series(name, peer=at), 0.0) > 0 for name in counts)
+    return up == 1 and ups == downs + 1 and all(told.get(series(name, **at), 0.0) > 0 for name in counts)
 
 
 @each_family

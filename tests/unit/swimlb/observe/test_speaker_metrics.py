@@ -184,10 +184,10 @@ def test_gossip_is_counted_only_once_the_node_has_joined() -> None:
 
 
 def test_sessions_with_routers_are_told_by_address_and_port() -> None:
-    """As MetalLB's native mode has it."""
+    """As MetalLB's native mode has it, and by the name of the BGPPeer."""
     found = scraped(snapshot(bgp__router=BGP))
 
-    peer = {"peer": "192.0.2.1:179"}
+    peer = {"peer": "192.0.2.1:179", "bgppeer": "router"}
     assert found[labelled("metallb_bgp_session_up", **peer)] == 1
     assert found[labelled("metallb_bgp_announced_prefixes_total", **peer)] == 3
     assert found[labelled("metallb_bgp_updates_total", **peer)] == 2
@@ -196,6 +196,18 @@ def test_sessions_with_routers_are_told_by_address_and_port() -> None:
     assert found[labelled("swimlb_bgp_sessions_lost_total", **peer)] == 1
     assert found[labelled("metallb_bfd_session_up", **peer)] == 1
     assert found[labelled("metallb_bfd_session_down_events", **peer)] == 1
+
+
+def test_sessions_with_one_address_are_told_apart() -> None:
+    """In two VRFs, say: of series that are alike Prometheus keeps one, and the other session would be lost without an alert."""
+    found = scraped(
+        snapshot(bgp__red=BGP, bgp__blue=BGP | {"state": "idle", "bfd": {**BGP["bfd"], "state": "down"}})
+    )
+
+    peer = "192.0.2.1:179"
+    for metric in ("metallb_bgp_session_up", "metallb_bfd_session_up"):
+        assert found[labelled(metric, peer=peer, bgppeer="red")] == 1
+        assert found[labelled(metric, peer=peer, bgppeer="blue")] == 0
 
 
 @pytest.mark.parametrize(("errors", "is_stale"), [(0, 0.0), (2, 1.0)])
