@@ -46,7 +46,7 @@ def families(
     snapshot = Snapshot(
         node=node,
         version=__version__,
-        facts=facts.table(),
+        facts=facts.current(),
         services=services,
         problems=Counter(str(problem.severity) for problem in problems),
         is_config_loaded=is_config_loaded,

@@ -38,17 +38,23 @@ class Facts:
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         return [value for key, value in sorted(self._table.items()) if key.startswith(f"{kind}/")]
 
-    def table(self) -> dict[str, dict[str, Any]]:
-        """A copy; entries are replaced as a whole and never changed."""
-        return {**self._table, "speaker": self.speaker}
+    def current(self) -> dict[str, dict[str, Any]]:
+        """What is known to be so, in a copy; entries are replaced as a whole and never changed.
+
+        Of a *wire* that is heard no more it is only that: its addresses may be another node's by now.
+        """
+        told = {} if self._is_silent else self._table
+        return {**told, "speaker": self.speaker}
 
     @property
     def speaker(self) -> dict[str, Any]:
         """With the phase `silent` when *wire*, once heard, is heard no more."""
         told = self._table.get("speaker", {})
-        if self._heard_at is not None and clock.monotonic() - self._heard_at > self._silence_max:
-            return {**told, "phase": "silent", "pid": None}
-        return told
+        return {**told, "phase": "silent", "pid": None} if self._is_silent else told
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._heard_at is not None and clock.monotonic() - self._heard_at > self._silence_max
 
     @property
     def gossip(self) -> dict[str, Any] | None:
