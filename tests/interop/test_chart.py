@@ -223,6 +223,18 @@ def test_levels_of_the_log_are_those_of_the_command(level: str) -> None:
             "prometheus.podMonitor.enabled=true,prometheus.serviceMonitor.enabled=true",
             "the Pods would be scraped twice",
         ),
+        (
+            "speaker.livenessProbe.port=17473",
+            "speaker.readinessProbe.port: is not speaker.livenessProbe.port",
+        ),
+        (
+            "controller.readinessProbe.port=17473",
+            "controller.readinessProbe.port: is not controller.livenessProbe.port",
+        ),
+        (
+            "controller.image.repository=quay.io/metallb/controller",
+            "controller.image.repository: is MetalLB's; remove it",
+        ),
         ("speaker.profile=slow", "/speaker/profile"),
         ("speaker.frr.enabled=true", "'frr' not allowed"),
         ("controller.replicas=0", "/controller/replicas"),
