@@ -12,7 +12,7 @@ from swimlb.config import Document, Marks, Path
 from swimlb.config.document import mapping_of
 from swimlb.model import Problem, Severity
 from swimlb.sources.json_text import from_json
-from swimlb.sources.yaml_loader import Loader, NodeMarks, check_brackets, check_tree
+from swimlb.sources.yaml_loader import Loader, NodeMarks, check_nesting, check_tree
 
 DOCUMENTS_MAX = 200_000
 """Of one file: some pool, advertisement and peer objects and 100,000 Services, twice over."""
@@ -45,7 +45,7 @@ def read_text(text: str, file: str) -> Manifests:
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
-        check_brackets(text)
+        check_nesting(text)
     except yaml.YAMLError as error:
         return Manifests(problems=(_problem(file, error, None),))
     if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):

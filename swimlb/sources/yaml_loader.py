@@ -21,11 +21,24 @@ NUMBER_LENGTH_MAX = 100
 BRACKETS_MAX = 1000
 """Open at once in a text. The parser's time grows with the square of them, and no manifest has ten."""
 
+INDENT_MAX = 1000
+"""Of spaces and indicators in a row, as `- - - `. Each may open a level, and PyYAML's recursion in C overruns the stack
+at some 20,000 levels: that ends the process, and no manifest has a tenth of this."""
+
 _BRACKET = re.compile(r"[\[\]{}]")
+_INDENT = re.compile(rf"(?<![-?: \t])[-?: \t]{{{INDENT_MAX + 1}}}")
+"""Tried where a row begins and nowhere within it, so that the time stays linear."""
 
 
-def check_brackets(text: str) -> None:
-    """Refuse a text that the parser would take minutes for. Brackets within strings count too. Raises yaml.YAMLError."""
+def check_nesting(text: str) -> None:
+    """Refuse a text that the parser would take minutes for, or die of. What stands in strings counts too.
+
+    Raises yaml.YAMLError.
+    """
+    indent = _INDENT.search(text)
+    if indent is not None:
+        line = text.count("\n", 0, indent.start()) + 1
+        raise yaml.YAMLError(f"line {line} is indented by more than {INDENT_MAX} columns")
     opened = 0
     for bracket in _BRACKET.finditer(text):
         opened = opened + 1 if bracket[0] in "[{" else max(0, opened - 1)

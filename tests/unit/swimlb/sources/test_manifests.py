@@ -204,6 +204,16 @@ def test_refuses_what_is_nested_too_deeply(depth: int) -> None:
     assert len(manifests.problems) == 1
 
 
+@pytest.mark.parametrize("text", ["- " * 100_000, "? " * 100_000, "a:\n" + "  -" * 100_000])
+def test_refuses_blocks_that_would_overrun_the_stack(text: str) -> None:
+    """The parser goes down level by level, and the process with it."""
+    manifests = read(text)
+
+    assert manifests.documents == ()
+    (problem,) = manifests.problems
+    assert "is indented by more than 1000 columns" in problem.message
+
+
 def test_refuses_a_number_that_nobody_could_tell() -> None:
     """Python reads it, and raises an error when it is to be written in decimals."""
     manifests = read_text(f"port: 0x{4000 * 'f'}\n---\nport: 80\n", "a.yaml")
