@@ -37,6 +37,8 @@ class Reading:
     present: set[Ref] = field(default_factory=set[Ref])
     """Every object that there is, good or bad."""
     reports: list[Report] = field(default_factory=list[Report])
+    nameless: list[Report] = field(default_factory=list[Report])
+    """Those of documents in error that may be meant for any object: what tells which is wrong."""
 
 
 def read_documents(documents: Sequence[Document], options: Options) -> Reading:
@@ -44,8 +46,14 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
     reading = Reading()
     places: dict[Ref, Document] = {}
     for document in sorted(documents, key=lambda document: (document.file or "", document.line or 0)):
-        found = _identify(document, options, reading)
+        if document.content is None:
+            continue
+        report = Report(_source_name(document), document)
+        reading.reports.append(report)
+        found = _identify(report, options)
         if found is None:
+            if report.has_errors:
+                reading.nameless.append(report)
             continue
         kind, source = found
         first = places.setdefault(source.ref, document)
@@ -57,6 +65,8 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
             continue
         reading.present.add(source.ref)
         is_in_place = kind.scope is not Scope.SYSTEM or _check_ours(source, options)
+        if not is_in_place:
+            reading.nameless.append(report)
         try:
             record = kind.decode(source)
         except Unreadable:
@@ -86,13 +96,9 @@ def _where(document: Document) -> str:
     return document.file if document.line is None else f"{document.file}:{document.line}"
 
 
-def _identify(document: Document, options: Options, reading: Reading) -> tuple[Kind, Object] | None:
+def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
     """What kind of object it is and how it is called; None after it was reported that nobody can tell."""
-    if document.content is None:
-        return None
-    report = Report(_source_name(document), document)
-    reading.reports.append(report)
-    content = mapping_of(document.content)
+    content = mapping_of(report.document.content)
     api_version, name = content.get("apiVersion"), content.get("kind")
     if not isinstance(api_version, str) or not isinstance(name, str):
         report.place.error(
@@ -114,9 +120,9 @@ def _identify(document: Document, options: Options, reading: Reading) -> tuple[K
     ref = Ref(name, namespace, metadata.name)
     report.rename(str(ref))
     report.namespace = namespace
-    if not metadata.name:
+    if not metadata.name or report.place.at("metadata", "namespace").is_broken:
         return None
-    return kind, Object(ref, metadata, document, report.place, options)
+    return kind, Object(ref, metadata, report.document, report.place, options)
 
 
 def _source_name(document: Document) -> str:

@@ -52,19 +52,26 @@ def resolve(
 ) -> Resolved:
     """Judge all documents at once. Pure, and never raises on whatever they hold.
 
-    A bad object is refused alone. If `previous` had a good version of it, that one stays in force; an object
-    that is gone is gone, except when it came from a file or directory that `source_problems` tells could not be read.
+    A bad object is refused alone. If `previous` had a good version of it, that one stays in force; an object that is
+    gone is gone, except when it came from a file or directory that `source_problems` tells could not be read, or from a
+    file with something in it that nobody can tell which object it is: a slip in a name is no deletion.
     """
     options = options or Options()
     reading = read_documents(documents, options)
-    versions = _versions(previous, reading.versions, reading.present, _unreadable(source_problems))
+    doubtful = {report.document.file for report in reading.nameless if report.document.file is not None}
+    unreadable = _unreadable(source_problems) | doubtful
+    versions = _versions(previous, reading.versions, reading.present, unreadable)
     candidates = Candidates(versions, reading.present)
     linked = link(candidates, options.node)
     problems = [problem for report in reading.reports for problem in report.problems]
     stale = frozenset(str(ref) for ref in candidates.fallen_back)
+    held = {candidates.admitted[ref].report.document.file for ref in candidates.fallen_back - reading.present}
+    slips = frozenset(report.object for report in reading.nameless if report.document.file in held)
     return Resolved(
         configuration=linked.configuration,
-        problems=tuple(sorted((*source_problems, *(_told(one, stale) for one in problems)), key=_order)),
+        problems=tuple(
+            sorted((*source_problems, *(_told(one, stale, slips) for one in problems)), key=_order)
+        ),
         ignored=linked.ignored,
         stale=stale,
         kept={ref: _kept(version) for ref, version in candidates.admitted.items()},
@@ -126,9 +133,14 @@ def _is_within(file: str | None, unreadable: frozenset[str]) -> bool:
     return file in unreadable or any(str(parent) in unreadable for parent in PurePath(file).parents)
 
 
-def _told(problem: Problem, stale: frozenset[str]) -> Problem:
-    if problem.severity is Severity.ERROR and problem.object in stale:
+def _told(problem: Problem, stale: frozenset[str], slips: frozenset[str]) -> Problem:
+    """With what goes on meanwhile: `slips` are objects that may be meant for others, which are in force still."""
+    if problem.severity is not Severity.ERROR:
+        return problem
+    if problem.object in stale:
         return replace(problem, hint=f"{problem.hint} Until then the last good version stays in force.")
+    if problem.object in slips:
+        return replace(problem, hint=f"{problem.hint} Until then what the file held before stays in force.")
     return problem
 
 

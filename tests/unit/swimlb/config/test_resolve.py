@@ -105,6 +105,50 @@ def test_objects_of_a_file_that_cannot_be_read_stay() -> None:
     assert after.problems == (broken,)
 
 
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"apiVersion": "metallb.io/v1"},
+        {"kind": "IPAdressPool"},
+        {"kind": None},
+        {"metadata": ["name: gold"]},
+        {"metadata": {"namespace": "metallb-system"}},
+        {"metadata": {"name": "gold"}},
+        {"metadata": {"name": "gold", "namespace": "metallb-sytem"}},
+    ],
+    ids=str,
+)
+def test_a_slip_in_what_tells_an_object_is_no_deletion(slip: dict[str, object]) -> None:
+    """What the file held stays in force until it is mended; what other files held may go."""
+    gold, lead = pool("gold", "192.0.2.0/25"), pool("lead", "192.0.2.128/25")
+    before = resolve([document(gold, file="a.yaml"), document(lead, file="b.yaml")])
+
+    after = resolve([document(gold | slip, file="a.yaml")], before)
+
+    assert pool_names(after) == ["gold"]
+    assert after.stale == {"IPAddressPool/metallb-system/gold"}
+    (problem,) = after.problems
+    assert "Until then" in problem.hint
+    assert pool_names(resolve([], after)) == []
+
+
+def test_a_service_in_a_namespace_that_is_no_text_stays_where_it_is() -> None:
+    web = service("web", namespace="shop")
+    before = resolved(web)
+
+    after = resolve(documents(web | {"metadata": {"name": "web", "namespace": 5}}), before)
+
+    assert [one.key for one in after.configuration.services] == ["shop/web"]
+
+
+def test_an_object_of_an_unread_kind_keeps_nothing() -> None:
+    """It is none of our business, so it is no slip either."""
+    before = resolved(pool("gold", "192.0.2.0/24"))
+    stranger = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gold"}}
+
+    assert pool_names(resolve(documents(stranger), before)) == []
+
+
 def test_a_service_that_is_no_longer_ours_is_let_go() -> None:
     """Being ignored is a good version, not a bad one."""
     before = resolved(service("web"))
