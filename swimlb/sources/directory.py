@@ -47,8 +47,9 @@ def _signature(directory: Path) -> Signature:
     for file in (*manifest_files(directory), *secret_files(directory)):
         try:
             status = file.stat()
-        except OSError:
-            # It went away since it was listed: the next poll will see that.
+        except OSError as error:
+            # It went away since it was listed, or is a link that cannot be followed. Either may change.
+            found.append((str(file), error.errno or 0, 0, 0, 0))
             continue
         times = (status.st_mtime_ns, status.st_ctime_ns)
         found.append((str(file), *times, status.st_size, status.st_ino))

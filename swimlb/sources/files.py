@@ -22,12 +22,14 @@ FILES_MAX = 10_000
 def manifest_files(directory: Path) -> list[Path]:
     """The manifests of a directory by name. Not those of subdirectories, and no hidden ones.
 
-    A mounted ConfigMap is understood: its files are symbolic links through the hidden directory `..data`.
+    A mounted ConfigMap is understood: its files are symbolic links through the hidden directory `..data`. A link that
+    leads nowhere is a manifest too, one that cannot be read: what it held is not gone.
     """
     found = [
         entry for entry in directory.iterdir() if entry.suffix in SUFFIXES and not entry.name.startswith(".")
     ]
-    return sorted(entry for entry in found if entry.is_file())
+    # Not Path.is_dir, which raises when one link leads to where we may not look.
+    return sorted(entry for entry in found if not os.path.isdir(entry))
 
 
 def read_paths(paths: Iterable[Path]) -> Manifests:

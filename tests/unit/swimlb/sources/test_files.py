@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,11 @@ from swimlb.sources.files import FILE_OCTETS_MAX, FILES_MAX
 def kinds(manifests: Manifests | None) -> list[str]:
     assert manifests is not None
     return [str(document.content) for document in manifests.documents]
+
+
+def told(manifests: Manifests | None) -> list[tuple[str | None, str]]:
+    assert manifests is not None
+    return [(problem.file, problem.message) for problem in manifests.problems]
 
 
 def test_reads_manifests_by_name(tmp_path: Path) -> None:
@@ -120,6 +127,57 @@ def test_a_mounted_config_map_is_followed(tmp_path: Path) -> None:
     (tmp_path / "..tmp").symlink_to("..2")
     (tmp_path / "..tmp").rename(tmp_path / "..data")
     assert kinds(directory.poll()) == ["..2"]
+
+
+def test_a_link_that_leads_nowhere_is_no_deletion(tmp_path: Path) -> None:
+    """It is told until it is mended or removed; only then what it held is gone."""
+    link = tmp_path / "a.yaml"
+    link.symlink_to("..data/a.yaml")
+    (tmp_path / "b.yaml").write_text("b")
+    directory = Directory(tmp_path)
+
+    manifests = directory.poll()
+
+    assert kinds(manifests) == ["b"]
+    assert told(manifests) == [(str(link), "cannot be read: No such file or directory")]
+    assert directory.poll() is None
+
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "a.yaml").write_text("a")
+    assert kinds(directory.poll()) == ["a", "b"]
+
+    (tmp_path / "..data").rename(tmp_path / "..old")
+    assert told(directory.poll()) == [(str(link), "cannot be read: No such file or directory")]
+
+    link.unlink()
+    assert told(directory.poll()) == []
+
+
+def test_a_link_to_where_we_may_not_look_is_told_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other files are read all the same."""
+    link = tmp_path / "a.yaml"
+    link.symlink_to(tmp_path / "private" / "a.yaml")
+    (tmp_path / "b.yaml").write_text("b")
+    for name in ("stat", "open"):
+        monkeypatch.setattr(os, name, _unless(link, getattr(os, name)))
+
+    manifests = Directory(tmp_path).poll()
+
+    assert kinds(manifests) == ["b"]
+    assert told(manifests) == [(str(link), "cannot be read: Permission denied")]
+
+
+def _unless(forbidden: Path, call: Callable[..., object]) -> Callable[..., object]:
+    """Tests may run as root, whom no permission stops."""
+
+    def refused(path: object, *args: object, **kwargs: object) -> object:
+        if str(path) == str(forbidden):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return call(path, *args, **kwargs)
+
+    return refused
 
 
 def test_a_directory_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
