@@ -81,14 +81,15 @@ class Advertising:
                 spec.at("ipAddressPools", index).warning(*self._missing("IPAddressPool", name, spec))
         if not names and not selectors:
             return self.pools
-        by_label = tuple(
-            pool for pool in self.pools if selectors and any_matches(selectors, dict(pool.labels))
-        )
+        by_label = {
+            pool.name for pool in self.pools if selectors and any_matches(selectors, dict(pool.labels))
+        }
         if selectors and not by_label:
             spec.at("ipAddressPoolSelectors").warning(
                 "select no pool", "Label a pool, or mend the selectors."
             )
-        return tuple(pool for pool in self.pools if pool.name in names or pool in by_label)
+        selected = by_label.union(names)
+        return tuple(pool for pool in self.pools if pool.name in selected)
 
     def _missing(self, kind: str, name: str, place: Place) -> tuple[str, str]:
         return self.missing(Ref(kind, place.report.namespace, name))
@@ -118,12 +119,16 @@ class Advertising:
 
         Only what holds whatever nodes and Services there are is judged here; the rest when it is announced.
         """
+        # The cheap questions first: many advertisements that are each for all pools meet here, two by two.
         for other, their_pools in self._linked:
-            shared = [pool.name for pool in pools if pool in their_pools]
-            if shared and not _are_apart(mine, other) and (mine.local_pref or 0) != (other.local_pref or 0):
+            if (mine.local_pref or 0) == (other.local_pref or 0) or _are_apart(mine, other):
+                continue
+            theirs = {pool.name for pool in their_pools}
+            shared = next((pool.name for pool in pools if pool.name in theirs), None)
+            if shared is not None:
                 spec.at("localPref").error(
                     f"invalid local preference {mine.local_pref or 0}: BGPAdvertisement {other.name} sets "
-                    f"{other.local_pref or 0} for the same prefixes of pool {shared[0]}",
+                    f"{other.local_pref or 0} for the same prefixes of pool {shared}",
                     "Give both the same localPref, or different pools, peers or aggregation lengths.",
                 )
                 return
