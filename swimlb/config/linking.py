@@ -42,6 +42,7 @@ from swimlb.model import (
     Configuration,
     Endpoints,
     L2Advertisement,
+    LabelSelector,
     Node,
     Pool,
     any_matches,
@@ -230,6 +231,9 @@ class Peers:
     _linked: dict[tuple[object, ...], list[BgpPeer]] = field(
         default_factory=dict[tuple[object, ...], list[BgpPeer]]
     )
+    _nodes_of: dict[tuple[LabelSelector, ...], frozenset[str]] = field(
+        default_factory=dict[tuple[LabelSelector, ...], frozenset[str]]
+    )
 
     def link(self, declared: DeclaredPeer, place: Place) -> BgpPeer:
         spec, peer = place.at("spec"), declared.peer
@@ -340,11 +344,15 @@ class Peers:
             return any_matches(one.node_selectors, labels) and any_matches(other.node_selectors, labels)
         if not one.node_selectors or not other.node_selectors or one.node_selectors == other.node_selectors:
             return True
-        return any(
-            any_matches(one.node_selectors, dict(node.labels))
-            and any_matches(other.node_selectors, dict(node.labels))
-            for node in self.nodes
-        )
+        return not self._selected(one.node_selectors).isdisjoint(self._selected(other.node_selectors))
+
+    def _selected(self, selectors: tuple[LabelSelector, ...]) -> frozenset[str]:
+        """Names of nodes, found once: where each node has a peer of its own, all peers are compared with all."""
+        if selectors not in self._nodes_of:
+            self._nodes_of[selectors] = frozenset(
+                node.name for node in self.nodes if any_matches(selectors, dict(node.labels))
+            )
+        return self._nodes_of[selectors]
 
 
 def _session_of(peer: BgpPeer) -> tuple[object, ...]:
