@@ -380,16 +380,19 @@ def _check_addresses(spec: PeerV1Beta1Spec, place: Place) -> None:
 
 
 def _timers(spec: PeerV1Beta1Spec, place: Place) -> tuple[int | None, int | None]:
-    """Whole seconds, as RFC 4271 counts; when only one timer is given, it sets the other at one third."""
+    """Whole seconds, as RFC 4271 counts; when only one timer is given, it sets the other, which is three to one."""
     hold_time = None if spec.hold_time is None else int(spec.hold_time)
     keepalive_time = None if spec.keepalive_time is None else int(spec.keepalive_time)
-    if hold_time is None and keepalive_time:
-        hold_time = 3 * keepalive_time
+    if hold_time is None and spec.keepalive_time is not None:
+        # Of what was written, as MetalLB does: three times a second and a half are four whole ones.
+        hold_time = int(3 * spec.keepalive_time)
     if keepalive_time is None and hold_time is not None:
         keepalive_time = hold_time // 3
     if hold_time is not None and (hold_time in (1, 2) or hold_time > 65535):
-        place.at("holdTime").error(
-            f"invalid hold time {hold_time}s: must be 0 or from 3s to 65535s", "Choose for example 90s."
+        field, example = ("keepaliveTime", "30s") if spec.hold_time is None else ("holdTime", "90s")
+        place.at(field).error(
+            f"invalid hold time {hold_time}s: must be 0 or from 3s to 65535s",
+            f"Choose for example {example}.",
         )
     elif hold_time is not None and keepalive_time is not None and keepalive_time > hold_time:
         place.at("keepaliveTime").error(

@@ -216,6 +216,8 @@ def test_reads_a_peer() -> None:
         ({}, None, None),
         ({"holdTime": "90s"}, 90, 30),
         ({"keepaliveTime": "10s"}, 30, 10),
+        ({"keepaliveTime": "0s"}, 0, 0),
+        ({"keepaliveTime": "1500ms"}, 4, 1),
         ({"holdTime": "0s"}, 0, 0),
         ({"holdTime": "900ms"}, 0, 0),
         ({"holdTime": "3.7s", "keepaliveTime": "3s"}, 3, 3),
@@ -275,6 +277,11 @@ def test_an_old_peer_without_timers_has_no_keepalives() -> None:
         ({"peerAddress": "node-a"}, "peerAddress", "'node-a' is not an IP address"),
         ({"peerPort": 0}, "peerPort", "is 0, must be from 1 to 16384"),
         ({"holdTime": "2s"}, "holdTime", "invalid hold time 2s: must be 0 or from 3s to 65535s"),
+        (
+            {"keepaliveTime": "500ms"},
+            "keepaliveTime",
+            "invalid hold time 1s: must be 0 or from 3s to 65535s",
+        ),
         (
             {"holdTime": "9s", "keepaliveTime": "10s"},
             "keepaliveTime",
