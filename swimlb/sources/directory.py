@@ -11,12 +11,15 @@ from swimlb.sources.secret_files import secret_files
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
+READS_MAX = 3
+"""Of one poll. What is changed all the time is taken as it was found last, rather than never."""
+
 
 class Directory:
     """Reads a directory again when something in it has changed.
 
-    The caller polls. A file that is being written while it is read is read again at the next poll, because
-    its signature was taken before.
+    The caller polls. What changed while it was read is read again: of two versions of a mounted ConfigMap, the files read
+    first may be of the one and the rest of the other, and an object that moved between them be in neither.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +39,12 @@ class Directory:
         if signature == self._signature:
             return None
         manifests = read_directory(self._path)
+        for _ in range(READS_MAX - 1):
+            now = _signature(self._path)
+            if now == signature:
+                break
+            manifests, signature = read_directory(self._path), now
+        # That of before the last reading: what has changed since then is read by the next poll.
         self._signature = signature
         return manifests
 

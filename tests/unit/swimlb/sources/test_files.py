@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from swimlb.config import resolve
 from swimlb.sources import Directory, Manifests, manifest_files, read_paths
-from swimlb.sources.files import FILE_OCTETS_MAX, FILES_MAX
+from swimlb.sources.files import FILE_OCTETS_MAX, FILES_MAX, read_directory
 
 
 def kinds(manifests: Manifests | None) -> list[str]:
@@ -87,6 +88,27 @@ def test_a_directory_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").unlink()
     assert kinds(directory.poll()) == ["b"]
     assert directory.poll() is None
+
+
+@pytest.mark.parametrize(("changes", "found"), [(1, "new!"), (9, "new!!")], ids=["once", "all the time"])
+def test_what_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, found: str
+) -> None:
+    """But not for ever; then the next poll goes on."""
+    file, readings = tmp_path / "a.yaml", itertools.count(1)
+    file.write_text("old")
+
+    def read_while_edited(path: Path) -> Manifests:
+        manifests = read_directory(path)
+        if (reading := next(readings)) <= changes:
+            file.write_text("new" + "!" * reading)
+        return manifests
+
+    monkeypatch.setattr("swimlb.sources.directory.read_directory", read_while_edited)
+    directory = Directory(tmp_path)
+
+    assert kinds(directory.poll()) == [found]
+    assert (directory.poll() is None) == (changes == 1)
 
 
 def test_a_file_put_in_the_place_of_another_is_seen(tmp_path: Path) -> None:
