@@ -1,8 +1,14 @@
-"""What all sets of tests share."""
+"""What all sets of tests share; Hypothesis has no deadline per example, because a busy machine is not a defect."""
 
 from __future__ import annotations
 
 import signal
+
+from hypothesis import settings
+
+settings.register_profile("swimlb", deadline=None, max_examples=60)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
+settings.load_profile("swimlb")
 
 
 def pytest_configure() -> None:
