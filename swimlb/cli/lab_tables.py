@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from swimlb.cli.tables import table
 from swimlb.lab.lab import Lab
 from swimlb.lab.status import SpeakerStatus
 from swimlb.lab.story import Story
@@ -27,7 +28,7 @@ def lab_tables(lab: Lab) -> list[Table]:
     if known:
         tables += [_services(known[0]), _addresses(lab, known), _sessions(lab, known), _routes(lab, known)]
         tables += [_problems(known)]
-    return [table for table in tables if table.row_count]
+    return [one for one in tables if one.row_count]
 
 
 def facts_table(story: Story) -> Table:
@@ -42,23 +43,16 @@ def facts_table(story: Story) -> Table:
         )
         for fact in story.facts
     ]
-    return _table("Figures", ("step", "what", "measured", "bound", ""), rows)
+    return table("Figures", ("step", "what", "measured", "bound", ""), rows)
 
 
 def render(tables: Iterable[Table]) -> list[str]:
     """Tables as plain lines, without colours, for logs and pipes."""
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as captured:
-        for table in tables:
-            console.print(table)
+        for one in tables:
+            console.print(one)
     return captured.get().splitlines()
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _members(lab: Lab, statuses: dict[str, SpeakerStatus | None]) -> Table:
@@ -73,7 +67,7 @@ def _members(lab: Lab, statuses: dict[str, SpeakerStatus | None]) -> Table:
         )
         for node in lab.network.nodes
     ]
-    return _table("Members", ("node", "address", "MAC", "its speaker holds for alive"), rows)
+    return table("Members", ("node", "address", "MAC", "its speaker holds for alive"), rows)
 
 
 def _services(status: SpeakerStatus) -> Table:
@@ -81,7 +75,7 @@ def _services(status: SpeakerStatus) -> Table:
         (f"{one.namespace}/{one.name}", ", ".join(one.addresses), one.pool or "", one.state, one.reason or "")
         for one in status.services
     ]
-    return _table("Services", ("service", "address", "pool", "state", "reason"), rows)
+    return table("Services", ("service", "address", "pool", "state", "reason"), rows)
 
 
 def _addresses(lab: Lab, statuses: Sequence[SpeakerStatus]) -> Table:
@@ -98,7 +92,7 @@ def _addresses(lab: Lab, statuses: Sequence[SpeakerStatus]) -> Table:
         (one.address, one.owner or "nobody", lab.mac(one.owner) if one.owner else "", announcers(one.address))
         for one in statuses[0].l2
     ]
-    return _table("L2 addresses", ("address", "owner", "its MAC", "announced by"), rows)
+    return table("L2 addresses", ("address", "owner", "its MAC", "announced by"), rows)
 
 
 def _sessions(lab: Lab, statuses: Sequence[SpeakerStatus]) -> Table:
@@ -115,13 +109,13 @@ def _sessions(lab: Lab, statuses: Sequence[SpeakerStatus]) -> Table:
         for status in statuses
         for one in status.bgp
     ]
-    return _table("BGP sessions", ("node", "peer", "state", "at the router", "routes"), rows)
+    return table("BGP sessions", ("node", "peer", "state", "at the router", "routes"), rows)
 
 
 def _routes(lab: Lab, statuses: Sequence[SpeakerStatus]) -> Table:
     prefixes = sorted({route for status in statuses for one in status.bgp for route in one.routes})
     rows = [(prefix, ", ".join(lab.router.next_hops(prefix)) or "no route") for prefix in prefixes]
-    return _table("The router's kernel routes", ("prefix", "next hops"), rows)
+    return table("The router's kernel routes", ("prefix", "next hops"), rows)
 
 
 def _problems(statuses: Sequence[SpeakerStatus]) -> Table:
@@ -130,4 +124,4 @@ def _problems(statuses: Sequence[SpeakerStatus]) -> Table:
         for status in statuses
         for one in status.problems
     }
-    return _table("Problems", ("severity", "object", "field", "problem", "way out"), sorted(rows))
+    return table("Problems", ("severity", "object", "field", "problem", "way out"), sorted(rows))

@@ -134,18 +134,14 @@ def _dump(told: dict[str, Any], output: str) -> None:
 
 def _print(outlook: Outlook, problems: Sequence[Problem]) -> None:
     from rich.console import Console
-    from rich.table import Table
+
+    from swimlb.cli.tables import table
 
     console = Console()
 
     def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        table = Table(title=title, title_justify="left")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*("" if cell is None else str(cell) for cell in row))
         if rows:
-            console.print(table)
+            console.print(table(title, columns, rows))
 
     services = outlook.services
     show(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @click.command()
@@ -50,21 +47,18 @@ def _in_use(squatter: dict[str, str] | None) -> str:
 
 def _print(answer: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from swimlb.cli.problems import place
+    from swimlb.cli.tables import table
 
     console = Console()
 
     def show(title: str, columns: list[str], rows: list[list[object]]) -> None:
-        table = Table(*columns, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*("" if cell is None else str(cell) for cell in row))
         if rows:
-            console.print(table)
+            console.print(table(title, columns, rows))
 
-    console.print(f"node {answer['node']}: {answer['phase']}, profile {answer['profile']}")
-    _print_source(console, answer["source"])
+    click.echo(f"node {answer['node']}: {answer['phase']}, profile {answer['profile']}")
+    _print_source(answer["source"])
     show(
         "Members",
         ["name", "address", "state"],
@@ -136,16 +130,16 @@ def _print(answer: dict[str, Any]) -> None:
     )
 
 
-def _print_source(console: Console, source: dict[str, Any] | None) -> None:
+def _print_source(source: dict[str, Any] | None) -> None:
     """Where what is in force comes from, and how old it is, if it is not as of now."""
     if source is None:
         return
     age = "" if source["age"] is None else f", {_duration(source['age'])} old"
-    console.print(f"source {source['from']}: {source['state']}{age}")
+    click.echo(f"source {source['from']}: {source['state']}{age}")
     if source.get("drained_by"):
-        console.print(f"drained by {source['drained_by']}")
+        click.echo(f"drained by {source['drained_by']}")
     for trouble in source["troubles"]:
-        console.print(f"trouble {trouble['kind']}: {trouble['message']} {trouble['hint']}".rstrip())
+        click.echo(f"trouble {trouble['kind']}: {trouble['message']} {trouble['hint']}".rstrip())
 
 
 def _duration(seconds: float) -> str:

@@ -100,6 +100,15 @@ def test_the_table_names_owners_and_moves(world: Path) -> None:
     assert "192.0.2.10" in result.stdout
 
 
+def test_a_value_with_brackets_is_told_as_it_is(world: Path) -> None:
+    asked = service("d", annotations="metallb.io/loadBalancerIPs: '[/x]'")
+
+    result = run("-f", str(world), "-f", "-", given=asked)
+
+    assert result.exit_code == 0, result.output
+    assert "[/x]" in result.stdout
+
+
 def test_the_picture_has_a_line_for_each_announcement(world: Path) -> None:
     told = planned("-f", str(world), "--down", "node-c")
 

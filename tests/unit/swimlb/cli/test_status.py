@@ -66,3 +66,17 @@ def test_a_problem_is_placed_where_it_is_known_to_be(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "pools.yaml:7" in result.output
     assert "None" not in result.output
+
+
+def test_words_and_addresses_of_others_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Not as markup, and without a picture in the place of an octet of a MAC."""
+    interface = {"name": "eth0", "mac": "02:ab:00:cd:00:0b"}
+    entry = {"address": "192.0.2.10", "owner": "node-a", "candidates": ["node-a"], "in_use_by": None}
+    told = {**problem("pools.yaml", 7), "message": "invalid CIDR '[/x]' in [bold]"}
+    answer = {**ANSWER, "l2": [{**entry, "interfaces": [interface]}], "problems": [told]}
+    with answering(tmp_path, answer):
+        result = CliRunner(env={"COLUMNS": "160"}).invoke(status, ["--run-dir", str(tmp_path)])
+
+    assert result.exit_code == 0, result.output
+    assert "02:ab:00:cd:00:0b" in result.output
+    assert "invalid CIDR '[/x]' in [bold]" in result.output
