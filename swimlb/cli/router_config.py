@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 
 import click
 
 from swimlb.cli.inputs import judging_options, paths_option, read_manifests
+from swimlb.cli.problems import print_problems
 from swimlb.config import Options, Resolved, resolve
 from swimlb.config.declared import DeclaredNode
-from swimlb.model import IpAddress
-from swimlb.routerconfig import DIALECTS, CannotTell, routers, write
+from swimlb.model import Configuration, IpAddress, Problem, Severity
+from swimlb.routerconfig import DIALECTS, CannotTell, left_out, routers, write
 
 
 @click.command("router-config")
@@ -24,7 +27,7 @@ from swimlb.routerconfig import DIALECTS, CannotTell, routers, write
     "nodes",
     multiple=True,
     metavar="NAME=ADDRESS",
-    help="A node that has no Node object with addresses. Repeatable.",
+    help="A node that has no Node object, or another address than that of its Node. Repeatable.",
 )
 @click.option("--router", default=None, metavar="ADDRESS", help="Only the router at this address.")
 @click.option(
@@ -42,23 +45,55 @@ def router_config(
 ) -> None:
     """Print the routers' side of the BGP sessions: neighbors, filters, ECMP, BFD, graceful restart.
 
-    A password is not printed: the word PASSWORD stands in its place.
+    A password is not printed: the word PASSWORD stands in its place. Errors in manifests go to standard error: what they
+    are about is not in force, and not printed, and the exit status is 1.
     """
+    manifests = read_manifests(paths)
     resolved = resolve(
-        read_manifests(paths).documents, options=Options(system_namespace=namespace, lb_class=lb_class)
+        manifests.documents,
+        source_problems=manifests.problems,
+        options=Options(system_namespace=namespace, lb_class=lb_class, are_secrets_apart=True),
     )
+    addresses = _addresses(resolved, nodes)
+    configuration = (
+        resolved.configuration if router is None else _only(_address(router), resolved.configuration)
+    )
+    errors = [problem for problem in resolved.problems if problem.severity is Severity.ERROR]
+    print_problems([*errors, *_unknown_nodes(configuration, addresses)], err=True)
     try:
-        found = routers(resolved.configuration, _addresses(resolved, nodes), asn=router_asn)
+        found = routers(configuration, addresses, asn=router_asn)
     except CannotTell as error:
         raise click.ClickException(str(error)) from error
-    chosen = [one for one in found if router is None or one.address == _address(router)]
-    if not chosen:
-        raise click.ClickException("no node has a session with such a router; leave out --router to see all")
+    if not found:
+        raise click.ClickException("no node has a session with a router")
     comment = "!" if dialect in ("frr", "ios-xe", "nxos", "eos") else "#"
-    for one in chosen:
-        if len(chosen) > 1:
+    for one in found:
+        if len(found) > 1:
             click.echo(f"{comment} Router {one.address or 'of the interfaces below'}, AS {one.asn}")
         click.echo(write(one, dialect), nl=False)
+    if errors:
+        sys.exit(1)
+
+
+def _only(router: IpAddress, configuration: Configuration) -> Configuration:
+    peers = tuple(peer for peer in configuration.bgp_peers if peer.peer_address == router)
+    if not peers:
+        raise click.ClickException(f"no BGPPeer has the address {router}; leave out --router to see all")
+    return replace(configuration, bgp_peers=peers)
+
+
+def _unknown_nodes(
+    configuration: Configuration, addresses: Mapping[str, tuple[IpAddress, ...]]
+) -> Iterator[Problem]:
+    for peer, node in left_out(configuration, addresses):
+        assert peer.peer_address is not None, "on an interface a node needs no address"
+        yield Problem(
+            severity=Severity.WARNING,
+            object=f"Node/{node}",
+            field="",
+            message=f"has no IPv{peer.peer_address.version} address, so that BGPPeer {peer.name} is printed without it",
+            hint=f"Give it: --node {node}=ADDRESS.",
+        )
 
 
 def _addresses(resolved: Resolved, nodes: Sequence[str]) -> Mapping[str, tuple[IpAddress, ...]]:
@@ -67,12 +102,13 @@ def _addresses(resolved: Resolved, nodes: Sequence[str]) -> Mapping[str, tuple[I
         for kept in resolved.kept.values()
         if isinstance(kept.record, DeclaredNode) and kept.record.addresses
     }
+    given: dict[str, tuple[IpAddress, ...]] = {}
     for text in nodes:
         name, separator, address = text.partition("=")
         if not (name and separator):
             raise click.ClickException(f"--node {text}: write NAME=ADDRESS")
-        found[name] = (*found.get(name, ()), _address(address))
-    return found
+        given[name] = (*given.get(name, ()), _address(address))
+    return {name: (*given.get(name, ()), *found.get(name, ())) for name in {**found, **given}}
 
 
 def _address(text: str) -> IpAddress:

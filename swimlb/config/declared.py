@@ -55,7 +55,7 @@ class CommunityAliases:
 class DeclaredNode:
     node: Node
     addresses: tuple[IpAddress, ...] = ()
-    """Its own: no Service may get one."""
+    """Its own, those within the cluster first: no Service may get one."""
     subnets: tuple[IpNetwork, ...] = ()
     """Those it is in, as far as anybody told; else what is likely."""
 

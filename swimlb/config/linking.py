@@ -58,8 +58,8 @@ class Linked:
     """Keys of Services that are none of our business, and why."""
 
 
-def link(candidates: Candidates, node: str = "") -> Linked:
-    """Admit what fits together, and report the rest. On one node: see `Options.node`."""
+def link(candidates: Candidates, node: str = "", *, are_secrets_apart: bool = False) -> Linked:
+    """Admit what fits together, and report the rest. The arguments are those of `Options`."""
     namespaces = _values(candidates.admit(Namespace, _as_is))
     aliases = Aliases()
     candidates.admit(CommunityAliases, aliases.define, is_exclusive=True)
@@ -71,7 +71,7 @@ def link(candidates: Candidates, node: str = "") -> Linked:
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
     known_profiles = {one.ref.name: one.value for one in profiles}
     asking = next((one for one in nodes if one.name == node), None)
-    peer_linker = Peers(nodes, asking, known_profiles, secrets, candidates.missing)
+    peer_linker = Peers(nodes, asking, known_profiles, secrets, are_secrets_apart, candidates.missing)
     peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=peer_linker.go_on, is_exclusive=True)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))
@@ -225,6 +225,7 @@ class Peers:
     """The node whose sessions alone matter; None: those of all nodes do."""
     profiles: Mapping[str, BfdProfile]
     secrets: Mapping[tuple[str, str], Secret]
+    are_secrets_apart: bool
     missing: Callable[[Ref], tuple[str, str]]
     """Why an object is not in force."""
     used_profiles: set[str] = field(default_factory=set[str])
@@ -316,6 +317,8 @@ class Peers:
         If it was before, it stays so with the password that it had (`Candidates.admit`).
         """
         secret = self.secrets.get((place.report.namespace, name))
+        if secret is None and self.are_secrets_apart:
+            return ""
         if secret is None:
             why, way_out = self.missing(Ref("Secret", place.report.namespace, name))
             place.error(f"secret ref not found: {why}", f"{way_out} Its type is {BASIC_AUTH}.")

@@ -62,7 +62,7 @@ def resolve(
     unreadable = _unreadable(source_problems) | doubtful
     versions = _versions(previous, reading.versions, reading.present, unreadable)
     candidates = Candidates(versions, reading.present)
-    linked = link(candidates, options.node)
+    linked = link(candidates, options.node, are_secrets_apart=options.are_secrets_apart)
     problems = [problem for report in reading.reports for problem in report.problems]
     stale = frozenset(str(ref) for ref in candidates.fallen_back)
     held = {candidates.admitted[ref].report.document.file for ref in candidates.fallen_back - reading.present}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from swimlb.model import BgpPeer, Configuration, DynamicAsn, IpAddress, IpNetwork, any_matches, networks_of
@@ -71,7 +71,6 @@ def routers(
         raise CannotTell("there is no BGPPeer; give the manifests that hold them")
     if not addresses:
         raise CannotTell("no node has an address; give Nodes with status.addresses, or --node NAME=ADDRESS")
-    labels = {node.name: dict(node.labels) for node in configuration.nodes}
     pools = tuple(
         network
         for pool in configuration.pools
@@ -81,14 +80,31 @@ def routers(
     found: dict[tuple[IpAddress | None, int], list[Neighbor]] = {}
     for peer in configuration.bgp_peers:
         neighbors = found.setdefault((peer.peer_address, _router_asn(peer, asn)), [])
-        for node in sorted(addresses):
-            if any_matches(peer.node_selectors, labels.get(node, {"kubernetes.io/hostname": node})):
-                neighbors += _neighbors(peer, node, addresses[node])
+        for node in _nodes_of(peer, configuration, addresses):
+            neighbors += _neighbors(peer, node, addresses.get(node, ()))
     return tuple(
         Router(address, number, tuple(neighbors), pools)
         for (address, number), neighbors in found.items()
         if neighbors
     )
+
+
+def left_out(
+    configuration: Configuration, addresses: Mapping[str, tuple[IpAddress, ...]]
+) -> Iterator[tuple[BgpPeer, str]]:
+    """Nodes that hold a session, of which no address is known that the router could have for a neighbor."""
+    for peer in configuration.bgp_peers:
+        for node in _nodes_of(peer, configuration, addresses):
+            if not _neighbors(peer, node, addresses.get(node, ())):
+                yield peer, node
+
+
+def _nodes_of(
+    peer: BgpPeer, configuration: Configuration, addresses: Mapping[str, tuple[IpAddress, ...]]
+) -> list[str]:
+    labels = {node: {"kubernetes.io/hostname": node} for node in addresses}
+    labels |= {node.name: dict(node.labels) for node in configuration.nodes}
+    return [node for node in sorted(labels) if any_matches(peer.node_selectors, labels[node])]
 
 
 def _router_asn(peer: BgpPeer, asn: int | None) -> int:

@@ -58,7 +58,7 @@ def decode_node(source: Object) -> DeclaredNode:
     inside = [address for kind, address in own if kind == _INTERNAL]
     return DeclaredNode(
         node,
-        tuple(dict.fromkeys(address for _, address in own)),
+        tuple(dict.fromkeys((*inside, *(address for _, address in own)))),
         subnets or tuple(dict.fromkeys(map(_likely_subnet, inside))),
     )
 

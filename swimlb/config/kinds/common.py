@@ -32,6 +32,8 @@ class Options:
     """Only Services of this loadBalancerClass are ours; empty: only those without a class."""
     node: str = ""
     """Whose speaker asks: peers that clash on other nodes alone are well there. Empty: all nodes count."""
+    are_secrets_apart: bool = False
+    """Who asks needs no password: that of a Secret that is not among the documents is taken to be empty."""
 
 
 def _not_empty(text: str, place: Place) -> str:

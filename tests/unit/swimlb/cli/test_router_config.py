@@ -1,0 +1,97 @@
+"""`swimlb router-config`: of which manifests and nodes, and what is told when some of them are not well."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner, Result
+
+from swimlb.cli.router_config import router_config
+
+POOL = """
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: pool, namespace: metallb-system}
+spec: {addresses: [198.51.100.0/24]}
+"""
+
+
+def peer(name: str, address: str, more: str = "") -> str:
+    return f"""
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {{name: {name}, namespace: metallb-system}}
+spec: {{myASN: 64496, peerASN: 64497, peerAddress: {address} {more}}}
+"""
+
+
+def node(name: str, *addresses: str) -> str:
+    """Addresses as `InternalIP 192.0.2.10`."""
+    told = ", ".join(f"{{type: {kind}, address: '{address}'}}" for kind, address in map(str.split, addresses))
+    return f"""
+apiVersion: v1
+kind: Node
+metadata: {{name: {name}}}
+status: {{addresses: [{told}]}}
+"""
+
+
+TOR = peer("tor", "192.0.2.1")
+NODE = node("node-a", "InternalIP 192.0.2.10")
+
+
+def printed(*documents: str, options: tuple[str, ...] = (), dialect: str = "frr") -> Result:
+    given = "---".join((POOL, *documents))
+    return CliRunner().invoke(router_config, ("-f", "-", "--for", dialect, *options), given)
+
+
+def test_what_is_wrong_is_told_and_the_rest_is_printed() -> None:
+    """Who pastes it into a router has to know that a neighbor is missing."""
+    result = printed(TOR, NODE, peer("spine", "192.0.2.300"))
+
+    assert result.exit_code == 1
+    assert "neighbor 192.0.2.10 remote-as 64496" in result.stdout
+    assert "BGPPeer/metallb-system/spine" in result.stderr
+
+
+def test_a_path_that_cannot_be_read_is_told() -> None:
+    result = printed(TOR, NODE, options=("-f", "/nonexistent.yaml"))
+
+    assert result.exit_code == 1
+    assert "/nonexistent.yaml" in result.stderr
+
+
+def test_no_secret_is_needed() -> None:
+    """The password is not printed anyhow, and people hardly pipe their Secrets around."""
+    result = printed(peer("tor", "192.0.2.1", ", passwordSecret: {name: tor}"), NODE)
+
+    assert result.exit_code == 0, result.stderr
+    assert "neighbor 192.0.2.10 password PASSWORD" in result.stdout
+
+
+def test_a_node_without_a_fitting_address_is_told() -> None:
+    result = printed(TOR, NODE, node("node-b", "InternalIP 2001:db8::11"), node("node-c"))
+
+    assert result.exit_code == 0
+    assert "192.0.2.10" in result.stdout
+    assert "Node/node-b: has no IPv4 address" in result.stderr
+    assert "Node/node-c: has no IPv4 address" in result.stderr
+
+
+def test_a_node_is_called_by_its_address_within_the_cluster() -> None:
+    """In whatever order a cloud controller lists them; and what is given goes before what is found."""
+    both = node("node-a", "ExternalIP 203.0.113.7", "InternalIP 192.0.2.10")
+
+    assert "neighbor 192.0.2.10 remote-as" in printed(TOR, both).stdout
+    assert (
+        "neighbor 192.0.2.99 remote-as" in printed(TOR, both, options=("--node", "node-a=192.0.2.99")).stdout
+    )
+
+
+def test_one_router_can_be_asked_for() -> None:
+    """What the others lack is then no matter."""
+    dynamic = peer("spine", "192.0.2.2").replace("peerASN: 64497", "dynamicASN: external")
+
+    assert "64497" in printed(TOR, dynamic, NODE, options=("--router", "192.0.2.1")).stdout
+    assert "--router-asn" in printed(TOR, dynamic, NODE).stderr
+    unknown = printed(TOR, NODE, options=("--router", "192.0.2.9"))
+    assert unknown.exit_code == 1
+    assert "no BGPPeer has the address 192.0.2.9" in unknown.stderr
