@@ -31,12 +31,9 @@ def frr(router: Router) -> str:
             " exit",
             "exit",
         ]
-    for version, word in ((4, "ip"), (6, "ipv6")):
-        lines += [
-            f"{word} prefix-list swimlb-{version} seq {5 * number} permit {pool} "
-            + (f"le {pool.max_prefixlen}" if pool.prefixlen < pool.max_prefixlen else "")
-            for number, pool in enumerate(router.pools_of(version), start=1)
-        ]
+    for version in router.versions:
+        word = "ip" if version == 4 else "ipv6"
+        lines += [f"{word} prefix-list swimlb-{version} {entry}" for entry in router.prefix_list(version)]
     lines.append(f"router bgp {router.asn}")
     if isinstance(router.address, IPv4Address):
         lines.append(f" bgp router-id {router.address}")
@@ -45,19 +42,16 @@ def frr(router: Router) -> str:
         lines.append(" bgp bestpath as-path multipath-relax")
     for one in router.neighbors:
         lines += [f" {line}" for line in _frr_neighbor(one)]
-    for version in (4, 6):
-        carried = [one for one in router.neighbors if version in one.versions]
-        if not carried:
-            continue
+    for version in router.versions:
         lines.append(f" address-family ipv{version} unicast")
-        for one in carried:
-            name = _frr_name(one)
-            lines.append(f"  neighbor {name} activate")
-            if router.pools_of(version):
+        for one in router.neighbors:
+            if version in one.versions:
+                name = _frr_name(one)
+                lines.append(f"  neighbor {name} activate")
                 lines.append(f"  neighbor {name} prefix-list swimlb-{version} in")
         lines += [f"  maximum-paths {router.paths_max}", f"  maximum-paths ibgp {router.paths_max}"]
         lines.append(" exit-address-family")
-    return "\n".join([*(line.rstrip() for line in lines), "exit", ""])
+    return "\n".join([*lines, "exit", ""])
 
 
 def _frr_name(one: Neighbor) -> str:
@@ -157,9 +151,14 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
 def gobgp(router: Router) -> str:
     """A gobgpd.conf in TOML. GoBGP needs zebra beside it to put routes into the kernel."""
     lines = [
+        *_gobgp_filter(router),
         "[global.config]",
         f"  as = {router.asn}",
         f'  router-id = "{router.address if isinstance(router.address, IPv4Address) else "192.0.2.1"}"',
+        "[global.apply-policy.config]",
+        '  import-policy-list = ["swimlb"]',
+        # For other neighbors, and the router itself: an import policy of GoBGP judges its own routes, too.
+        '  default-import-policy = "accept-route"',
         "[global.use-multiple-paths.config]",
         "  enabled = true",
     ]
@@ -189,6 +188,44 @@ def gobgp(router: Router) -> str:
             if peer.has_graceful_restart:
                 lines += ["    [neighbors.afi-safis.mp-graceful-restart.config]", "      enabled = true"]
     return "\n".join([*lines, ""])
+
+
+def _gobgp_filter(router: Router) -> list[str]:
+    # A neighbor that is found on an interface has a link-local address.
+    nodes = ", ".join(sorted({f'"{one.address or "fe80::/10"}"' for one in router.neighbors}))
+    lines = [
+        "[[defined-sets.neighbor-sets]]",
+        '  neighbor-set-name = "swimlb"',
+        f"  neighbor-info-list = [{nodes}]",
+    ]
+    versions = [version for version in router.versions if router.pools_of(version)]
+    for version in versions:
+        lines += ["[[defined-sets.prefix-sets]]", f'  prefix-set-name = "swimlb-{version}"']
+        for pool in router.pools_of(version):
+            lines += [
+                "  [[defined-sets.prefix-sets.prefix-list]]",
+                f'    ip-prefix = "{pool}"',
+                f'    masklength-range = "{pool.prefixlen}..{pool.max_prefixlen}"',
+            ]
+    lines += ["[[policy-definitions]]", '  name = "swimlb"']
+    for version in versions:
+        lines += [
+            *_gobgp_statement(f"swimlb-{version}", "accept-route"),
+            "    [policy-definitions.statements.conditions.match-prefix-set]",
+            f'      prefix-set = "swimlb-{version}"',
+        ]
+    return lines + _gobgp_statement("swimlb-others", "reject-route")
+
+
+def _gobgp_statement(name: str, disposition: str) -> list[str]:
+    return [
+        "  [[policy-definitions.statements]]",
+        f'    name = "{name}"',
+        "    [policy-definitions.statements.actions]",
+        f'      route-disposition = "{disposition}"',
+        "    [policy-definitions.statements.conditions.match-neighbor-set]",
+        '      neighbor-set = "swimlb"',
+    ]
 
 
 def openwrt(router: Router) -> str:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
-from swimlb.model import BgpPeer, Configuration, DynamicAsn, IpAddress, IpNetwork, any_matches, networks_of
+from swimlb.model import (
+    BgpPeer,
+    Configuration,
+    DynamicAsn,
+    IpAddress,
+    IpNetwork,
+    any_matches,
+    networks_of,
+)
+from swimlb.speaker.inventory import Inventory
+from swimlb.speaker.rules import selects_pool
 
 
 class CannotTell(ValueError):
@@ -56,8 +67,26 @@ class Router:
     def node_asns(self) -> set[int]:
         return {neighbor.asn for neighbor in self.neighbors}
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Address families of the routes of any neighbor."""
+        return tuple(sorted({version for one in self.neighbors for version in one.versions}))
+
     def pools_of(self, version: int) -> tuple[IpNetwork, ...]:
         return tuple(pool for pool in self.pools if pool.version == version)
+
+    def prefix_list(self, version: int) -> list[str]:
+        """What a neighbor may send, in the words that FRR and its models have in common.
+
+        Never empty: routers take a list without entries, or one that is not there, for leave to send anything.
+        """
+        entries = [f"permit {_and_longer(pool)}" for pool in self.pools_of(version)]
+        nothing = "deny 0.0.0.0/0 le 32" if version == 4 else "deny ::/0 le 128"
+        return [f"seq {5 * number} {entry}" for number, entry in enumerate(entries or [nothing], start=1)]
+
+
+def _and_longer(pool: IpNetwork) -> str:
+    return f"{pool} le {pool.max_prefixlen}" if pool.prefixlen < pool.max_prefixlen else str(pool)
 
 
 def routers(
@@ -71,11 +100,10 @@ def routers(
         raise CannotTell("there is no BGPPeer; give the manifests that hold them")
     if not addresses:
         raise CannotTell("no node has an address; give Nodes with status.addresses, or --node NAME=ADDRESS")
-    pools = tuple(
-        network
-        for pool in configuration.pools
-        for addresses_ in pool.ranges
-        for network in networks_of(addresses_)
+    advertised = list(_advertised(configuration))
+    pools = (
+        *collapse_addresses(one for one in advertised if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in advertised if isinstance(one, IPv6Network)),
     )
     found: dict[tuple[IpAddress | None, int], list[Neighbor]] = {}
     for peer in configuration.bgp_peers:
@@ -87,6 +115,23 @@ def routers(
         for (address, number), neighbors in found.items()
         if neighbors
     )
+
+
+def _advertised(configuration: Configuration) -> Iterator[IpNetwork]:
+    """The pools, and the aggregates that reach beyond them: a range need not begin where an aggregate does."""
+    inventory = Inventory("", pools={pool.name: pool for pool in configuration.pools})
+    for pool in configuration.pools:
+        of_pool = [
+            one
+            for one in configuration.bgp_advertisements
+            if selects_pool(inventory, pool.name, one.pools, one.pool_selectors)
+        ]
+        for network in (network for addresses in pool.ranges for network in networks_of(addresses)):
+            lengths = [
+                one.aggregation_length if network.version == 4 else one.aggregation_length_v6
+                for one in of_pool
+            ]
+            yield network.supernet(new_prefix=min([network.prefixlen, *lengths]))
 
 
 def left_out(

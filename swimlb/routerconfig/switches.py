@@ -12,8 +12,10 @@ def junos(router: Router) -> str:
         f"set policy-options policy-statement swimlb term pools from route-filter {pool} orlonger"
         for pool in router.pools
     ]
+    if router.pools:
+        # A term without a condition would accept everything.
+        lines.append("set policy-options policy-statement swimlb term pools then accept")
     lines += [
-        "set policy-options policy-statement swimlb term pools then accept",
         "set policy-options policy-statement swimlb then reject",
         "set policy-options policy-statement swimlb-ecmp then load-balance per-packet",
         "set routing-options forwarding-table export swimlb-ecmp",
@@ -83,12 +85,9 @@ def _has_bfd(router: Router) -> bool:
 def _cisco(router: Router, *, bfd: str, nested: bool) -> str:
     """IOS names the neighbor in each line; NX-OS (`nested`) opens a block for it."""
     lines: list[str] = []
-    for version, word in ((4, "ip"), (6, "ipv6")):
-        lines += [
-            f"{word} prefix-list swimlb-{version} seq {5 * number} permit {pool}"
-            + (f" le {pool.max_prefixlen}" if pool.prefixlen < pool.max_prefixlen else "")
-            for number, pool in enumerate(router.pools_of(version), start=1)
-        ]
+    for version in router.versions:
+        word = "ip" if version == 4 else "ipv6"
+        lines += [f"{word} prefix-list swimlb-{version} {entry}" for entry in router.prefix_list(version)]
     lines += [f"router bgp {router.asn}"]
     if router.address is not None and router.address.version == 4:
         lines.append(f" {'router-id' if nested else 'bgp router-id'} {router.address}")
@@ -96,29 +95,26 @@ def _cisco(router: Router, *, bfd: str, nested: bool) -> str:
         lines.append(
             " bestpath as-path multipath-relax" if nested else " bgp bestpath as-path multipath-relax"
         )
-    families = sorted({version for one in router.neighbors for version in one.versions})
     kind = "ibgp " if router.node_asns == {router.asn} else ""
     if nested:
-        for version in families:
+        for version in router.versions:
             lines += [f" address-family ipv{version} unicast", f"  maximum-paths {kind}{router.paths_max}"]
         for one in router.neighbors:
             lines.append(f" neighbor {_name(one)}")
             lines += [f"  {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd))]
             for version in one.versions:
                 lines.append(f"  address-family ipv{version} unicast")
-                if router.pools_of(version):
-                    lines.append(f"   prefix-list swimlb-{version} in")
+                lines.append(f"   prefix-list swimlb-{version} in")
         return "\n".join([*lines, ""])
     for one in router.neighbors:
         name = _name(one)
         lines += [f" neighbor {name} {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd))]
-    for version in families:
+    for version in router.versions:
         lines.append(f" address-family ipv{version}")
         for one in router.neighbors:
             if version in one.versions:
                 lines.append(f"  neighbor {_name(one)} activate")
-                if router.pools_of(version):
-                    lines.append(f"  neighbor {_name(one)} prefix-list swimlb-{version} in")
+                lines.append(f"  neighbor {_name(one)} prefix-list swimlb-{version} in")
         lines.append(f"  maximum-paths {kind}{router.paths_max}")
     return "\n".join([*lines, ""])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -10,6 +11,7 @@ import pytest
 from swimlb.model import (
     AddressRange,
     BfdProfile,
+    BgpAdvertisement,
     BgpPeer,
     Configuration,
     DynamicAsn,
@@ -118,6 +120,7 @@ def test_frr_is_told_all_of_it() -> None:
         " exit",
         "exit",
         "ip prefix-list swimlb-4 seq 5 permit 198.51.100.0/24 le 32",
+        "ipv6 prefix-list swimlb-6 seq 5 deny ::/0 le 128",
         "router bgp 64497",
         " bgp router-id 192.0.2.1",
         " no bgp default ipv4-unicast",
@@ -140,8 +143,69 @@ def test_frr_is_told_all_of_it() -> None:
         " exit-address-family",
         " address-family ipv6 unicast",
         "  neighbor 192.0.2.10 activate",
+        "  neighbor 192.0.2.10 prefix-list swimlb-6 in",
         "  maximum-paths 2",
         "  maximum-paths ibgp 2",
         " exit-address-family",
         "exit",
     ]
+
+
+def test_the_filter_lets_aggregates_through() -> None:
+    """A node advertises 198.51.100.8/30 for the first address of this range."""
+    uneven = replace(POOL, ranges=(AddressRange(ip_address("198.51.100.10"), ip_address("198.51.100.20")),))
+    told = Configuration(
+        pools=(uneven,),
+        bgp_peers=(PEER,),
+        bgp_advertisements=(
+            BgpAdvertisement(name="all", aggregation_length=30),
+            BgpAdvertisement(name="others", pools=("other",), aggregation_length=16),
+        ),
+    )
+
+    (router,) = routers(told, ADDRESSES)
+
+    # The last block is that of .20: an aggregate may cover what the pool does not have.
+    assert list(map(str, router.pools)) == ["198.51.100.8/29", "198.51.100.16/29"]
+
+
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {"bird", "openwrt", "junos", "gobgp"}))
+def test_a_family_without_pools_is_refused_rather_than_unfiltered(dialect: str) -> None:
+    (router,) = routers(configuration(replace(PEER, is_dual_stack=True)), ADDRESSES)
+
+    text = write(router, dialect)
+
+    assert "deny ::/0 le 128" in text
+    assert "prefix-list swimlb-6 in" in text
+
+
+def test_junos_accepts_nothing_where_there_is_no_pool() -> None:
+    (router,) = routers(Configuration(bgp_peers=(PEER,)), ADDRESSES)
+
+    assert "then accept" not in write(router, "junos")
+
+
+def test_gobgp_filters_what_the_nodes_send() -> None:
+    """And nothing else: an import policy of GoBGP judges the router's own routes, too."""
+    (router,) = routers(configuration(PEER), ADDRESSES)
+
+    told = tomllib.loads(write(router, "gobgp"))
+
+    nodes = {"match-neighbor-set": {"neighbor-set": "swimlb"}}
+    pools = {"match-prefix-set": {"prefix-set": "swimlb-4"}}
+    assert told["defined-sets"] == {
+        "neighbor-sets": [
+            {"neighbor-set-name": "swimlb", "neighbor-info-list": ["192.0.2.10", "192.0.2.11"]}
+        ],
+        "prefix-sets": [
+            {
+                "prefix-set-name": "swimlb-4",
+                "prefix-list": [{"ip-prefix": "198.51.100.0/24", "masklength-range": "24..32"}],
+            }
+        ],
+    }
+    assert [
+        (one["conditions"], one["actions"]["route-disposition"])
+        for one in told["policy-definitions"][0]["statements"]
+    ] == [({**nodes, **pools}, "accept-route"), (nodes, "reject-route")]
+    assert told["global"]["apply-policy"]["config"]["import-policy-list"] == ["swimlb"]
