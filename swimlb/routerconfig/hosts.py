@@ -68,10 +68,11 @@ def _frr_neighbor(one: Neighbor) -> list[str]:
         lines.append(f"neighbor {name} timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
     if peer.password is not None:
         lines.append(f"neighbor {name} password {PLACEHOLDER}")
-    if peer.ebgp_multihop:
-        lines.append(f"neighbor {name} ebgp-multihop")
-    elif peer.hops_max is not None:
+    if peer.hops_max is not None:
+        # It goes over so many hops, too; FRR does not take both.
         lines.append(f"neighbor {name} ttl-security hops {peer.hops_max}")
+    elif peer.ebgp_multihop:
+        lines.append(f"neighbor {name} ebgp-multihop")
     if peer.bfd is not None:
         lines += [f"neighbor {name} bfd", f"neighbor {name} bfd profile {peer.bfd.name}"]
         if peer.has_graceful_restart:
@@ -115,8 +116,8 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
         lines.append(f'  interface "{peer.interface}";')
     if peer.opening.is_listening is False and one.address is not None:
         lines.append("  passive on;")
-    if peer.ebgp_multihop:
-        lines.append("  multihop;")
+    if one.is_far:
+        lines.append("  multihop;" if peer.hops_max is None else f"  multihop {peer.hops_max};")
     elif one.address is not None:
         lines.append("  direct;")
     if peer.hops_max is not None:
@@ -175,7 +176,11 @@ def gobgp(router: Router) -> str:
             lines += ["  [neighbors.transport.config]", "    passive-mode = true"]
         if peer.hold_time is not None:
             lines += ["  [neighbors.timers.config]", f"    hold-time = {peer.hold_time}"]
-        if peer.ebgp_multihop:
+        if peer.hops_max is not None:
+            # It goes over so many hops, too; GoBGP does not take both.
+            lines += ["  [neighbors.ttl-security.config]", "    enabled = true"]
+            lines.append(f"    ttl-min = {256 - peer.hops_max}")
+        elif peer.ebgp_multihop:
             lines += ["  [neighbors.ebgp-multihop.config]", "    enabled = true", "    multihop-ttl = 255"]
         if peer.has_graceful_restart:
             lines += ["  [neighbors.graceful-restart.config]", "    enabled = true", "    helper-only = true"]

@@ -44,6 +44,11 @@ class Neighbor:
         return (self.address.version,)
 
     @property
+    def is_far(self) -> bool:
+        """There may be other routers between."""
+        return self.peer.ebgp_multihop or (self.peer.hops_max or 1) > 1
+
+    @property
     def label(self) -> str:
         """A name that every router takes: a node may have sessions by several BGPPeers."""
         text = f"{self.peer.name}_{self.node}"

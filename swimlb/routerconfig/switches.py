@@ -46,8 +46,12 @@ def junos(router: Router) -> str:
             lines.append(f"{group} hold-time {peer.hold_time}")
         if peer.password is not None:
             lines.append(f"{group} authentication-key {PLACEHOLDER}")
-        if peer.ebgp_multihop:
-            lines.append(f"{group} multihop")
+        # With GTSM the node drops what has been sent with the usual TTL, which is 1 (64 over several hops).
+        ttl = "" if peer.hops_max is None else " ttl 255"
+        if one.is_far:
+            lines.append(f"{group} multihop{ttl}")
+        elif ttl:
+            lines.append(f"{group}{ttl}")
         if peer.bfd is not None:
             bfd = f"{group} bfd-liveness-detection"
             lines += [
@@ -58,12 +62,12 @@ def junos(router: Router) -> str:
 
 
 def ios_xe(router: Router) -> str:
-    return _cisco(router, bfd="fall-over bfd", nested=False)
+    return _cisco(router, bfd="fall-over bfd", gtsm="ttl-security hops", nested=False)
 
 
 def eos(router: Router) -> str:
-    """EOS reads the lines of IOS; only ECMP and BFD are said otherwise."""
-    text = _cisco(router, bfd="bfd", nested=False)
+    """EOS reads the lines of IOS; only ECMP, BFD and GTSM are said otherwise."""
+    text = _cisco(router, bfd="bfd", gtsm="ttl maximum-hops", nested=False)
     paths = f" maximum-paths {router.paths_max}"
     without = [line for line in text.splitlines() if "maximum-paths" not in line]
     without.insert(without.index(f"router bgp {router.asn}") + 1, f"{paths} ecmp {router.paths_max}")
@@ -74,7 +78,7 @@ def nxos(router: Router) -> str:
     return (
         "feature bgp\n"
         + ("feature bfd\n" if _has_bfd(router) else "")
-        + _cisco(router, bfd="bfd", nested=True)
+        + _cisco(router, bfd="bfd", gtsm="ttl-security hops", nested=True)
     )
 
 
@@ -82,7 +86,7 @@ def _has_bfd(router: Router) -> bool:
     return any(one.peer.bfd is not None for one in router.neighbors)
 
 
-def _cisco(router: Router, *, bfd: str, nested: bool) -> str:
+def _cisco(router: Router, *, bfd: str, gtsm: str, nested: bool) -> str:
     """IOS names the neighbor in each line; NX-OS (`nested`) opens a block for it."""
     lines: list[str] = []
     for version in router.versions:
@@ -101,14 +105,16 @@ def _cisco(router: Router, *, bfd: str, nested: bool) -> str:
             lines += [f" address-family ipv{version} unicast", f"  maximum-paths {kind}{router.paths_max}"]
         for one in router.neighbors:
             lines.append(f" neighbor {_name(one)}")
-            lines += [f"  {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd))]
+            lines += [f"  {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd, gtsm))]
             for version in one.versions:
                 lines.append(f"  address-family ipv{version} unicast")
                 lines.append(f"   prefix-list swimlb-{version} in")
         return "\n".join([*lines, ""])
     for one in router.neighbors:
         name = _name(one)
-        lines += [f" neighbor {name} {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd))]
+        lines += [
+            f" neighbor {name} {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd, gtsm))
+        ]
     for version in router.versions:
         lines.append(f" address-family ipv{version}")
         for one in router.neighbors:
@@ -123,17 +129,18 @@ def _name(one: Neighbor) -> str:
     return str(one.address) if one.address is not None else one.peer.interface
 
 
-def _settings(one: Neighbor, bfd: str) -> list[str]:
+def _settings(one: Neighbor, bfd: str, gtsm: str) -> list[str]:
     peer = one.peer
     lines = [f"description {peer.name} {one.node}"]
     if peer.hold_time is not None:
         lines.append(f"timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
     if peer.password is not None:
         lines.append(f"password {PLACEHOLDER}")
-    if peer.ebgp_multihop:
+    if peer.hops_max is not None:
+        # It goes over so many hops, too; none of them takes both.
+        lines.append(f"{gtsm} {peer.hops_max}")
+    elif peer.ebgp_multihop:
         lines.append("ebgp-multihop 255")
-    elif peer.hops_max is not None:
-        lines.append(f"ttl-security hops {peer.hops_max}")
     if peer.bfd is not None:
         lines.append(bfd)
     return lines

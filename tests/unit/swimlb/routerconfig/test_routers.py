@@ -209,3 +209,29 @@ def test_gobgp_filters_what_the_nodes_send() -> None:
         for one in told["policy-definitions"][0]["statements"]
     ] == [({**nodes, **pools}, "accept-route"), (nodes, "reject-route")]
     assert told["global"]["apply-policy"]["config"]["import-policy-list"] == ["swimlb"]
+
+
+GTSM = {
+    "frr": ("neighbor 192.0.2.10 ttl-security hops 1", "neighbor 192.0.2.10 ttl-security hops 3"),
+    "bird": ("direct;\n  ttl security on;", "multihop 3;\n  ttl security on;"),
+    "openwrt": ("direct;\n  ttl security on;", "multihop 3;\n  ttl security on;"),
+    "gobgp": ("ttl-min = 255", "ttl-min = 253"),
+    "junos": ("group tor_node_a ttl 255", "group tor_node_a multihop ttl 255"),
+    "ios-xe": ("neighbor 192.0.2.10 ttl-security hops 1", "neighbor 192.0.2.10 ttl-security hops 3"),
+    "nxos": ("  ttl-security hops 1", "  ttl-security hops 3"),
+    "eos": ("neighbor 192.0.2.10 ttl maximum-hops 1", "neighbor 192.0.2.10 ttl maximum-hops 3"),
+}
+"""What a router is told whose node is one hop away, or three at most."""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("is_multihop", [False, True])
+def test_a_router_sends_what_gtsm_lets_through(dialect: str, is_multihop: bool) -> None:
+    """The node drops what arrives with a TTL below 256 less the hops, and an external session has 1 by default."""
+    near = replace(PEER, hops_max=1)
+    far = replace(PEER, hops_max=3, ebgp_multihop=is_multihop)
+
+    texts = [write(routers(configuration(peer), ADDRESSES)[0], dialect) for peer in (near, far)]
+
+    assert [told in text for told, text in zip(GTSM[dialect], texts, strict=True)] == [True, True]
+    assert "ebgp-multihop" not in texts[1]
