@@ -14,7 +14,7 @@ from swimlb.cli.problems import print_problems
 from swimlb.config import Options, Resolved, resolve
 from swimlb.config.declared import DeclaredNode
 from swimlb.model import Configuration, IpAddress, Problem, Severity
-from swimlb.routerconfig import DIALECTS, CannotTell, left_out, routers, write
+from swimlb.routerconfig import DIALECTS, CannotTell, Router, left_out, routers, unsaid, write
 
 
 @click.command("router-config")
@@ -66,10 +66,11 @@ def router_config(
         raise click.ClickException(str(error)) from error
     if not found:
         raise click.ClickException("no node has a session with a router")
+    print_problems([problem for one in found for problem in _unsaid(one, dialect, namespace)], err=True)
     comment = "!" if dialect in ("frr", "ios-xe", "nxos", "eos") else "#"
     for one in found:
         if len(found) > 1:
-            click.echo(f"{comment} Router {one.address or 'of the interfaces below'}, AS {one.asn}")
+            click.echo(f"{comment} Router {one}")
         click.echo(write(one, dialect), nl=False)
     if errors:
         sys.exit(1)
@@ -93,6 +94,17 @@ def _unknown_nodes(
             field="",
             message=f"has no IPv{peer.peer_address.version} address, so that BGPPeer {peer.name} is printed without it",
             hint=f"Give it: --node {node}=ADDRESS.",
+        )
+
+
+def _unsaid(router: Router, dialect: str, namespace: str) -> Iterator[Problem]:
+    for peer, need in unsaid(router, dialect):
+        yield Problem(
+            severity=Severity.WARNING,
+            object=f"BGPPeer/{namespace}/{peer.name}",
+            field="",
+            message=f"{need}, which is not printed",
+            hint="See to it at the router.",
         )
 
 

@@ -3,7 +3,7 @@
 Pure: `routers` finds out who has a session with whom, a dialect writes it down.
 """
 
-from swimlb.routerconfig.dialects import DIALECTS, write
+from swimlb.routerconfig.dialects import DIALECTS, unsaid, write
 from swimlb.routerconfig.routers import CannotTell, Neighbor, Router, left_out, routers
 
-__all__ = ["routers", "left_out", "Router", "Neighbor", "CannotTell", "write", "DIALECTS"]
+__all__ = ["routers", "left_out", "Router", "Neighbor", "CannotTell", "write", "unsaid", "DIALECTS"]

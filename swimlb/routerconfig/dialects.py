@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from swimlb.model import BgpPeer, Opening
 from swimlb.routerconfig import hosts, switches
-from swimlb.routerconfig.routers import Router
+from swimlb.routerconfig.routers import BGP_PORT, Router
 
 DIALECTS: dict[str, Callable[[Router], str]] = {
     "frr": hosts.frr,
@@ -22,3 +23,22 @@ DIALECTS: dict[str, Callable[[Router], str]] = {
 def write(router: Router, dialect: str) -> str:
     """One router's text; a password is never in it, only where it belongs."""
     return DIALECTS[dialect](router)
+
+
+def unsaid(router: Router, dialect: str) -> Iterator[tuple[BgpPeer, str]]:
+    """What the nodes need of the router besides what is written, and by which peer."""
+    for peer in {one.peer.name: one.peer for one in router.neighbors}.values():
+        if peer.ao is not None:
+            ids = f"SendID {peer.ao.receive_id}, RecvID {peer.ao.send_id}"
+            yield peer, f"the key is one of TCP-AO ({ids}, {peer.ao.algorithm}), not a password"
+        if (
+            peer.peer_port != BGP_PORT
+            and peer.opening is not Opening.PASSIVE
+            and dialect not in _TOLD_OF_PORT
+        ):
+            yield peer, f"BGP has to listen on port {peer.peer_port}"
+        if peer.bfd is not None and dialect == "gobgp":
+            yield peer, "a BFD daemon has to watch the nodes"
+
+
+_TOLD_OF_PORT = ("bird", "openwrt", "gobgp")

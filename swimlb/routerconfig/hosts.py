@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from swimlb.model import BfdProfile
-from swimlb.routerconfig.routers import Neighbor, Router
+from swimlb.routerconfig.routers import BGP_PORT, Neighbor, Router
 
 PLACEHOLDER = "PASSWORD"
 """Stands where the operator puts the password of the BGPPeer."""
@@ -66,7 +66,7 @@ def _frr_neighbor(one: Neighbor) -> list[str]:
         lines.append(f"neighbor {name} passive")
     if peer.hold_time is not None:
         lines.append(f"neighbor {name} timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
-    if peer.password is not None:
+    if one.has_md5:
         lines.append(f"neighbor {name} password {PLACEHOLDER}")
     if peer.hops_max is not None:
         # It goes over so many hops, too; FRR does not take both.
@@ -111,7 +111,8 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
         if one.address is None
         else f"neighbor {one.address} as {one.asn}"
     )
-    lines = [f"protocol bgp {one.label} {{", f"  local as {router.asn};", f"  {who};"]
+    port = f" port {router.port}" if router.port != BGP_PORT else ""
+    lines = [f"protocol bgp {one.label} {{", f"  local{port} as {router.asn};", f"  {who};"]
     if one.address is None:
         lines.append(f'  interface "{peer.interface}";')
     if peer.opening.is_listening is False and one.address is not None:
@@ -126,7 +127,7 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
         lines.append(f"  hold time {peer.hold_time};")
         if peer.keepalive_time:
             lines.append(f"  keepalive time {peer.keepalive_time};")
-    if peer.password is not None:
+    if one.has_md5:
         lines.append(f'  password "{PLACEHOLDER}";')
     if peer.bfd is not None:
         lines += [
@@ -156,6 +157,7 @@ def gobgp(router: Router) -> str:
         "[global.config]",
         f"  as = {router.asn}",
         f'  router-id = "{router.address if isinstance(router.address, IPv4Address) else "192.0.2.1"}"',
+        *([f"  port = {router.port}"] if router.port != BGP_PORT else []),
         "[global.apply-policy.config]",
         '  import-policy-list = ["swimlb"]',
         # For other neighbors, and the router itself: an import policy of GoBGP judges its own routes, too.
@@ -170,7 +172,7 @@ def gobgp(router: Router) -> str:
             lines.append(f'    neighbor-interface = "{peer.interface}"')
         else:
             lines.append(f'    neighbor-address = "{one.address}"')
-        if peer.password is not None:
+        if one.has_md5:
             lines.append(f'    auth-password = "{PLACEHOLDER}"')
         if not peer.opening.is_listening and one.address is not None:
             lines += ["  [neighbors.transport.config]", "    passive-mode = true"]

@@ -18,6 +18,8 @@ from swimlb.model import (
 from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.rules import selects_pool
 
+BGP_PORT = 179
+
 
 class CannotTell(ValueError):
     """The operator's: something that the router has to be told stands nowhere. The text says how to give it."""
@@ -44,6 +46,10 @@ class Neighbor:
         return (self.address.version,)
 
     @property
+    def has_md5(self) -> bool:
+        return self.peer.password is not None and self.peer.ao is None
+
+    @property
     def is_far(self) -> bool:
         """There may be other routers between."""
         return self.peer.ebgp_multihop or (self.peer.hops_max or 1) > 1
@@ -62,6 +68,15 @@ class Router:
     neighbors: tuple[Neighbor, ...]
     pools: tuple[IpNetwork, ...]
     """What nodes may advertise: these, and anything more specific."""
+    port: int = BGP_PORT
+    vrf: str = ""
+    """The nodes' VRF that it is in; empty: none."""
+
+    def __str__(self) -> str:
+        """What it is among others, for people."""
+        where = f" port {self.port}" if self.port != BGP_PORT else ""
+        where += f" in VRF {self.vrf}" if self.vrf else ""
+        return f"{self.address or 'of the interfaces below'}{where}, AS {self.asn}"
 
     @property
     def paths_max(self) -> int:
@@ -110,14 +125,16 @@ def routers(
         *collapse_addresses(one for one in advertised if isinstance(one, IPv4Network)),
         *collapse_addresses(one for one in advertised if isinstance(one, IPv6Network)),
     )
-    found: dict[tuple[IpAddress | None, int], list[Neighbor]] = {}
+    # Another port is another process, and another VRF another network: neighbors are told apart by address alone.
+    found: dict[tuple[IpAddress | None, int, str, int], list[Neighbor]] = {}
     for peer in configuration.bgp_peers:
-        neighbors = found.setdefault((peer.peer_address, _router_asn(peer, asn)), [])
+        router = (peer.peer_address, peer.peer_port, peer.vrf, _router_asn(peer, asn))
+        neighbors = found.setdefault(router, [])
         for node in _nodes_of(peer, configuration, addresses):
             neighbors += _neighbors(peer, node, addresses.get(node, ()))
     return tuple(
-        Router(address, number, tuple(neighbors), pools)
-        for (address, number), neighbors in found.items()
+        Router(address, number, tuple(neighbors), pools, port, vrf)
+        for (address, port, vrf, number), neighbors in found.items()
         if neighbors
     )
 

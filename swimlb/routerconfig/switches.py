@@ -44,7 +44,7 @@ def junos(router: Router) -> str:
             lines.append(neighbor)
         if peer.hold_time is not None:
             lines.append(f"{group} hold-time {peer.hold_time}")
-        if peer.password is not None:
+        if one.has_md5:
             lines.append(f"{group} authentication-key {PLACEHOLDER}")
         # With GTSM the node drops what has been sent with the usual TTL, which is 1 (64 over several hops).
         ttl = "" if peer.hops_max is None else " ttl 255"
@@ -134,7 +134,7 @@ def _settings(one: Neighbor, bfd: str, gtsm: str) -> list[str]:
     lines = [f"description {peer.name} {one.node}"]
     if peer.hold_time is not None:
         lines.append(f"timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
-    if peer.password is not None:
+    if one.has_md5:
         lines.append(f"password {PLACEHOLDER}")
     if peer.hops_max is not None:
         # It goes over so many hops, too; none of them takes both.

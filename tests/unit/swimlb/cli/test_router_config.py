@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner, Result
 
 from swimlb.cli.router_config import router_config
+from swimlb.routerconfig import DIALECTS
 
 POOL = """
 apiVersion: metallb.io/v1beta1
@@ -95,3 +97,26 @@ def test_one_router_can_be_asked_for() -> None:
     unknown = printed(TOR, NODE, options=("--router", "192.0.2.9"))
     assert unknown.exit_code == 1
     assert "no BGPPeer has the address 192.0.2.9" in unknown.stderr
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_key_of_tcp_ao_is_no_password(dialect: str) -> None:
+    """By MD5 the router would drop all that the node sends."""
+    secured = peer("tor", "192.0.2.1", ", password: hunter2").replace(
+        "name: tor,", "name: tor, annotations: {swimlb.io/tcp-ao: 1/2},"
+    )
+
+    result = printed(secured, NODE, dialect=dialect)
+
+    assert result.exit_code == 0
+    assert "PASSWORD" not in result.stdout
+    assert "192.0.2.10" in result.stdout
+    assert "the key is one of TCP-AO (SendID 2, RecvID 1, hmac-sha-1-96)" in result.stderr
+    assert "hunter2" not in result.output
+
+
+def test_what_the_router_needs_besides_is_told() -> None:
+    odd = peer("tor", "192.0.2.1", ", peerPort: 1179")
+
+    assert "BGPPeer/metallb-system/tor: BGP has to listen on port 1179" in printed(odd, NODE).stderr
+    assert printed(odd, NODE, dialect="bird").stderr == ""

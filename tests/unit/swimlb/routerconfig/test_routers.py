@@ -235,3 +235,18 @@ def test_a_router_sends_what_gtsm_lets_through(dialect: str, is_multihop: bool) 
 
     assert [told in text for told, text in zip(GTSM[dialect], texts, strict=True)] == [True, True]
     assert "ebgp-multihop" not in texts[1]
+
+
+def test_another_port_or_vrf_is_another_router() -> None:
+    """A router knows its neighbors by address: what is told of one session would overwrite what is told of the other."""
+    other_port, other_vrf = replace(PEER, name="other", peer_port=1179), replace(PEER, name="red", vrf="red")
+
+    found = routers(configuration(PEER, other_port, other_vrf), ADDRESSES)
+
+    assert list(map(str, found)) == [
+        "192.0.2.1, AS 64497",
+        "192.0.2.1 port 1179, AS 64497",
+        "192.0.2.1 in VRF red, AS 64497",
+    ]
+    assert "local port 1179 as 64497;" in write(found[1], "bird")
+    assert "  port = 1179" in write(found[1], "gobgp")
