@@ -9,20 +9,26 @@ from typing import Any
 
 import click
 
+_PATIENCE = 5.0
+"""Seconds to wait for an answer."""
+
 
 @click.command()
 @click.option("--run-dir", default="/run/swimlb", show_default=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
 def status(run_dir: Path, output: str) -> None:
     """Show members, Services, owners of addresses, BGP sessions, and what is withheld and why."""
+    from aiohttp import ClientError
+
     from swimlb.watch.api import SOCKET_NAME
 
     socket = run_dir / SOCKET_NAME
     try:
         answer = asyncio.run(_ask(socket))
-    except OSError as error:
+    except (OSError, ClientError) as error:
+        why = getattr(error, "strerror", None) or str(error) or f"nothing came within {_PATIENCE:.0f} s"
         raise click.ClickException(
-            f"no speaker answers at {socket}: {error.strerror or error}; is one running here, with this --run-dir?"
+            f"no speaker answers at {socket}: {why}; is one running here, with this --run-dir?"
         ) from error
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
@@ -33,10 +39,10 @@ def status(run_dir: Path, output: str) -> None:
 async def _ask(socket: Path) -> dict[str, Any]:
     import aiohttp
 
-    timeout = aiohttp.ClientTimeout(total=5.0)
+    timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     async with (
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), timeout=timeout) as session,
-        session.get("http://localhost/v1/status") as response,
+        session.get("http://localhost/v1/status", raise_for_status=True) as response,
     ):
         return await response.json()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from swimlb.cli.status import status
@@ -80,3 +82,39 @@ def test_words_and_addresses_of_others_are_shown_as_they_are(tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     assert "02:ab:00:cd:00:0b" in result.output
     assert "invalid CIDR '[/x]' in [bold]" in result.output
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"", "Server disconnected"),
+        (b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops", "500"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
+            "not completed",
+        ),
+    ],
+)
+def test_a_speaker_that_ends_instead_of_answering_is_told(tmp_path: Path, said: bytes, why: str) -> None:
+    """As it does when it is stopped in this moment."""
+
+    def end_them(listener: socket.socket) -> None:
+        with suppress(OSError):  # It is shut down when all is over.
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(said)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / api.SOCKET_NAME))
+        listener.listen()
+        thread = threading.Thread(target=end_them, args=(listener,))
+        thread.start()
+        result = CliRunner().invoke(status, ["--run-dir", str(tmp_path)])
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: no speaker answers at ")
+    assert why in result.stderr
