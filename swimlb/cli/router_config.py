@@ -62,16 +62,17 @@ def router_config(
     print_problems([*errors, *_unknown_nodes(configuration, addresses)], err=True)
     try:
         found = routers(configuration, addresses, asn=router_asn)
+        texts = [write(one, dialect) for one in found]
     except CannotTell as error:
         raise click.ClickException(str(error)) from error
     if not found:
         raise click.ClickException("no node has a session with a router")
     print_problems([problem for one in found for problem in _unsaid(one, dialect, namespace)], err=True)
     comment = "!" if dialect in ("frr", "ios-xe", "nxos", "eos") else "#"
-    for one in found:
+    for one, text in zip(found, texts, strict=True):
         if len(found) > 1:
             click.echo(f"{comment} Router {one}")
-        click.echo(write(one, dialect), nl=False)
+        click.echo(text, nl=False)
     if errors:
         sys.exit(1)
 

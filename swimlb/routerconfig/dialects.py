@@ -39,6 +39,11 @@ def unsaid(router: Router, dialect: str) -> Iterator[tuple[BgpPeer, str]]:
             yield peer, f"BGP has to listen on port {peer.peer_port}"
         if peer.bfd is not None and dialect == "gobgp":
             yield peer, "a BFD daemon has to watch the nodes"
+        if peer.bfd is not None and dialect in ("ios-xe", "nxos"):
+            yield (
+                peer,
+                f"the interface to the nodes has to have `{switches.bfd_interval(peer.bfd, 'min_rx')}`",
+            )
 
 
 _TOLD_OF_PORT = ("bird", "openwrt", "gobgp")

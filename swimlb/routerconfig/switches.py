@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from swimlb.model import BfdProfile
 from swimlb.routerconfig.hosts import PLACEHOLDER
-from swimlb.routerconfig.routers import Neighbor, Router
+from swimlb.routerconfig.routers import CannotTell, Neighbor, Router
 
 
 def junos(router: Router) -> str:
@@ -62,71 +65,110 @@ def junos(router: Router) -> str:
 
 
 def ios_xe(router: Router) -> str:
-    return _cisco(router, bfd="fall-over bfd", gtsm="ttl-security hops", nested=False)
-
-
-def eos(router: Router) -> str:
-    """EOS reads the lines of IOS; only ECMP, BFD and GTSM are said otherwise."""
-    text = _cisco(router, bfd="bfd", gtsm="ttl maximum-hops", nested=False)
-    paths = f" maximum-paths {router.paths_max}"
-    without = [line for line in text.splitlines() if "maximum-paths" not in line]
-    without.insert(without.index(f"router bgp {router.asn}") + 1, f"{paths} ecmp {router.paths_max}")
-    return "\n".join([*without, ""])
-
-
-def nxos(router: Router) -> str:
-    return (
-        "feature bgp\n"
-        + ("feature bfd\n" if _has_bfd(router) else "")
-        + _cisco(router, bfd="bfd", gtsm="ttl-security hops", nested=True)
-    )
-
-
-def _has_bfd(router: Router) -> bool:
-    return any(one.peer.bfd is not None for one in router.neighbors)
-
-
-def _cisco(router: Router, *, bfd: str, gtsm: str, nested: bool) -> str:
-    """IOS names the neighbor in each line; NX-OS (`nested`) opens a block for it."""
-    lines: list[str] = []
-    for version in router.versions:
-        word = "ip" if version == 4 else "ipv6"
-        lines += [f"{word} prefix-list swimlb-{version} {entry}" for entry in router.prefix_list(version)]
-    lines += [f"router bgp {router.asn}"]
-    if router.address is not None and router.address.version == 4:
-        lines.append(f" {'router-id' if nested else 'bgp router-id'} {router.address}")
-    if len(router.node_asns) > 1:
-        lines.append(
-            " bestpath as-path multipath-relax" if nested else " bgp bestpath as-path multipath-relax"
+    if unnumbered := [one.peer for one in router.neighbors if one.address is None]:
+        raise CannotTell(
+            f"IOS XE has no neighbors on interfaces, as BGPPeer {unnumbered[0].name} has them; give it a peerAddress"
         )
-    kind = "ibgp " if router.node_asns == {router.asn} else ""
-    if nested:
-        for version in router.versions:
-            lines += [f" address-family ipv{version} unicast", f"  maximum-paths {kind}{router.paths_max}"]
-        for one in router.neighbors:
-            lines.append(f" neighbor {_name(one)}")
-            lines += [f"  {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd, gtsm))]
-            for version in one.versions:
-                lines.append(f"  address-family ipv{version} unicast")
-                lines.append(f"   prefix-list swimlb-{version} in")
-        return "\n".join([*lines, ""])
+    lines = [f"{_list_name(version)} {entry}" for version, entry in _entries(router)]
+    lines += [f"router bgp {router.asn}", *_bgp_settings(router, "bgp ")]
     for one in router.neighbors:
-        name = _name(one)
-        lines += [
-            f" neighbor {name} {line}" for line in ("remote-as " + str(one.asn), *_settings(one, bfd, gtsm))
-        ]
+        restart = ["ha-mode graceful-restart"] if one.peer.has_graceful_restart else []
+        bfd = "fall-over bfd multi-hop" if one.is_far else "fall-over bfd"
+        told = (f"remote-as {one.asn}", *_settings(one, bfd, "ttl-security hops"), *restart)
+        lines += [f" neighbor {one.address} {line}" for line in told]
     for version in router.versions:
-        lines.append(f" address-family ipv{version}")
-        for one in router.neighbors:
-            if version in one.versions:
-                lines.append(f"  neighbor {_name(one)} activate")
-                lines.append(f"  neighbor {_name(one)} prefix-list swimlb-{version} in")
-        lines.append(f"  maximum-paths {kind}{router.paths_max}")
+        lines += _family(router, version)
+        # It takes no more, and other numbers not at all.
+        lines += [f"  {line}" for line in _paths(router, most=32)]
     return "\n".join([*lines, ""])
 
 
+def eos(router: Router) -> str:
+    """The lines of IOS, but for ECMP, BFD, GTSM, lists, which are blocks, and neighbors on interfaces, which are groups."""
+    lines: list[str] = []
+    for version in router.versions:
+        lines += [_list_name(version), *(f" {entry}" for entry in router.prefix_list(version))]
+    lines += [f"router bgp {router.asn}", f" maximum-paths {router.paths_max} ecmp {router.paths_max}"]
+    lines += _bgp_settings(router, "bgp ")
+    for one in router.neighbors:
+        name = _name(one)
+        if one.address is None:
+            lines.append(f" neighbor {name} peer group")
+            lines.append(f" neighbor interface {one.peer.interface} peer-group {name} remote-as {one.asn}")
+        else:
+            lines.append(f" neighbor {name} remote-as {one.asn}")
+        lines += [f" neighbor {name} {line}" for line in _settings(one, "bfd", "ttl maximum-hops")]
+        if one.peer.bfd is not None:
+            lines.append(f" neighbor {name} {bfd_interval(one.peer.bfd, 'min-rx')}")
+    for version in router.versions:
+        lines += _family(router, version)
+        if version == 4:
+            lines += [
+                f"  neighbor {_name(one)} next-hop address-family ipv6 originate"
+                for one in router.neighbors
+                if one.address is None
+            ]
+    return "\n".join([*lines, ""])
+
+
+def nxos(router: Router) -> str:
+    lines = ["feature bgp", *(["feature bfd"] if any(one.peer.bfd for one in router.neighbors) else [])]
+    lines += [f"{_list_name(version)} {entry}" for version, entry in _entries(router)]
+    lines += [f"router bgp {router.asn}", *_bgp_settings(router, "")]
+    for version in router.versions:
+        lines.append(f" address-family ipv{version} unicast")
+        lines += [f"  {line}" for line in _paths(router, most=64)]
+    for one in router.neighbors:
+        lines += [f" neighbor {one.address or one.peer.interface}", f"  remote-as {one.asn}"]
+        lines += [f"  {line}" for line in _settings(one, "bfd", "ttl-security hops")]
+        for version in one.versions:
+            lines += [f"  address-family ipv{version} unicast", f"   prefix-list swimlb-{version} in"]
+    return "\n".join([*lines, ""])
+
+
+def bfd_interval(profile: BfdProfile, least: str) -> str:
+    """The router sends as often as the node receives, and the other way round."""
+    sent, received = profile.receive_interval_ms, profile.transmit_interval_ms
+    return f"bfd interval {sent} {least} {received} multiplier {profile.detect_multiplier}"
+
+
+def _list_name(version: int) -> str:
+    return f"{'ip' if version == 4 else 'ipv6'} prefix-list swimlb-{version}"
+
+
+def _entries(router: Router) -> Iterator[tuple[int, str]]:
+    return ((version, entry) for version in router.versions for entry in router.prefix_list(version))
+
+
+def _bgp_settings(router: Router, prefix: str) -> list[str]:
+    lines: list[str] = []
+    if router.address is not None and router.address.version == 4:
+        lines.append(f" {prefix}router-id {router.address}")
+    if len(router.node_asns) > 1:
+        lines.append(f" {prefix}bestpath as-path multipath-relax")
+    return lines
+
+
+def _family(router: Router, version: int) -> list[str]:
+    lines = [f" address-family ipv{version}"]
+    for one in router.neighbors:
+        if version in one.versions:
+            lines.append(f"  neighbor {_name(one)} activate")
+            lines.append(f"  neighbor {_name(one)} prefix-list swimlb-{version} in")
+    return lines
+
+
+def _paths(router: Router, *, most: int) -> Iterator[str]:
+    count = min(router.paths_max, most)
+    if router.node_asns - {router.asn}:
+        yield f"maximum-paths {count}"
+    if router.asn in router.node_asns:
+        yield f"maximum-paths ibgp {count}"
+
+
 def _name(one: Neighbor) -> str:
-    return str(one.address) if one.address is not None else one.peer.interface
+    """Of the neighbor, or of the group that stands for it."""
+    return one.label if one.address is None else str(one.address)
 
 
 def _settings(one: Neighbor, bfd: str, gtsm: str) -> list[str]:

@@ -19,7 +19,7 @@ from swimlb.model import (
     Node,
     Pool,
 )
-from swimlb.routerconfig import DIALECTS, CannotTell, routers, write
+from swimlb.routerconfig import DIALECTS, CannotTell, routers, unsaid, write
 
 ROUTER = ip_address("192.0.2.1")
 PEER = BgpPeer(name="tor", my_asn=64496, peer_asn=64497, peer_address=ROUTER)
@@ -28,6 +28,7 @@ ADDRESSES = {
     "node-a": (ip_address("192.0.2.10"), ip_address("2001:db8::10")),
     "node-b": (ip_address("192.0.2.11"),),
 }
+UNNUMBERED = replace(PEER, peer_address=None, interface="swp1")
 RICH = replace(
     PEER,
     hold_time=9,
@@ -101,11 +102,13 @@ def test_every_dialect_names_all_nodes_and_no_secret(dialect: str) -> None:
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_dialect_takes_a_peer_without_address(dialect: str) -> None:
-    (router,) = routers(configuration(replace(PEER, peer_address=None, interface="swp1")), ADDRESSES)
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {"ios-xe"}))
+def test_every_dialect_but_one_takes_a_peer_without_address(dialect: str) -> None:
+    (router,) = routers(configuration(UNNUMBERED), ADDRESSES)
 
     assert "swp1" in write(router, dialect)
+    with pytest.raises(CannotTell, match="IOS XE has no neighbors on interfaces, as BGPPeer tor"):
+        write(router, "ios-xe")
 
 
 def test_frr_is_told_all_of_it() -> None:
@@ -250,3 +253,76 @@ def test_another_port_or_vrf_is_another_router() -> None:
     ]
     assert "local port 1179 as 64497;" in write(found[1], "bird")
     assert "  port = 1179" in write(found[1], "gobgp")
+
+
+def test_eos_has_groups_for_neighbors_on_interfaces_and_blocks_for_lists() -> None:
+    (router,) = routers(configuration(UNNUMBERED), {"node-a": ADDRESSES["node-a"]})
+
+    assert write(router, "eos").splitlines() == [
+        "ip prefix-list swimlb-4",
+        " seq 5 permit 198.51.100.0/24 le 32",
+        "ipv6 prefix-list swimlb-6",
+        " seq 5 deny ::/0 le 128",
+        "router bgp 64497",
+        " maximum-paths 2 ecmp 2",
+        " neighbor tor_node_a peer group",
+        " neighbor interface swp1 peer-group tor_node_a remote-as 64496",
+        " neighbor tor_node_a description tor node-a",
+        " address-family ipv4",
+        "  neighbor tor_node_a activate",
+        "  neighbor tor_node_a prefix-list swimlb-4 in",
+        "  neighbor tor_node_a next-hop address-family ipv6 originate",
+        " address-family ipv6",
+        "  neighbor tor_node_a activate",
+        "  neighbor tor_node_a prefix-list swimlb-6 in",
+    ]
+
+
+def test_ios_xe_is_told_all_of_it() -> None:
+    (router,) = routers(configuration(RICH), {"node-a": ADDRESSES["node-a"]})
+
+    assert write(router, "ios-xe").splitlines() == [
+        "ip prefix-list swimlb-4 seq 5 permit 198.51.100.0/24 le 32",
+        "ipv6 prefix-list swimlb-6 seq 5 deny ::/0 le 128",
+        "router bgp 64497",
+        " bgp router-id 192.0.2.1",
+        " neighbor 192.0.2.10 remote-as 64496",
+        " neighbor 192.0.2.10 description tor node-a",
+        " neighbor 192.0.2.10 timers 3 9",
+        " neighbor 192.0.2.10 password PASSWORD",
+        " neighbor 192.0.2.10 ttl-security hops 1",
+        " neighbor 192.0.2.10 fall-over bfd",
+        " neighbor 192.0.2.10 ha-mode graceful-restart",
+        " address-family ipv4",
+        "  neighbor 192.0.2.10 activate",
+        "  neighbor 192.0.2.10 prefix-list swimlb-4 in",
+        "  maximum-paths 2",
+        " address-family ipv6",
+        "  neighbor 192.0.2.10 activate",
+        "  neighbor 192.0.2.10 prefix-list swimlb-6 in",
+        "  maximum-paths 2",
+    ]
+
+
+@pytest.mark.parametrize(("dialect", "most"), [("ios-xe", 32), ("nxos", 64)])
+def test_no_more_paths_are_asked_for_than_the_router_takes(dialect: str, most: int) -> None:
+    """Of internal and of external neighbors each, where a router has both."""
+    nodes = {f"node-{number}": (ip_address(f"192.0.2.{number}"),) for number in range(100, 140)}
+    internal = replace(PEER, name="own", local_asn=PEER.peer_asn, source_address=ip_address("192.0.2.99"))
+    (router,) = routers(configuration(PEER, internal), nodes)
+
+    lines = list(map(str.strip, write(router, dialect).splitlines()))
+
+    assert [line for line in lines if line.startswith("maximum-paths")] == [
+        f"maximum-paths {most}",
+        f"maximum-paths ibgp {most}",
+    ]
+
+
+def test_intervals_of_bfd_are_the_neighbor_s_on_eos_and_the_interface_s_on_models_of_cisco() -> None:
+    (router,) = routers(configuration(RICH), ADDRESSES)
+
+    assert " neighbor 192.0.2.10 bfd interval 100 min-rx 50 multiplier 3" in write(router, "eos").splitlines()
+    assert [need for _, need in unsaid(router, "ios-xe")] == [
+        "the interface to the nodes has to have `bfd interval 100 min_rx 50 multiplier 3`"
+    ]
