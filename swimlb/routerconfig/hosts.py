@@ -28,6 +28,8 @@ def frr(router: Router) -> str:
             # The router hears what the node sends, and the other way round.
             f"  receive-interval {profile.transmit_interval_ms}",
             f"  transmit-interval {profile.receive_interval_ms}",
+            # It has no meaning for a neighbor that is near.
+            f"  minimum-ttl {profile.minimum_ttl}",
             " exit",
             "exit",
         ]
@@ -87,9 +89,14 @@ def bird(router: Router) -> str:
     """A whole bird.conf for BIRD 2."""
     lines = [] if not isinstance(router.address, IPv4Address) else [f"router id {router.address};"]
     lines += ["protocol device {}"]
+    # The way to a far neighbor is looked for in BIRD's own tables, which have none but by these two.
+    has_far = any(one.is_far for one in router.neighbors)
+    if has_far:
+        lines.append("protocol direct { ipv4; ipv6; }")
     for version in (4, 6):
         lines += [
             f"protocol kernel kernel{version} {{",
+            *(["  learn;"] if has_far else []),
             f"  ipv{version} {{ export where source = RTS_BGP; }};",
             f"  merge paths on limit {router.paths_max};",
             "}",
@@ -111,8 +118,10 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
         if one.address is None
         else f"neighbor {one.address} as {one.asn}"
     )
-    port = f" port {router.port}" if router.port != BGP_PORT else ""
-    lines = [f"protocol bgp {one.label} {{", f"  local{port} as {router.asn};", f"  {who};"]
+    # BIRD asks for it where BFD goes over several hops.
+    local = f" {router.address}" if one.is_far else ""
+    local += f" port {router.port}" if router.port != BGP_PORT else ""
+    lines = [f"protocol bgp {one.label} {{", f"  local{local} as {router.asn};", f"  {who};"]
     if one.address is None:
         lines.append(f'  interface "{peer.interface}";')
     if peer.opening.is_listening is False and one.address is not None:

@@ -52,7 +52,7 @@ class Neighbor:
     @property
     def is_far(self) -> bool:
         """There may be other routers between."""
-        return self.peer.ebgp_multihop or (self.peer.hops_max or 1) > 1
+        return self.address is not None and (self.peer.ebgp_multihop or (self.peer.hops_max or 1) > 1)
 
     @property
     def label(self) -> str:

@@ -23,7 +23,8 @@ COMMANDS = {
 PEERS = {
     "plain": PEER,
     "rich": RICH,
-    "multihop": replace(PEER, ebgp_multihop=True),
+    "multihop": replace(RICH, ebgp_multihop=True, hops_max=None),
+    "limited": replace(RICH, ebgp_multihop=True, hops_max=3),
     "unnumbered": replace(PEER, peer_address=None, interface="lo"),
 }
 

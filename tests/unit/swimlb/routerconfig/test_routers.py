@@ -120,6 +120,7 @@ def test_frr_is_told_all_of_it() -> None:
         "  detect-multiplier 3",
         "  receive-interval 50",
         "  transmit-interval 100",
+        "  minimum-ttl 254",
         " exit",
         "exit",
         "ip prefix-list swimlb-4 seq 5 permit 198.51.100.0/24 le 32",
@@ -326,3 +327,27 @@ def test_intervals_of_bfd_are_the_neighbor_s_on_eos_and_the_interface_s_on_model
     assert [need for _, need in unsaid(router, "ios-xe")] == [
         "the interface to the nodes has to have `bfd interval 100 min_rx 50 multiplier 3`"
     ]
+
+
+NEXT_DOOR = replace(UNNUMBERED, hops_max=3)
+"""A neighbor on an interface is near, whatever is allowed."""
+
+
+def test_bird_finds_the_way_to_a_far_neighbor() -> None:
+    """And is told its own address, without which it refuses the whole file where there is BFD as well."""
+    far = replace(PEER, ebgp_multihop=True, bfd=BfdProfile(name="far"))
+
+    near, text = (write(routers(configuration(peer), ADDRESSES)[0], "bird") for peer in (NEXT_DOOR, far))
+
+    assert "  local 192.0.2.1 as 64497;" in text.splitlines()
+    assert "protocol direct { ipv4; ipv6; }" in text
+    assert text.count("  learn;") == 2
+    assert "protocol direct" not in near
+    assert "learn" not in near
+
+
+def test_frr_is_told_how_far_bfd_may_come_from() -> None:
+    """Its own minimum, 254, is that of one router between."""
+    far = replace(PEER, ebgp_multihop=True, bfd=BfdProfile(name="far", minimum_ttl=250))
+
+    assert "  minimum-ttl 250" in write(routers(configuration(far), ADDRESSES)[0], "frr").splitlines()
