@@ -66,6 +66,9 @@ def _frr_neighbor(one: Neighbor) -> list[str]:
     lines = [f"{head} {one.asn}", f"neighbor {name} description {peer.name} {one.node}"]
     if not peer.opening.is_listening and one.address is not None:
         lines.append(f"neighbor {name} passive")
+    if one.is_extended and one.address is not None:
+        # On an interface it is the default.
+        lines.append(f"neighbor {name} capability extended-nexthop")
     if peer.hold_time is not None:
         lines.append(f"neighbor {name} timers {peer.keepalive_time or peer.hold_time // 3} {peer.hold_time}")
     if one.has_md5:
@@ -150,11 +153,7 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
             lines.append("  bfd graceful;")
     lines.append("  graceful restart aware;")
     for version in one.versions:
-        extra = (
-            " extended next hop on;"
-            if version == 4 and (one.address is None or one.address.version == 6)
-            else ""
-        )
+        extra = " extended next hop on;" if version == 4 and one.is_extended else ""
         lines.append(f"  ipv{version} {{ import filter swimlb{version}; export none;{extra} }};")
     return [*lines, "}"]
 

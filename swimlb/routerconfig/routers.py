@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from swimlb.model import (
@@ -19,6 +20,8 @@ from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.rules import selects_pool
 
 BGP_PORT = 179
+LABEL_LETTERS_MAX = 60
+"""BIRD takes 64, and names of nodes may have 253."""
 
 
 class CannotTell(ValueError):
@@ -58,7 +61,18 @@ class Neighbor:
     def label(self) -> str:
         """A name that every router takes: a node may have sessions by several BGPPeers."""
         text = f"{self.peer.name}_{self.node}"
-        return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+        if plain[0].isdigit():
+            plain = f"peer_{plain}"
+        if len(plain) <= LABEL_LETTERS_MAX:
+            return plain
+        digest = sha256(text.encode()).hexdigest()[:8]
+        return f"{plain[: LABEL_LETTERS_MAX - 9]}_{digest}"
+
+    @property
+    def is_extended(self) -> bool:
+        """Routes of IPv4 come with next hops of IPv6 (RFC 8950)."""
+        return 4 in self.versions and (self.address is None or self.address.version == 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +140,16 @@ def routers(
         *collapse_addresses(one for one in advertised if isinstance(one, IPv6Network)),
     )
     # Another port is another process, and another VRF another network: neighbors are told apart by address alone.
-    found: dict[tuple[IpAddress | None, int, str, int], list[Neighbor]] = {}
+    found: dict[tuple[IpAddress | None, int, str, int], dict[object, Neighbor]] = {}
     for peer in configuration.bgp_peers:
         router = (peer.peer_address, peer.peer_port, peer.vrf, _router_asn(peer, asn))
-        neighbors = found.setdefault(router, [])
+        neighbors = found.setdefault(router, {})
         for node in _nodes_of(peer, configuration, addresses):
-            neighbors += _neighbors(peer, node, addresses.get(node, ()))
+            for one in _neighbors(peer, node, addresses.get(node, ())):
+                # Several nodes have one where it is a sourceAddress: the one that holds it calls by it.
+                neighbors.setdefault(one.address or one.label, one)
     return tuple(
-        Router(address, number, tuple(neighbors), pools, port, vrf)
+        Router(address, number, tuple(neighbors.values()), pools, port, vrf)
         for (address, port, vrf, number), neighbors in found.items()
         if neighbors
     )

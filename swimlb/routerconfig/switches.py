@@ -32,7 +32,8 @@ def junos(router: Router) -> str:
             f"{group} import swimlb",
             f"{group} multipath" + (" multiple-as" if len(router.node_asns) > 1 else ""),
         ]
-        lines += [f"{group} family inet{'6' if version == 6 else ''} unicast" for version in one.versions]
+        inet = "inet unicast extended-nexthop" if one.is_extended else "inet unicast"
+        lines += [f"{group} family {inet if version == 4 else 'inet6 unicast'}" for version in one.versions]
         neighbor = (
             f"{group} neighbor {one.address}"
             if one.address is not None
@@ -106,7 +107,7 @@ def eos(router: Router) -> str:
             lines += [
                 f"  neighbor {_name(one)} next-hop address-family ipv6 originate"
                 for one in router.neighbors
-                if one.address is None
+                if one.is_extended
             ]
     return "\n".join([*lines, ""])
 

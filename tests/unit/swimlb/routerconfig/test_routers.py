@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from ipaddress import ip_address
@@ -351,3 +352,49 @@ def test_frr_is_told_how_far_bfd_may_come_from() -> None:
     far = replace(PEER, ebgp_multihop=True, bfd=BfdProfile(name="far", minimum_ttl=250))
 
     assert "  minimum-ttl 250" in write(routers(configuration(far), ADDRESSES)[0], "frr").splitlines()
+
+
+@pytest.mark.parametrize("peer", ["tor", "10-rack", "top.of.rack-" * 10])
+@pytest.mark.parametrize("node", ["node-a", "worker-01.frankfurt.example.com", "worker." * 36])
+def test_names_are_ones_that_bird_takes(peer: str, node: str) -> None:
+    (router,) = routers(configuration(replace(PEER, name=peer)), {node: (ip_address("192.0.2.10"),)})
+
+    assert re.fullmatch("[a-z_][a-z0-9_]{0,63}", router.neighbors[0].label)
+
+
+def test_long_names_are_told_apart_by_what_is_cut_off() -> None:
+    nodes = {f"{'worker.' * 36}{number}": (ip_address(f"192.0.2.{number}"),) for number in range(1, 10)}
+
+    (router,) = routers(configuration(PEER), nodes)
+
+    assert len({one.label for one in router.neighbors}) == 9
+
+
+def test_an_address_that_several_nodes_call_from_is_one_neighbor() -> None:
+    """GoBGP takes no second one, and BIRD would have two protocols for it."""
+    anycast = replace(PEER, source_address=ip_address("203.0.113.5"))
+
+    assert neighbors(anycast) == [[("node-a", "203.0.113.5")]]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "words"),
+    [
+        ("frr", ("extended-nexthop", "neighbor swp1 interface")),
+        ("bird", ("extended next hop",)),
+        ("junos", ("inet unicast extended-nexthop",)),
+        ("eos", ("next-hop address-family ipv6 originate",)),
+    ],
+)
+def test_next_hops_of_ipv6_are_agreed_on_where_the_session_is_one_of_ipv6(
+    dialect: str, words: tuple[str, ...]
+) -> None:
+    """Without it a node that is found on an interface has no next hop for IPv4."""
+    dual = replace(PEER, is_dual_stack=True)
+    over_six = replace(dual, peer_address=ip_address("2001:db8::1"))
+
+    texts = [
+        write(routers(configuration(one), ADDRESSES)[0], dialect) for one in (dual, over_six, UNNUMBERED)
+    ]
+
+    assert [any(word in text for word in words) for text in texts] == [False, True, True]
