@@ -75,6 +75,9 @@ def _read_file(file: Path) -> Manifests:
             octets = stream.read(FILE_OCTETS_MAX + 1)
     except OSError as error:
         return Manifests(problems=(_problem(file, f"cannot be read: {error.strerror}"),))
+    if not octets:
+        # A shell empties a file before the command that is to fill it begins: that is no order to take all away.
+        return Manifests(problems=(_problem(file, "is empty"),))
     if len(octets) > FILE_OCTETS_MAX:
         return Manifests(problems=(_problem(file, f"is larger than {FILE_OCTETS_MAX >> 20} MiB"),))
     try:
@@ -88,6 +91,7 @@ def _read_file(file: Path) -> Manifests:
 _HINTS = {
     "larger": "Split the file.",
     "UTF-8": "Save the file as UTF-8.",
+    "empty": "What it held stays in force. Remove it, or write into it what is to be; a comment is enough for nothing.",
     "by name": "Put several objects into one file; what was read of the directory before stays in force.",
 }
 

@@ -38,8 +38,9 @@ def test_reads_manifests_by_name(tmp_path: Path) -> None:
     [
         (b"a: 1\nb: \xff\n", "is not UTF-8 text", 2),
         (b" " * (FILE_OCTETS_MAX + 1), "is larger than 8 MiB", None),
+        (b"", "is empty", None),
     ],
-    ids=["encoding", "size"],
+    ids=["encoding", "size", "nothing"],
 )
 def test_tells_of_a_file_that_is_no_manifest(
     tmp_path: Path, content: bytes, message: str, line: int | None
@@ -210,13 +211,32 @@ def test_a_directory_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
         directory.poll()
 
 
+def test_a_file_that_has_been_emptied_takes_nothing_out_of_force(tmp_path: Path) -> None:
+    """`helm template > pools.yaml` empties it a second before it fills it. A comment alone is meant."""
+    file = tmp_path / "pools.yaml"
+    file.write_text(
+        "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: gold, namespace: metallb-system}, spec: {addresses: [192.0.2.0/24]}}"
+    )
+    before = resolve(read_paths([tmp_path]).documents)
+
+    file.write_text("")
+    emptied = read_paths([tmp_path])
+    file.write_text("# nothing")
+    cleared = read_paths([tmp_path])
+
+    kept = resolve(emptied.documents, before, source_problems=emptied.problems)
+    gone = resolve(cleared.documents, before, source_problems=cleared.problems)
+    assert kept.configuration == before.configuration
+    assert gone.configuration.pools == ()
+
+
 def test_tells_of_files_that_are_too_many(tmp_path: Path) -> None:
     """A new one takes nothing out of force that was read before."""
     pool = "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: gold, namespace: metallb-system}, spec: {addresses: [192.0.2.0/24]}}"
     (tmp_path / "z.yaml").write_text(pool)
     before = resolve(read_paths([tmp_path]).documents)
     for number in range(FILES_MAX):
-        (tmp_path / f"{number}.yaml").touch()
+        (tmp_path / f"{number}.yaml").write_text("#")
 
     manifests = read_paths([tmp_path])
     after = resolve(manifests.documents, before, source_problems=manifests.problems)
