@@ -31,7 +31,7 @@ OUR_KINDS = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     # For minutes after it has made and removed hundreds of Services, kube-proxies are slow to follow what others make.
-    items.sort(key=lambda item: item.name.startswith("test_fifty_kills"))
+    items.sort(key=lambda item: item.name.startswith(("test_fifty_kills", "test_requests_grow")))
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.netns)

@@ -25,17 +25,18 @@ GROWTH_MAX = 1.1
 @pytest.fixture
 def lab(running: KubernetesLab) -> Iterator[KubernetesLab]:
     """Without kube-proxies meanwhile: three that follow so many Services would be all that this machine does."""
-    proxies = [Daemon(running.sandbox, node.name, "kube-proxy") for node in running.network.nodes]
     running.kubectl.apply_objects(crowd.configuration())
-    for proxy in proxies:
-        proxy.pause()
+    for node in running.network.nodes:
+        Daemon(running.sandbox, node.name, "kube-proxy").stop()
     try:
         yield running
     finally:
         crowd.empty(running)
         running.kubectl("delete", "namespace", crowd.HOME, "--wait=false")
-        for proxy in proxies:
-            proxy.resume()
+        # Anew: one that was only halted would not hear of anything for minutes, as the API server gives up who reads nothing.
+        for node in running.network.nodes:
+            running.cluster.start_proxy(node.name)
+        running.cluster.wait_until_ready()
 
 
 def test_requests_grow_no_faster_than_services(lab: KubernetesLab) -> None:

@@ -73,19 +73,21 @@ def curl(
 
 
 def paths(lab: KubernetesLab, address: str) -> str:
-    """What the router's kernel does with packets to the address, and how each node's kube-proxy would carry them on."""
+    """What the router's kernel does with packets to the address, how each node would carry them on, and to which Pods."""
     router = lab.sandbox.run(ROUTER.name, "ip", "route", "show", address)
     neighbours = lab.sandbox.run(ROUTER.name, "ip", "neigh")
-    rules = {
-        node.name: [
-            line.strip()
-            for line in lab.sandbox.run(node.name, "nft", "list", "table", "ip", "kube-proxy").splitlines()
-            if address in line
+    pods = {one["status"].get("podIP"): one for one in lab.kubectl.json("get", "pods")["items"]}
+    nodes: dict[str, list[str]] = {}
+    for node in lab.network.nodes:
+        rules = lab.sandbox.run(node.name, "nft", "list", "table", "ip", "kube-proxy").splitlines()
+        nodes[node.name] = [
+            *(line.strip() for line in rules if address in line or "dnat to" in line),
+            *(lab.sandbox.run(node.name, "ip", "route", "get", pod).strip() for pod in pods if pod),
         ]
-        for node in lab.network.nodes
-    }
-    said = {name: last_words(lab, "kube-proxy", name) for name, found in rules.items() if not found}
-    return f"router: {router} {neighbours}; nodes: {rules}; kube-proxies without a rule: {said}"
+        nodes[node.name] += last_words(lab, "kube-proxy", node.name)
+    told = {pod: (one["metadata"]["name"], one["spec"].get("nodeName")) for pod, one in pods.items()}
+    slices = lab.kubectl("get", "endpointslices")
+    return f"router: {router} {neighbours}; nodes: {nodes}; Pods: {told}; {slices}"
 
 
 def events(lab: KubernetesLab, service: str) -> Sequence[tuple[str, str]]:
