@@ -45,6 +45,16 @@ def view(name: str, version: int, *held: str, pool: str | None = None, refusal: 
     )
 
 
+def asking(*seen: ServiceView, pools: tuple[Pool, ...] = (POOL,)) -> Controller:
+    """Elected, and has not read yet what there is; the watch has told of some before."""
+    machine = Controller(random.Random(1), quarantine=None)
+    machine.step(ev.ConfigurationChanged(pools=pools), 0.0)
+    for one in seen:
+        machine.step(ev.ServiceSeen(one), 0.0)
+    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    return machine
+
+
 def leader(
     *views: ServiceView, pools: tuple[Pool, ...] = (POOL,), is_clean: bool = True, has_lost_pool: bool = False
 ) -> tuple[Controller, list[fx.Effect]]:
@@ -255,9 +265,7 @@ def test_whoever_may_have_been_written_stays_in_the_fence() -> None:
 def test_what_only_the_reading_has_shown_is_looked_at_until_it_is_gone() -> None:
     """It may go before the watch begins to tell of it: then nobody tells that it has gone."""
     ghost = view("a", 1, "192.0.2.0", pool="lab")
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(pools=(SINGLE,))
     machine.step(ev.WorldRead(3, (ghost,)), 0.0)
     (waits,) = writes(machine.step(ev.ServiceSeen(view("b", 2)), 0.1))
     machine.step(ev.Written(after(waits, view("b", 2), 3)), 0.2)
@@ -275,9 +283,7 @@ def test_what_only_the_reading_has_shown_is_looked_at_until_it_is_gone() -> None
 
 def test_what_the_watch_has_told_of_is_not_looked_at() -> None:
     shown = view("a", 1, "192.0.2.0", pool="lab")
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(pools=(SINGLE,))
     machine.step(ev.WorldRead(3, (shown,)), 0.0)
 
     machine.step(ev.ServiceSeen(shown), 0.1)
@@ -404,10 +410,7 @@ def test_an_answer_about_a_service_that_was_made_anew_does_not_hide_the_new_one(
 def test_what_goes_while_all_is_read_does_not_come_back_with_what_was_read() -> None:
     """A reading of many pages is of the moment of its first one."""
     gone, kept = view("a", 1, "192.0.2.0", pool="lab"), view("b", 2)
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
-    machine.step(ev.ServiceSeen(gone), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(gone, pools=(SINGLE,))
     machine.step(ev.ServiceGone(gone.key, gone.uid), 0.1)
 
     effects = machine.step(ev.WorldRead(3, (gone, kept)), 0.2)
@@ -417,9 +420,7 @@ def test_what_goes_while_all_is_read_does_not_come_back_with_what_was_read() -> 
 
 def test_what_comes_while_all_is_read_is_served() -> None:
     """The reading is of the moment of its first page, and the watch tells of it only once."""
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking()
     machine.step(ev.ServiceSeen(view("b", 5)), 0.1)
 
     effects = machine.step(ev.WorldRead(3, (view("a", 1),)), 0.2)
@@ -429,10 +430,7 @@ def test_what_comes_while_all_is_read_is_served() -> None:
 
 def test_what_was_made_anew_while_all_was_read_is_served() -> None:
     former, anew = view("a", 1), replace(view("a", 5), uid="uid-another")
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
-    machine.step(ev.ServiceSeen(former), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(former)
     machine.step(ev.ServiceSeen(anew), 0.1)
 
     effects = machine.step(ev.WorldRead(3, (former,)), 0.2)
@@ -442,10 +440,7 @@ def test_what_was_made_anew_while_all_was_read_is_served() -> None:
 
 def test_what_went_before_all_was_read_is_not_served() -> None:
     """Though the watch is late to tell."""
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(SINGLE,)), 0.0)
-    machine.step(ev.ServiceSeen(view("a", 1, "192.0.2.0", pool="lab")), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(view("a", 1, "192.0.2.0", pool="lab"), pools=(SINGLE,))
 
     effects = machine.step(ev.WorldRead(3, (view("b", 2),)), 0.1)
 
@@ -467,10 +462,7 @@ def test_a_doubt_ends_when_the_next_reading_shows_another_version() -> None:
 
 def test_one_that_became_ours_again_while_all_was_read_is_served() -> None:
     there = view("a", 1)
-    machine = Controller(random.Random(1), quarantine=None)
-    machine.step(ev.ConfigurationChanged(pools=(POOL,)), 0.0)
-    machine.step(ev.ServiceSeen(there), 0.0)
-    machine.step(ev.Elected(3, UNTIL, True), 0.0)
+    machine = asking(there)
     machine.step(ev.ServiceGone(there.key, there.uid), 0.1)
     machine.step(ev.ServiceSeen(replace(there, version="5")), 0.2)
 
