@@ -63,9 +63,11 @@ class LocalAddresses:
 
     def add(self, address: IpAddress) -> None:
         """Have the kernel take packets for an address. One that is there already is fine, whoever put it there."""
+        if address not in self._owned:
+            self._put(address)
         self._wanted.add(address)
-        if address in self._owned:
-            return
+
+    def _put(self, address: IpAddress) -> None:
         self._sequence += 1
         request = rtnetlink.add_address(self._sequence, self._index, address, self._label, ADDRESS_PROTOCOL)
         refusal = self._ask(request)
