@@ -13,7 +13,15 @@ from swimlb.lab.observers import Referee
 from swimlb.lab.topology import INSIDE, OUTSIDE, ROUTER, Host
 from swimlb.lab.waiting import pause, wait_until
 from tests.kube.conftest import WALKTHROUGH
-from tests.kube.workloads import FOLLOWED_WITHIN, TIMEOUT, deployment, explain, last_words, wait_for_pods
+from tests.kube.workloads import (
+    FOLLOWED_WITHIN,
+    TIMEOUT,
+    deployment,
+    explain,
+    last_words,
+    owner_of,
+    wait_for_pods,
+)
 
 REQUESTS = 40
 ANSWER_TIMEOUT = FOLLOWED_WITHIN
@@ -119,7 +127,7 @@ def test_layer2_is_resolved_to_one_node_and_reaches_every_pod(lab: KubernetesLab
     row = wait_for_address(lab, "nginx-svc", "192.168.3.170")
 
     answered = curl(lab, "192.168.3.170", 8080, INSIDE, names)
-    owner = lab.require_status("worker-01").owner_of("192.168.3.170")
+    owner = owner_of(lab, "192.168.3.170")
     with Referee(lab.sandbox) as referee:
         lab.get("192.168.3.170", 8080)
         pause(0.5)  # Whoever else wanted to answer has answered.
@@ -127,7 +135,6 @@ def test_layer2_is_resolved_to_one_node_and_reaches_every_pod(lab: KubernetesLab
 
     assert row["TYPE"] == "LoadBalancer"
     assert set(answered) == names
-    assert owner is not None
     assert set(macs) <= {lab.mac(owner)}
     assert lab.resolve("192.168.3.170") == lab.mac(owner)
 
@@ -137,8 +144,7 @@ def test_layer2_moves_when_its_owner_dies(lab: KubernetesLab) -> None:
     wait_for_pods(lab)
     wait_for_address(lab, "nginx-svc", "192.168.3.170")
     curl(lab, "192.168.3.170", 8080, INSIDE)
-    owner = lab.require_status("worker-01").owner_of("192.168.3.170")
-    assert owner is not None
+    owner = owner_of(lab, "192.168.3.170")
 
     lab.kill(owner)
     try:
