@@ -41,6 +41,11 @@ WELL = {
     'swimlb_gossip_deaf_members{instance="a"}': "0x40",
     'swimlb_gossip_dropped_packets_total{instance="a",reason="malformed"}': "0+1x40",
     'swimlb_gossip_late_runs_total{instance="a"}': "5x40",
+    'swimlb_build_info{instance="a"}': "1x40",
+    'swimlb_build_info{instance="b"}': "1x40",
+    'swimlb_api_requests_total{instance="a"}': "0+1x40",
+    'swimlb_api_requests_total{instance="c"}': "0+1x40",
+    'swimlb_controller_build_info{instance="c"}': "1x40",
     'swimlb_controller_is_leading{instance="c"}': "1x40",
     'swimlb_controller_is_leading{instance="d"}': "0x40",
     'swimlb_controller_writes_waiting{instance="c"}': "0x10 90x10 0x20",
@@ -85,6 +90,7 @@ FAULTS: dict[str, dict[str, str]] = {
     },
     "SwimlbRunningLate": {'swimlb_gossip_late_runs_total{instance="a"}': "0+1x40"},
     "SwimlbNobodyLeads": {'swimlb_controller_is_leading{instance="c"}': "0x40"},
+    "SwimlbControllerAbsent": {'swimlb_controller_build_info{instance="c"}': "1x5 stale"},
     "SwimlbWritesWaiting": {
         'swimlb_controller_writes_waiting{instance="c"}': "1 0 1 1 0 1x40",
         'swimlb_controller_writes_in_flight{instance="c"}': "0 1 0 0 1 0x40",
@@ -212,6 +218,14 @@ LARGER = WELL | {
     'swimlb_gossip_members{instance="a",state="alive"}': "5x40",
     'swimlb_gossip_members{instance="b",state="alive"}': "5x40",
 }
+
+
+def test_speakers_without_an_api_server_miss_no_controller(tmp_path: Path) -> None:
+    """On hosts, configured by files."""
+    controllers = ("swimlb_controller_", "swimlb_api_")
+    on_hosts = {name: values for name, values in WELL.items() if not name.startswith(controllers)}
+
+    judge(on_hosts, set(), tmp_path)
 
 
 def test_clusters_of_one_prometheus_are_not_compared(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,19 @@ CHART = ROOT / "charts/swimlb"
 GOLDEN = ROOT / "tests/golden/chart"
 CASES = sorted(path.name.removesuffix(".values.yaml") for path in GOLDEN.glob("*.values.yaml"))
 RELEASES = ("1.34", "1.35", "1.37")
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+DIGEST = "sha256:" + "0f" * 32
 OPERATOR = "monitoring.coreos.com/"
 """The Prometheus Operator's group, which Kubernetes itself does not have."""
 
 JUDGE = ROOT / ".setup/crd-check/crd-check"
 EVERY_RULE = ("--set", "prometheus.prometheusRule.enabled=true")
+
+EVERYTHING = (
+    *EVERY_RULE,
+    *("--set", "prometheus.serviceMonitor.enabled=true,grafana.dashboards.enabled=true"),
+    *("--set", "networkpolicies.enabled=true,networkpolicies.defaultDeny=true"),
+)
 
 SECRET_KEY = re.compile(r"(?m)^(  secretkey: ).*$")
 
@@ -123,6 +131,16 @@ def test_the_alerts_are_those_of_the_file() -> None:
     assert rules() == yaml.safe_load((CHART / "files/alerts.yaml").read_text())
 
 
+def test_who_installs_no_controller_is_not_told_that_there_is_none() -> None:
+    alone = "SwimlbControllerAbsent"
+    every, some = (
+        {rule["alert"] for group in found["groups"] for rule in group["rules"]}
+        for found in (rules(), rules("--set", "controller.enabled=false"))
+    )
+
+    assert every - some == {alone}
+
+
 def test_metallbs_values_choose_among_its_alerts(tmp_path: Path) -> None:
     """One off, one with another label, pools left out, thresholds of one's own; the rest stays, and Prometheus reads it."""
     wanted = {
@@ -175,6 +193,54 @@ def test_definitions_outlive_the_release() -> None:
     assert len(rendered) == len(list((CHART / "files/crds").iterdir()))
     for one in rendered:
         assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_without_webhooks_nobody_is_asked_to_convert() -> None:
+    """The API server could not even list BGPPeers while nobody answers."""
+    with_webhooks, without = (
+        {
+            one["metadata"]["name"]: one["spec"]
+            for one in objects(text)
+            if one["kind"] == "CustomResourceDefinition"
+        }
+        for text in (render(), render("--set", "controller.webhookMode=disabled"))
+    )
+
+    peers = with_webhooks.pop("bgppeers.metallb.io")
+    assert peers["conversion"]["strategy"] == "Webhook"
+    assert without.pop("bgppeers.metallb.io") == {**peers, "conversion": {"strategy": "None"}}
+    assert without == with_webhooks
+
+
+def test_no_name_is_too_long() -> None:
+    """Of a release whose name is as long as Helm takes it."""
+    text = helm("template", "a" * 53, str(CHART), *EVERYTHING).stdout
+
+    names = {one["metadata"]["name"]: one["kind"] for one in objects(text)}
+    assert "Service" in names.values()
+    assert {name for name, kind in names.items() if len(name) > 63 and kind == "Service"} == set()
+
+
+@pytest.mark.parametrize(
+    ("values", "images"),
+    [
+        (f"image.digest={DIGEST}", (f"swimlb:{VERSION}@{DIGEST}", f"swimlb:{VERSION}@{DIGEST}")),
+        (
+            f"image.digest={DIGEST},speaker.image.tag=canary",
+            (f"swimlb:{VERSION}@{DIGEST}", "swimlb:canary"),
+        ),
+        (f"speaker.image.digest={DIGEST}", (f"swimlb:{VERSION}", f"swimlb:{VERSION}@{DIGEST}")),
+    ],
+)
+def test_a_digest_goes_with_the_image_that_it_is_given_for(values: str, images: tuple[str, str]) -> None:
+    """Of the controller and of the speakers."""
+    pods = {
+        one["kind"]: one["spec"]["template"]["spec"]
+        for one in objects(render("--set", values))
+        if one["kind"] in ("Deployment", "DaemonSet")
+    }
+
+    assert images == tuple(pods[kind]["containers"][0]["image"] for kind in ("Deployment", "DaemonSet"))
 
 
 def test_the_gossip_key_has_the_form_that_metallb_gives_it() -> None:
@@ -235,6 +301,15 @@ def test_levels_of_the_log_are_those_of_the_command(level: str) -> None:
             "controller.image.repository=quay.io/metallb/controller",
             "controller.image.repository: is MetalLB's; remove it",
         ),
+        (
+            "prometheus.metricsPort=7946",
+            "prometheus.metricsPort: is 7946, and so is speaker.memberlist.mlBindPort; the speaker needs both",
+        ),
+        (
+            "controller.livenessProbe.port=9443,controller.readinessProbe.port=9443",
+            "controller.livenessProbe.port: is 9443, and so is the port of the webhooks; the controller needs both",
+        ),
+        ("image.digest=sha256:abc", "/image/digest"),
         ("speaker.profile=slow", "/speaker/profile"),
         ("speaker.frr.enabled=true", "'frr' not allowed"),
         ("controller.replicas=0", "/controller/replicas"),
@@ -249,6 +324,61 @@ def test_refuses_what_would_not_do_what_it_says(values: str, words: str) -> None
 
     assert done.returncode != 0
     assert words in done.stderr
+
+
+def test_a_value_that_is_needed_cannot_be_taken_away() -> None:
+    """`null` takes a default away. A template that stumbles over that would name a line of its own, and not the value."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    needed = list(_needed(schema, schema, ()))
+
+    for path in needed:
+        done = helm("template", "swimlb", str(CHART), *EVERYTHING, "--set", f"{'.'.join(path)}=null")
+        assert done.returncode != 0
+        assert f"missing property '{path[-1]}'" in done.stderr
+    assert ("speaker", "profile") in needed
+
+
+def test_every_other_value_can_be_taken_away(tmp_path: Path) -> None:
+    """All at once: Kubernetes gets nothing that is empty where it wants a value."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    needed = set(_needed(schema, schema, ()))
+    without = tmp_path / "values.yaml"
+    without.write_text(yaml.safe_dump(_without_defaults(values, (), needed)))
+
+    rendered = list(objects(render("--values", str(without), *EVERYTHING)))
+
+    assert "null" in without.read_text()
+    for one in rendered:
+        if not one["apiVersion"].startswith(OPERATOR):
+            kubernetes_validate.validate(one, RELEASES[0], strict=True)
+
+
+def _needed(
+    schema: Mapping[str, Any], node: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """Paths of values without which the schema takes none."""
+    if "$ref" in node:
+        node = {**schema["definitions"][node["$ref"].rpartition("/")[2]], **node}
+    for name in node.get("required", ()):
+        yield (*path, name)
+    for name, inner in node.get("properties", {}).items():
+        if inner is not True:
+            yield from _needed(schema, inner, (*path, name))
+
+
+def _without_defaults(
+    values: Mapping[str, Any], path: tuple[str, ...], needed: Set[tuple[str, ...]]
+) -> dict[str, Any]:
+    """Values that take every default away but those that are needed."""
+    found: dict[str, Any] = {}
+    for name, inner in values.items():
+        here = (*path, name)
+        if here not in needed:
+            found[name] = None
+        elif isinstance(inner, dict):
+            found[name] = _without_defaults(inner, here, needed)
+    return found
 
 
 def test_tells_all_that_is_wrong_at_once() -> None:

@@ -25,6 +25,7 @@ REPLICA = "controller-watched"
 WITHIN = 60.0
 WINDOW = "5m"
 AWAY = {"MetalLBConfigNotLoaded", "SwimlbSpeakerNotServing", "SwimlbNobodyLeads"}
+ALONE = {"SwimlbControllerAbsent"}
 UNWRITTEN = {"SwimlbWritesWaiting"}
 MAY_WRITE = "swimlb:controller"
 
@@ -34,8 +35,9 @@ MAY_WRITE = "swimlb:controller"
 
 @pytest.fixture(scope="module")
 def prometheus(cluster: KubernetesLab) -> Iterator[Prometheus]:
-    """Of a controller, which leads, and the speaker of one node, which does not run yet."""
-    targets = [f"{address}:{PORT}" for address in (CONTROL.address, cluster.network.nodes[0].address)]
+    """Of a controller, which leads, and the speakers of two nodes, which do not run yet."""
+    watched = (CONTROL, *cluster.network.nodes[:2])
+    targets = [f"{host.address}:{PORT}" for host in watched]
     server = Prometheus(cluster.sandbox, INSIDE.name, targets, ROOT / "charts/swimlb/files/alerts.yaml")
     server.start()
     try:
@@ -106,6 +108,30 @@ def test_a_speaker_that_starts_while_the_api_server_is_away_is_told_of(
     timed = prometheus.query("sum by (instance) (swimlb_api_request_duration_seconds_count)")
     assert len(answered) == len(timed) == 2
     assert all(value > 0 for _, value in [*answered, *timed])
+
+
+def test_speakers_without_a_controller_are_told_of(
+    cluster: KubernetesLab, prometheus: Prometheus, tmp_path: Path
+) -> None:
+    node = cluster.network.nodes[1]
+    options = (*metrics_at(node.address), "--state-dir", str(tmp_path))
+    speakers.start(cluster.sandbox, node, cluster.source_options(), join=[node], options=options)
+    calls = f'swimlb_api_requests_total{{instance="{node.address}:{PORT}"}}'
+    wait_until(lambda: prometheus.query(calls), timeout=WITHIN, what="the speaker to ask the API server")
+    assert not prometheus.firing() & ALONE
+
+    cluster.kill_controller(REPLICA)
+    try:
+        wait_until(
+            lambda: prometheus.firing() >= ALONE,
+            timeout=WITHIN,
+            what="the alert to fire",
+            seen=prometheus.firing,
+        )
+    finally:
+        cluster.start_controller(REPLICA, *metrics_at(CONTROL.address))
+
+    wait_until(lambda: not prometheus.firing() & ALONE, timeout=WITHIN, what="the alert to end")
 
 
 @pytest.mark.parametrize("panel", KUBERNETES, ids=[panel.title for panel in KUBERNETES])

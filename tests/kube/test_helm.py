@@ -5,6 +5,7 @@ Its speakers run meanwhile, and clients go on: what Helm does to the cluster is 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,3 +146,37 @@ def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(
 
     helm(lab, "install", "swimlb", CHART, "--take-ownership")
     assert key(lab) == first
+
+
+def test_without_webhooks_old_peers_are_read_without_being_converted(lab: KubernetesLab) -> None:
+    """Where they were converted before, and somebody else than Helm has written whom the API server trusts for that."""
+    host = lab.control_plane.host.address
+    lab.start_controller("asked", "--webhook-port=9443", f"--webhook-host={host}")
+    wait_until(
+        lambda: "webhook_trusted" in lab.controller_log("asked").read_text(),
+        timeout=60,
+        what="the API server to trust the controller",
+        seen=lambda: lab.controller_log("asked").read_text()[-2000:],
+    )
+    lab.stop_controller("asked")
+    disabled = ("upgrade", "swimlb", CHART, "--reuse-values", "--set", "controller.webhookMode=disabled")
+    old: dict[str, Any] = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "BGPPeer",
+        "metadata": {"name": "old", "namespace": NAMESPACE},
+        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "198.51.100.9", "peerPort": 1179},
+    }
+
+    with pytest.raises(LabError, match="run this first") as refusal:
+        helm(lab, *disabled)
+    told = re.search(r"kubectl (patch .*) -p '(.*?)'", str(refusal.value))
+    assert told is not None
+    lab.kubectl(*told[1].split(), "-p", told[2])
+    helm(lab, *disabled)
+    lab.kubectl.apply_objects([old])
+
+    for version in ("v1beta1", "v1beta2"):
+        read = lab.kubectl.json("get", f"bgppeers.{version}.metallb.io", "old", "-n", NAMESPACE)
+        assert read["apiVersion"] == f"metallb.io/{version}"
+        assert read["spec"].items() >= old["spec"].items()
+    assert lab.kubectl.json("get", "crd", "bgppeers.metallb.io")["spec"]["conversion"] == {"strategy": "None"}

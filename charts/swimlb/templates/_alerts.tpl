@@ -28,11 +28,12 @@ The groups of files/alerts.yaml, changed by the values that name an alert of Met
         {{- end -}}
       {{- end -}}
     {{- else if hasPrefix "MetalLBAddressPoolUsage" $rule.alert -}}
+    {{- else if and (eq $rule.alert "SwimlbControllerAbsent") (not $.Values.controller.enabled) -}}
     {{- else if hasKey $byAlert $rule.alert -}}
       {{- $own := get $byAlert $rule.alert -}}
       {{- if $own.enabled -}}
         {{- $expr := include "swimlb.onlyPools" (list $rule.expr $own.excludePools) -}}
-        {{- $changes := dict "expr" $expr "labels" (deepCopy $own.labels) -}}
+        {{- $changes := dict "expr" $expr "labels" (deepCopy ($own.labels | default dict)) -}}
         {{- $rules = append $rules (merge $changes (omit $rule "labels")) -}}
       {{- end -}}
     {{- else -}}

@@ -2,11 +2,11 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* The release's name, unless that does not say what it is. Pods' and Leases' names leave room for what is added. */ -}}
+{{- /* The release's name, unless that does not say what it is. Names of Services and Leases leave room for what is added. */ -}}
 {{- define "swimlb.fullname" -}}
 {{- $name := include "swimlb.name" . -}}
 {{- $release := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- .Values.fullnameOverride | default $release | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default $release | trunc 44 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- /* What does not change over the life of an installation. Call with (list $ COMPONENT). */ -}}

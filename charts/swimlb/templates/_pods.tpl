@@ -44,9 +44,12 @@ nodeSelector:
 {{- /* The component's image, where it has one of its own, else the common one. */ -}}
 {{- define "swimlb.image" -}}
 {{- $root := first . -}}
-{{- $own := (index $root.Values (last .)).image -}}
+{{- $own := (index $root.Values (last .)).image | default dict -}}
 {{- $common := $root.Values.image -}}
-image: {{ $own.repository | default $common.repository }}:{{ $own.tag | default $common.tag | default $root.Chart.AppVersion }}
+{{- $isOwn := or $own.repository $own.tag -}}
+{{- /* A digest belongs to the image that it is given with: the common one would override a component's own tag. */ -}}
+{{- $digest := $own.digest | default (ternary "" $common.digest (not (empty $isOwn))) -}}
+image: {{ $own.repository | default $common.repository | default $root.Chart.Name }}:{{ $own.tag | default $common.tag | default $root.Chart.AppVersion }}{{ with $digest }}@{{ . }}{{ end }}
 {{- with $own.pullPolicy | default $common.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
@@ -75,7 +78,9 @@ imagePullPolicy: {{ . }}
     {{- with $host }}
     host: {{ . }}
     {{- end }}
-  {{- toYaml (omit $probe "enabled" "port") | nindent 2 }}
+  {{- with omit $probe "enabled" "port" }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
