@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from swimlb.lab import namespaces
 from swimlb.lab.errors import LabError
@@ -148,9 +149,50 @@ def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(
     assert key(lab) == first
 
 
+def test_the_controller_is_handed_over_where_metallbs_webhooks_are(lab: KubernetesLab) -> None:
+    """As docs/how-to/replace-metallb.md has it: what the API server asks is ours afterwards, and nothing of MetalLB's is left in it."""
+    helm(lab, "uninstall", "swimlb")
+    theirs = [one for one in manifest() if one["kind"] in ("Service", "ValidatingWebhookConfiguration")]
+    lab.kubectl.apply_objects(theirs)
+    ownership = ("--take-ownership", "--force-conflicts")
+
+    helm(lab, "install", "swimlb", CHART, "--set", "controller.enabled=false", *ownership)
+    untouched = [asked_by(one) for one in read(lab, theirs)]
+    lab.kubectl("delete", "validatingwebhookconfiguration", "metallb-webhook-configuration")
+    helm(lab, "upgrade", "swimlb", CHART, "--set", "controller.enabled=true", *ownership)
+
+    rendered = [
+        one
+        for one in yaml.safe_load_all(helm(lab, "get", "manifest", "swimlb"))
+        if one
+        and (one["kind"], one["metadata"]["name"]) in {(it["kind"], it["metadata"]["name"]) for it in theirs}
+    ]
+    assert len(theirs) == len(rendered) == 2
+    assert untouched == [asked_by(one) for one in theirs]
+    assert sorted(map(asked_by, read(lab, theirs)), key=str) == sorted(map(asked_by, rendered), key=str)
+
+
+def read(lab: KubernetesLab, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        lab.kubectl.json("get", one["kind"].lower(), one["metadata"]["name"], "-n", NAMESPACE)
+        for one in objects
+    ]
+
+
+def asked_by(one: dict[str, Any]) -> dict[str, Any]:
+    """Whom a Service leads to, or on what which path is asked."""
+    if one["kind"] == "Service":
+        return dict(one["spec"]["selector"])
+    return {
+        hook["name"]: (hook["clientConfig"]["service"]["path"], hook["rules"][0]["resources"])
+        for hook in one["webhooks"]
+    }
+
+
 def test_without_webhooks_old_peers_are_read_without_being_converted(lab: KubernetesLab) -> None:
     """Where they were converted before, and somebody else than Helm has written whom the API server trusts for that."""
     host = lab.control_plane.host.address
+    lab.installation.controller_access().unlink()  # Its token went with the ServiceAccount of an earlier release.
     lab.start_controller("asked", "--webhook-port=9443", f"--webhook-host={host}")
     wait_until(
         lambda: "webhook_trusted" in lab.controller_log("asked").read_text(),
