@@ -21,7 +21,7 @@ from swimlb.controller.admission import KINDS, Verdict, admit, admit_deletion
 from swimlb.kube.certificates import Bundle
 from swimlb.kube.client import Client
 from swimlb.kube.credentials import Certificate
-from swimlb.kube.errors import ApiError
+from swimlb.kube.errors import ApiError, Forbidden
 from swimlb.kube.reviews import NoReview, answer_admission, answer_conversion
 from swimlb.kube.trust import load_pair
 from swimlb.kube.trusting import certificate, inject
@@ -102,7 +102,7 @@ class Webhooks:
             self._complain(
                 "webhook_certificate_missing",
                 error,
-                "let the role of the controller get, create and patch this Secret; it is tried again",
+                "get, create and patch this Secret",
                 secret=f"{settings.namespace}/{settings.webhook_secret}",
             )
             return False
@@ -121,8 +121,7 @@ class Webhooks:
             self._complain(
                 "webhook_trust_untold",
                 error,
-                "let the role of the controller get and patch the webhook configuration and the definition of "
-                "BGPPeers; it is tried again",
+                "get and patch the webhook configuration and the definition of BGPPeers",
             )
             return False
         self._trouble = None
@@ -131,11 +130,14 @@ class Webhooks:
             self._log.info("webhook_trusted", by=told)
         return True
 
-    def _complain(self, event: str, error: ApiError, hint: str, **fields: str) -> None:
-        """Once, until all is well: it is tried again every few seconds."""
+    def _complain(self, event: str, error: ApiError, right: str, **fields: str) -> None:
+        """Once, until all is well: it is tried again every few seconds. `right` is what the role may lack."""
         trouble = event, type(error)
         if trouble != self._trouble:
             self._trouble = trouble
+            hint = "it is tried again"
+            if isinstance(error, Forbidden):
+                hint = f"let the role of the controller {right}; {hint}"
             self._log.error(event, reason=str(error), hint=hint, **fields)
 
     # Answering

@@ -80,8 +80,15 @@ def test_it_answers_where_no_file_can_be_written(monkeypatch: pytest.MonkeyPatch
     assert "metallb-webhook-service.metallb-system.svc" in names.get_values_for_type(x509.DNSName)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason", "is_the_role"), [(403, "Forbidden", True), (401, "Unauthorized", False)]
+)
 def test_it_is_not_ready_before_it_answers(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    code: int,
+    reason: str,
+    is_the_role: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The API server would be sent to it, and with the failure policy Fail take no object. Why is told once."""
     monkeypatch.setattr(webhooks, "RETRY_AFTER", 0.01)
@@ -89,7 +96,7 @@ def test_it_is_not_ready_before_it_answers(
 
     async def scene() -> tuple[str | None, str | None]:
         async with (
-            serving(refusal(403, "Forbidden")) as server,
+            serving(refusal(code, reason)) as server,
             Client(Access(server=server.url)) as client,
         ):
             one = Webhooks(settings, client, lambda: (), EventLog(logging.getLogger("swimlb.test")))
@@ -107,7 +114,10 @@ def test_it_is_not_ready_before_it_answers(
                     await task
 
     assert run(scene()) == ("the webhooks have no certificate yet", None)
-    assert caplog.messages.count("webhook_certificate_missing") == 1
+    [fields] = [
+        vars(record)["fields"] for record in caplog.records if record.message == "webhook_certificate_missing"
+    ]
+    assert ("let the role of the controller" in fields["hint"]) == is_the_role
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
