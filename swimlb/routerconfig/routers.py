@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from itertools import count
+from typing import TypeAlias
 
 from swimlb.model import (
     BgpPeer,
@@ -36,6 +39,10 @@ class Neighbor:
     address: IpAddress | None
     """None: found on the router's interface (unnumbered)."""
     peer: BgpPeer
+    label: str
+    """A name that every router takes, and no other neighbor of this one has."""
+    is_internal: bool
+    """It is of the router's own AS (iBGP)."""
 
     @property
     def asn(self) -> int:
@@ -54,25 +61,24 @@ class Neighbor:
 
     @property
     def is_far(self) -> bool:
-        """There may be other routers between."""
+        """There may be other routers between, says the BGPPeer."""
         return self.address is not None and (self.peer.ebgp_multihop or (self.peer.hops_max or 1) > 1)
 
     @property
-    def label(self) -> str:
-        """A name that every router takes: a node may have sessions by several BGPPeers."""
-        text = f"{self.peer.name}_{self.node}"
-        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
-        if plain[0].isdigit():
-            plain = f"peer_{plain}"
-        if len(plain) <= LABEL_LETTERS_MAX:
-            return plain
-        digest = sha256(text.encode()).hexdigest()[:8]
-        return f"{plain[: LABEL_LETTERS_MAX - 9]}_{digest}"
+    def has_unknown_distance(self) -> bool:
+        """Internal neighbors may be anywhere, and their BGPPeer need not say so."""
+        return (
+            self.is_internal and self.address is not None and not self.is_far and self.peer.hops_max is None
+        )
 
     @property
     def is_extended(self) -> bool:
         """Routes of IPv4 come with next hops of IPv6 (RFC 8950)."""
         return 4 in self.versions and (self.address is None or self.address.version == 6)
+
+
+_Session: TypeAlias = tuple[str, IpAddress | None, BgpPeer]
+"""Node, address and BGPPeer of a neighbor that has no label yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +146,62 @@ def routers(
         *collapse_addresses(one for one in advertised if isinstance(one, IPv6Network)),
     )
     # Another port is another process, and another VRF another network: neighbors are told apart by address alone.
-    found: dict[tuple[IpAddress | None, int, str, int], dict[object, Neighbor]] = {}
+    found: dict[tuple[IpAddress | None, int, str, int], dict[object, _Session]] = {}
     for peer in configuration.bgp_peers:
         router = (peer.peer_address, peer.peer_port, peer.vrf, _router_asn(peer, asn))
-        neighbors = found.setdefault(router, {})
+        sessions = found.setdefault(router, {})
         for node in _nodes_of(peer, configuration, addresses):
-            for one in _neighbors(peer, node, addresses.get(node, ())):
+            for address in _addresses_of(peer, addresses.get(node, ())):
                 # Several nodes have one where it is a sourceAddress: the one that holds it calls by it.
-                neighbors.setdefault(one.address or one.label, one)
+                sessions.setdefault(address or (peer.name, node), (node, address, peer))
     return tuple(
-        Router(address, number, tuple(neighbors.values()), pools, port, vrf)
-        for (address, port, vrf, number), neighbors in found.items()
-        if neighbors
+        Router(address, number, _neighbors(sessions.values(), number), pools, port, vrf)
+        for (address, port, vrf, number), sessions in found.items()
+        if sessions
     )
+
+
+def _neighbors(sessions: Collection[_Session], router_asn: int) -> tuple[Neighbor, ...]:
+    labels = _labels([(peer.name, node) for node, _, peer in sessions])
+    return tuple(
+        Neighbor(
+            node,
+            address,
+            peer,
+            labels[peer.name, node],
+            is_internal=(peer.local_asn or peer.my_asn) == router_asn,
+        )
+        for node, address, peer in sessions
+    )
+
+
+def _labels(names: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """One for each BGPPeer and node, since a node may have sessions by several BGPPeers.
+
+    `a` and `b-c` are told from `a-b` and `c`: names that become the same one get a digest of what they were.
+    """
+    wanted = Counter(_plain_label(name) for name in names)
+    taken = set(wanted)
+    found: dict[tuple[str, str], str] = {}
+    for name in sorted(names):
+        label = _plain_label(name)
+        if wanted[label] > 1 or len(label) > LABEL_LETTERS_MAX:
+            label = next(one for one in _marked_labels(name) if one not in taken)
+            taken.add(label)
+        found[name] = label
+    return found
+
+
+def _plain_label(name: tuple[str, str]) -> str:
+    text = "_".join(name)
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+    return f"peer_{plain}" if plain[0].isdigit() else plain
+
+
+def _marked_labels(name: tuple[str, str]) -> Iterator[str]:
+    for attempt in count():
+        digest = sha256("/".join((*name, str(attempt))).encode()).hexdigest()[:8]
+        yield f"{_plain_label(name)[: LABEL_LETTERS_MAX - 9]}_{digest}"
 
 
 def _advertised(configuration: Configuration) -> Iterator[IpNetwork]:
@@ -178,7 +227,7 @@ def left_out(
     """Nodes that hold a session, of which no address is known that the router could have for a neighbor."""
     for peer in configuration.bgp_peers:
         for node in _nodes_of(peer, configuration, addresses):
-            if not _neighbors(peer, node, addresses.get(node, ())):
+            if not _addresses_of(peer, addresses.get(node, ())):
                 yield peer, node
 
 
@@ -200,10 +249,10 @@ def _router_asn(peer: BgpPeer, asn: int | None) -> int:
     return asn
 
 
-def _neighbors(peer: BgpPeer, node: str, addresses: tuple[IpAddress, ...]) -> list[Neighbor]:
+def _addresses_of(peer: BgpPeer, addresses: tuple[IpAddress, ...]) -> Sequence[IpAddress | None]:
+    """By which the router knows a node that has these: one, or none that fits."""
     if peer.peer_address is None:
-        return [Neighbor(node, None, peer)]
+        return [None]
     if peer.source_address is not None:
-        return [Neighbor(node, peer.source_address, peer)]
-    fitting = [address for address in addresses if address.version == peer.peer_address.version]
-    return [Neighbor(node, fitting[0], peer)] if fitting else []
+        return [peer.source_address]
+    return [address for address in addresses if address.version == peer.peer_address.version][:1]

@@ -370,6 +370,31 @@ def test_long_names_are_told_apart_by_what_is_cut_off() -> None:
     assert len({one.label for one in router.neighbors}) == 9
 
 
+def test_names_that_differ_in_what_routers_do_not_take_have_labels_of_their_own() -> None:
+    """Whatever is told from the rest keeps its label, so that no session is another one for it."""
+    peers = [replace(PEER, name=name) for name in ("a", "a-b", "a.b")]
+    nodes = {
+        name: (ip_address(f"192.0.2.{number}"),)
+        for number, name in enumerate(("c", "b-c", "b.c", "d"), start=10)
+    }
+    configured = [
+        replace(peer, source_address=ip_address(f"203.0.113.{10 * row + column}"), node_selectors=only(node))
+        for row, peer in enumerate(peers)
+        for column, node in enumerate(nodes)
+    ]
+
+    (router,) = routers(configuration(*configured), nodes)
+
+    labels = {(one.peer.name, one.node): one.label for one in router.neighbors}
+    assert len(labels) == len(set(labels.values())) == 12
+    assert labels["a", "d"] == "a_d"
+    assert re.fullmatch("a_b_c_[0-9a-f]{8}", labels["a", "b-c"])
+
+
+def only(node: str) -> tuple[LabelSelector, ...]:
+    return (LabelSelector((("kubernetes.io/hostname", node),)),)
+
+
 def test_an_address_that_several_nodes_call_from_is_one_neighbor() -> None:
     """GoBGP takes no second one, and BIRD would have two protocols for it."""
     anycast = replace(PEER, source_address=ip_address("203.0.113.5"))
