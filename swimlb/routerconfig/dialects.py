@@ -27,7 +27,8 @@ def write(router: Router, dialect: str) -> str:
 
 def unsaid(router: Router, dialect: str) -> Iterator[tuple[BgpPeer, str]]:
     """What the nodes need of the router besides what is written, and by which peer."""
-    for peer in {one.peer.name: one.peer for one in router.neighbors}.values():
+    for one in {one.peer.name: one for one in router.neighbors}.values():
+        peer = one.peer
         if peer.ao is not None:
             ids = f"SendID {peer.ao.receive_id}, RecvID {peer.ao.send_id}"
             yield peer, f"the key is one of TCP-AO ({ids}, {peer.ao.algorithm}), not a password"
@@ -39,11 +40,13 @@ def unsaid(router: Router, dialect: str) -> Iterator[tuple[BgpPeer, str]]:
             yield peer, f"BGP has to listen on port {peer.peer_port}"
         if peer.bfd is not None and dialect == "gobgp":
             yield peer, "a BFD daemon has to watch the nodes"
-        if peer.bfd is not None and dialect in ("ios-xe", "nxos"):
+        if peer.bfd is not None and not one.is_far and dialect in ("ios-xe", "nxos"):
             yield (
                 peer,
                 f"the interface to the nodes has to have `{switches.bfd_interval(peer.bfd, 'min_rx')}`",
             )
+        if peer.bfd is not None and one.is_far and dialect == "nxos":
+            yield peer, f"the neighbors have to have `update-source` of the interface with {router.address}"
 
 
 _TOLD_OF_PORT = ("bird", "openwrt", "gobgp")

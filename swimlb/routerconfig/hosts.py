@@ -76,7 +76,7 @@ def _frr_neighbor(one: Neighbor) -> list[str]:
     if peer.hops_max is not None:
         # It goes over so many hops, too; FRR does not take both.
         lines.append(f"neighbor {name} ttl-security hops {peer.hops_max}")
-    elif peer.ebgp_multihop:
+    elif peer.ebgp_multihop and not one.is_internal:
         lines.append(f"neighbor {name} ebgp-multihop")
     if peer.bfd is not None:
         lines += [f"neighbor {name} bfd", f"neighbor {name} bfd profile {peer.bfd.name}"]
@@ -93,7 +93,7 @@ def bird(router: Router) -> str:
     lines = [] if not isinstance(router.address, IPv4Address) else [f"router id {router.address};"]
     lines += ["protocol device {}"]
     # The way to a far neighbor is looked for in BIRD's own tables, which have none but by these two.
-    has_far = any(one.is_far for one in router.neighbors)
+    has_far = any(one.is_far or one.has_unknown_distance for one in router.neighbors)
     if has_far:
         lines.append("protocol direct { ipv4; ipv6; }")
     for version in (4, 6):
@@ -114,6 +114,14 @@ def bird(router: Router) -> str:
     return "\n".join([*lines, ""])
 
 
+def _is_multihop(one: Neighbor) -> bool:
+    """To BIRD, which takes an internal neighbor for one until it is told otherwise.
+
+    That does no harm to one that is near, but for BFD: BIRD would speak that of several hops then.
+    """
+    return one.is_far or (one.has_unknown_distance and one.peer.bfd is None)
+
+
 def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
     peer = one.peer
     who = (
@@ -122,16 +130,20 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
         else f"neighbor {one.address} as {one.asn}"
     )
     # BIRD asks for it where BFD goes over several hops.
-    local = f" {router.address}" if one.is_far else ""
+    local = f" {router.address}" if one.is_far or one.has_unknown_distance else ""
     local += f" port {router.port}" if router.port != BGP_PORT else ""
     lines = [f"protocol bgp {one.label} {{", f"  local{local} as {router.asn};", f"  {who};"]
     if one.address is None:
         lines.append(f'  interface "{peer.interface}";')
     if peer.opening.is_listening is False and one.address is not None:
         lines.append("  passive on;")
-    if one.is_far:
+    if _is_multihop(one):
         lines.append("  multihop;" if peer.hops_max is None else f"  multihop {peer.hops_max};")
     elif one.address is not None:
+        if one.has_unknown_distance:
+            lines.append(
+                "  # And BFD is that of one hop. If there are routers between: multihop, in place of direct."
+            )
         lines.append("  direct;")
     if peer.hops_max is not None:
         lines.append("  ttl security on;")
@@ -190,7 +202,7 @@ def gobgp(router: Router) -> str:
             # It goes over so many hops, too; GoBGP does not take both.
             lines += ["  [neighbors.ttl-security.config]", "    enabled = true"]
             lines.append(f"    ttl-min = {256 - peer.hops_max}")
-        elif peer.ebgp_multihop:
+        elif peer.ebgp_multihop and not one.is_internal:
             lines += ["  [neighbors.ebgp-multihop.config]", "    enabled = true", "    multihop-ttl = 255"]
         if peer.has_graceful_restart:
             lines += ["  [neighbors.graceful-restart.config]", "    enabled = true", "    helper-only = true"]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swimlb.model import BfdProfile
+from swimlb.model import BfdProfile, BgpPeer
 from swimlb.routerconfig.hosts import PLACEHOLDER
 from swimlb.routerconfig.routers import CannotTell, Neighbor, Router
+
+JUNOS_HOLD_TIME_MIN = 20
+"""Seconds: older releases take from 20 on, some from 10, newer ones from 3."""
+NXOS_MULTIHOP_INTERVALS = (250, 999)
+"""Milliseconds: the least and the most."""
 
 
 def junos(router: Router) -> str:
@@ -27,7 +32,7 @@ def junos(router: Router) -> str:
         peer = one.peer
         group = f"set protocols bgp group {one.label}"
         lines += [
-            f"{group} type {'internal' if one.asn == router.asn else 'external'}",
+            f"{group} type {'internal' if one.is_internal else 'external'}",
             f"{group} peer-as {one.asn}",
             f"{group} import swimlb",
             f"{group} multipath" + (" multiple-as" if len(router.node_asns) > 1 else ""),
@@ -46,13 +51,14 @@ def junos(router: Router) -> str:
             lines.append(f"{neighbor} passive")
         else:
             lines.append(neighbor)
-        if peer.hold_time is not None:
-            lines.append(f"{group} hold-time {peer.hold_time}")
+        lines += _junos_hold_time(group, peer)
         if one.has_md5:
             lines.append(f"{group} authentication-key {PLACEHOLDER}")
-        # With GTSM the node drops what has been sent with the usual TTL, which is 1 (64 over several hops).
+        # With GTSM the node drops what has been sent with the usual TTL, which is 1 (64 over several hops, and to internal ones).
         ttl = "" if peer.hops_max is None else " ttl 255"
-        if one.is_far:
+        if one.is_internal:
+            lines += [f"{group} multihop{ttl}"] if ttl else []
+        elif one.is_far:
             lines.append(f"{group} multihop{ttl}")
         elif ttl:
             lines.append(f"{group}{ttl}")
@@ -65,23 +71,66 @@ def junos(router: Router) -> str:
     return "\n".join([*lines, ""])
 
 
+def _junos_hold_time(group: str, peer: BgpPeer) -> list[str]:
+    """What all releases take: the shorter one of both sides is in force, so that the node's alone does as well."""
+    if peer.hold_time is None:
+        return []
+    if peer.hold_time >= JUNOS_HOLD_TIME_MIN:
+        return [f"{group} hold-time {peer.hold_time}"]
+    told = f"# BGPPeer {peer.name} has a holdTime of {peer.hold_time} s, which is in force without being said here:"
+    if peer.hold_time == 0:
+        return [told, "# neither side watches the other by it."]
+    return [
+        told,
+        f"# the shorter one is, and not all releases take less than {JUNOS_HOLD_TIME_MIN} s. A minimum-hold-time above it refuses the",
+        "# session. Juniper advises `set protocols bgp precision-timers` where the time is so short.",
+    ]
+
+
 def ios_xe(router: Router) -> str:
     if unnumbered := [one.peer for one in router.neighbors if one.address is None]:
         raise CannotTell(
             f"IOS XE has no neighbors on interfaces, as BGPPeer {unnumbered[0].name} has them; give it a peerAddress"
         )
     lines = [f"{_list_name(version)} {entry}" for version, entry in _entries(router)]
+    lines += _ios_xe_bfd(router)
     lines += [f"router bgp {router.asn}", *_bgp_settings(router, "bgp ")]
     for one in router.neighbors:
         restart = ["ha-mode graceful-restart"] if one.peer.has_graceful_restart else []
         bfd = "fall-over bfd multi-hop" if one.is_far else "fall-over bfd"
-        told = (f"remote-as {one.asn}", *_settings(one, bfd, "ttl-security hops"), *restart)
+        told = (f"remote-as {one.asn}", *_settings(one, [bfd], _ios_xe_gtsm(one)), *restart)
         lines += [f" neighbor {one.address} {line}" for line in told]
+        if one.is_internal and one.peer.hops_max is not None:
+            lines.append(
+                f" ! {one.address}: ttl-security is for external neighbors only. Packets to internal ones"
+            )
+            lines.append(" ! leave with a TTL of 255 anyhow, as the node wants them.")
     for version in router.versions:
         lines += _family(router, version)
         # It takes no more, and other numbers not at all.
         lines += [f"  {line}" for line in _paths(router, most=32)]
     return "\n".join([*lines, ""])
+
+
+def _ios_xe_gtsm(one: Neighbor) -> str:
+    return "" if one.is_internal else "ttl-security hops"
+
+
+def _ios_xe_bfd(router: Router) -> Iterator[str]:
+    """Over several hops intervals do not belong to an interface, but to the two addresses."""
+    far = [(one, one.peer.bfd) for one in router.neighbors if one.is_far and one.peer.bfd is not None]
+    for profile in {profile.name: profile for _, profile in far}.values():
+        yield f"bfd-template multi-hop swimlb-{profile.name}"
+        yield (
+            f" interval min-tx {profile.receive_interval_ms} min-rx {profile.transmit_interval_ms}"
+            f" multiplier {profile.detect_multiplier}"
+        )
+    for one, profile in far:
+        assert one.address is not None, "one on an interface is near"
+        length = one.address.max_prefixlen
+        yield (
+            f"bfd map ipv{one.address.version} {one.address}/{length} {router.address}/{length} swimlb-{profile.name}"
+        )
 
 
 def eos(router: Router) -> str:
@@ -98,7 +147,7 @@ def eos(router: Router) -> str:
             lines.append(f" neighbor interface {one.peer.interface} peer-group {name} remote-as {one.asn}")
         else:
             lines.append(f" neighbor {name} remote-as {one.asn}")
-        lines += [f" neighbor {name} {line}" for line in _settings(one, "bfd", "ttl maximum-hops")]
+        lines += [f" neighbor {name} {line}" for line in _settings(one, ["bfd"], "ttl maximum-hops")]
         if one.peer.bfd is not None:
             lines.append(f" neighbor {name} {bfd_interval(one.peer.bfd, 'min-rx')}")
     for version in router.versions:
@@ -121,10 +170,30 @@ def nxos(router: Router) -> str:
         lines += [f"  {line}" for line in _paths(router, most=64)]
     for one in router.neighbors:
         lines += [f" neighbor {one.address or one.peer.interface}", f"  remote-as {one.asn}"]
-        lines += [f"  {line}" for line in _settings(one, "bfd", "ttl-security hops")]
+        if one.is_internal and one.peer.hops_max is not None:
+            lines.append("  ! Where ttl-security is refused for an internal neighbor, the annotation")
+            lines.append(f"  ! swimlb.io/ttl-security-hops has to go from BGPPeer {one.peer.name}.")
+        lines += [f"  {line}" for line in _settings(one, _nxos_bfd(one), "ttl-security hops")]
         for version in one.versions:
             lines += [f"  address-family ipv{version} unicast", f"   prefix-list swimlb-{version} in"]
     return "\n".join([*lines, ""])
+
+
+def _nxos_bfd(one: Neighbor) -> list[str]:
+    profile = one.peer.bfd
+    if profile is None or not one.is_far:
+        return ["bfd"]
+    wanted = (profile.receive_interval_ms, profile.transmit_interval_ms)
+    sent, received = (sorted((*NXOS_MULTIHOP_INTERVALS, interval))[1] for interval in wanted)
+    lines = ["bfd multihop"]
+    if min(wanted) < NXOS_MULTIHOP_INTERVALS[0]:
+        lines.append(
+            f"! BFDProfile {profile.name} is quicker than the {NXOS_MULTIHOP_INTERVALS[0]} ms that NX-OS takes over several hops."
+        )
+    lines.append(
+        f"bfd multihop interval {sent} min_rx {received} multiplier {min(profile.detect_multiplier, 50)}"
+    )
+    return lines
 
 
 def bfd_interval(profile: BfdProfile, least: str) -> str:
@@ -172,7 +241,8 @@ def _name(one: Neighbor) -> str:
     return one.label if one.address is None else str(one.address)
 
 
-def _settings(one: Neighbor, bfd: str, gtsm: str) -> list[str]:
+def _settings(one: Neighbor, bfd: list[str], gtsm: str) -> list[str]:
+    """`gtsm` is empty where the router has none for this neighbor."""
     peer = one.peer
     lines = [f"description {peer.name} {one.node}"]
     if peer.hold_time is not None:
@@ -181,9 +251,9 @@ def _settings(one: Neighbor, bfd: str, gtsm: str) -> list[str]:
         lines.append(f"password {PLACEHOLDER}")
     if peer.hops_max is not None:
         # It goes over so many hops, too; none of them takes both.
-        lines.append(f"{gtsm} {peer.hops_max}")
-    elif peer.ebgp_multihop:
+        lines += [f"{gtsm} {peer.hops_max}"] if gtsm else []
+    elif peer.ebgp_multihop and not one.is_internal:
         lines.append("ebgp-multihop 255")
     if peer.bfd is not None:
-        lines.append(bfd)
+        lines += bfd
     return lines

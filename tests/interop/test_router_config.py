@@ -25,6 +25,10 @@ PEERS = {
     "rich": RICH,
     "multihop": replace(RICH, ebgp_multihop=True, hops_max=None),
     "limited": replace(RICH, ebgp_multihop=True, hops_max=3),
+    "internal": replace(RICH, peer_asn=RICH.my_asn, bfd=None, hops_max=None),
+    "internal with BFD": replace(RICH, peer_asn=RICH.my_asn, hops_max=None),
+    "internal near": replace(RICH, peer_asn=RICH.my_asn),
+    "internal far": replace(RICH, peer_asn=RICH.my_asn, ebgp_multihop=True, hops_max=3),
     "unnumbered": replace(PEER, peer_address=None, interface="lo"),
 }
 

@@ -242,6 +242,91 @@ def test_a_router_sends_what_gtsm_lets_through(dialect: str, is_multihop: bool) 
     assert "ebgp-multihop" not in texts[1]
 
 
+INTERNAL = replace(PEER, peer_asn=PEER.my_asn)
+
+
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - {"junos", "ios-xe"}))
+def test_gtsm_is_the_same_for_internal_neighbors(dialect: str) -> None:
+    peers = (replace(INTERNAL, hops_max=1), replace(INTERNAL, hops_max=3))
+
+    texts = [write(routers(configuration(peer), ADDRESSES)[0], dialect) for peer in peers]
+
+    assert [told in text for told, text in zip(GTSM[dialect], texts, strict=True)] == [True, True]
+
+
+def test_gtsm_of_internal_neighbors_where_it_is_not_the_same() -> None:
+    """Junos sends to them with 64 unless told otherwise; IOS XE sends with 255, and checks external ones only."""
+    (router,) = routers(configuration(replace(INTERNAL, hops_max=1)), ADDRESSES)
+
+    assert "group tor_node_a multihop ttl 255" in write(router, "junos")
+    ios_xe = write(router, "ios-xe")
+    assert "neighbor 192.0.2.10 ttl-security" not in ios_xe
+    assert " ! 192.0.2.10: ttl-security is for external neighbors only." in ios_xe
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_internal_neighbors_need_no_leave_to_be_far(dialect: str) -> None:
+    """Routers refuse what is for external ones, or pass over it."""
+    told = replace(PEER, peer_asn=None, dynamic_asn=DynamicAsn.INTERNAL, ebgp_multihop=True)
+    (router,) = routers(configuration(told), ADDRESSES)
+
+    text = write(router, dialect)
+
+    assert "ebgp-multihop" not in text
+    assert ("multihop;" in text) == (dialect in ("bird", "openwrt"))
+
+
+WATCHED = replace(INTERNAL, bfd=BfdProfile(name="normal"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "words"),
+    [
+        (PEER, "direct;"),
+        (INTERNAL, "multihop;"),
+        (replace(INTERNAL, hops_max=1), "direct;"),
+        (WATCHED, "direct;"),
+        (replace(WATCHED, hops_max=3), "multihop 3;"),
+    ],
+    ids=["external", "internal", "one hop", "bfd", "far with bfd"],
+)
+def test_internal_neighbors_of_bird_may_be_far_unless_that_changes_bfd(peer: BgpPeer, words: str) -> None:
+    """The nodes speak BFD of one hop where the router is on a network of theirs, which BIRD does not find out."""
+    (router,) = routers(configuration(peer), {"node-a": ADDRESSES["node-a"]})
+
+    lines = list(map(str.strip, write(router, "bird").splitlines()))
+
+    assert [line for line in lines if line.startswith(("direct", "multihop"))] == [words]
+
+
+def test_bird_has_all_for_an_internal_neighbor_with_bfd_to_be_far_but_one_word() -> None:
+    """A comment says which one."""
+    (router,) = routers(configuration(WATCHED), ADDRESSES)
+
+    text = write(router, "bird")
+
+    assert "  local 192.0.2.1 as 64496;" in text
+    assert "protocol direct { ipv4; ipv6; }" in text
+    assert "If there are routers between: multihop, in place of direct.\n  direct;" in text
+
+
+@pytest.mark.parametrize("hold_time", [0, 3, 19])
+def test_junos_is_not_told_of_a_hold_time_that_not_all_releases_take(hold_time: int) -> None:
+    """The node's is in force all the same, as it is the shorter one."""
+    (router,) = routers(configuration(replace(PEER, hold_time=hold_time)), ADDRESSES)
+
+    text = write(router, "junos")
+
+    assert "hold-time" not in text.replace("minimum-hold-time", "")
+    assert f"# BGPPeer tor has a holdTime of {hold_time} s" in text
+
+
+def test_junos_is_told_of_a_longer_hold_time() -> None:
+    (router,) = routers(configuration(replace(PEER, hold_time=20)), ADDRESSES)
+
+    assert "set protocols bgp group tor_node_a hold-time 20" in write(router, "junos").splitlines()
+
+
 def test_another_port_or_vrf_is_another_router() -> None:
     """A router knows its neighbors by address: what is told of one session would overwrite what is told of the other."""
     other_port, other_vrf = replace(PEER, name="other", peer_port=1179), replace(PEER, name="red", vrf="red")
@@ -328,6 +413,38 @@ def test_intervals_of_bfd_are_the_neighbor_s_on_eos_and_the_interface_s_on_model
     assert [need for _, need in unsaid(router, "ios-xe")] == [
         "the interface to the nodes has to have `bfd interval 100 min_rx 50 multiplier 3`"
     ]
+
+
+def test_bfd_over_several_hops_is_asked_for_with_its_intervals() -> None:
+    """They do not belong to an interface then."""
+    slow = BfdProfile(name="slow", transmit_interval_ms=300, receive_interval_ms=1500, detect_multiplier=4)
+    far = replace(PEER, ebgp_multihop=True, bfd=slow)
+    (router,) = routers(configuration(far), {"node-a": ADDRESSES["node-a"]})
+
+    nxos, ios_xe = (list(map(str.strip, write(router, one).splitlines())) for one in ("nxos", "ios-xe"))
+
+    first = nxos.index("bfd multihop")
+    assert nxos[first : first + 2] == ["bfd multihop", "bfd multihop interval 999 min_rx 300 multiplier 4"]
+    assert ios_xe[1:4] == [
+        "bfd-template multi-hop swimlb-slow",
+        "interval min-tx 1500 min-rx 300 multiplier 4",
+        "bfd map ipv4 192.0.2.10/32 192.0.2.1/32 swimlb-slow",
+    ]
+    assert "neighbor 192.0.2.10 fall-over bfd multi-hop" in ios_xe
+    assert [need for _, need in unsaid(router, "ios-xe")] == []
+    assert [need for _, need in unsaid(router, "nxos")] == [
+        "the neighbors have to have `update-source` of the interface with 192.0.2.1"
+    ]
+
+
+def test_nxos_gets_no_intervals_over_several_hops_that_it_does_not_take() -> None:
+    quick = BfdProfile(name="quick", transmit_interval_ms=50, receive_interval_ms=100)
+    (router,) = routers(configuration(replace(PEER, ebgp_multihop=True, bfd=quick)), ADDRESSES)
+
+    text = write(router, "nxos")
+
+    assert "  bfd multihop interval 250 min_rx 250 multiplier 3\n" in text
+    assert "  ! BFDProfile quick is quicker than the 250 ms" in text
 
 
 NEXT_DOOR = replace(UNNUMBERED, hops_max=3)
