@@ -107,9 +107,7 @@ class BfdSessions:
 
         Other timing is agreed with it, role and minimum TTL are ours alone; another path is another session.
         """
-        running = next(
-            (one for one in self._sessions.values() if _have_one_path(one.session.config, config)), None
-        )
+        running = self._running_for(name, config)
         if self._sessions.get(name) is not running:
             self.stop(name)
         if running is None:
@@ -118,6 +116,17 @@ class BfdSessions:
         self._sessions[name] = running
         running.wanted[name] = config
         self._agree(running)
+
+    def _running_for(self, name: str, config: bfd.SessionConfig) -> _Running | None:
+        """The session of its path. While there is no way to the peer it keeps the one it has: ways come back."""
+        for one in self._sessions.values():
+            if _have_one_path(one.session.config, config):
+                return one
+        before = self._sessions.get(name)
+        if before is None or _target_of(before.session.config) != _target_of(config):
+            return None
+        is_known = None not in (local_address(before.session.config), local_address(config))
+        return None if is_known else before
 
     def stop(self, name: str, then: Callable[[], None] | None = None) -> None:
         """Tell the peer that its watch ends, so that it does not take our silence for a death; `then` go on."""
@@ -296,9 +305,9 @@ class BfdSessions:
             self._echo.send(payload, peer, local)
 
     def _tell(self, running: _Running, news: News) -> None:
-        for name in [*running.wanted]:
-            if self._sessions.get(name) is running:
-                self._on_news(name, news)
+        # Also those whom the first one's reaction gives another session: what they have relied on is news to them.
+        for name in [name for name in running.wanted if self._sessions.get(name) is running]:
+            self._on_news(name, news)
         self._on_change()
 
     def _end(self, running: _Running) -> None:

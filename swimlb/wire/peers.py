@@ -119,6 +119,15 @@ class Peers:
             if (session := self._sessions.get(name)) is not None:
                 self._watch(peer, session)
 
+    def _review_paths_to(self, address: IpAddress) -> None:
+        """A route may be another one without any change of the host's networks, which nobody tells.
+
+        It shows here: BFD that leaves from elsewhere ends the sessions that it watches, and others begin.
+        """
+        for name, session in [*self._sessions.items()]:
+            if session.address == address and (peer := self._wanted.get(name)) is not None:
+                self._watch(peer, session)
+
     def review_next_hops(self) -> None:
         """The host's addresses are others: routes of sessions that are up may need another next hop."""
         for session in [*self._sessions.values()]:
@@ -288,6 +297,7 @@ class Peers:
                     remote_router_id=str(effect.remote_router_id),
                     hold_time=effect.hold_time,
                 )
+                self._review_paths_to(self._sessions[name].address)
                 self._on_change()
             case bgp.SessionEnded(reason, was_established, retry_in):
                 if was_established:
@@ -300,6 +310,7 @@ class Peers:
                     reason=str(reason),
                     retry_in=retry_in,
                 )
+                self._review_paths_to(self._sessions[name].address)
                 self._on_change()
             case bgp.RoutesReceived(announced, withdrawn, fault):
                 self._log.debug(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -14,13 +14,13 @@ from operator import attrgetter
 
 import pytest
 
-from announce.bfd import Arrival, SessionConfig, Timing
+from announce.bfd import Arrival, Diagnostic, SessionConfig, SessionDown, Timing
 from announce.net import bfd as net_bfd
 from announce.net.bfd import MULTIHOP_PORT, SINGLE_HOP_PORT
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
 from swimlb.wire import bfd
-from swimlb.wire.bfd import BfdSessions
+from swimlb.wire.bfd import BfdSessions, News
 from tests.waiting import until
 
 NEAR = SessionConfig(peer_address=IPv4Address("127.0.0.77"), is_passive=True)
@@ -31,9 +31,9 @@ NEAR_V6 = replace(NEAR, peer_address=IPv6Address("::1"))
 
 
 @contextmanager
-def sessions() -> Generator[BfdSessions]:
+def sessions(on_news: Callable[[str, News], None] = lambda _name, _news: None) -> Generator[BfdSessions]:
     log = EventLog(logging.getLogger(__name__))
-    running = BfdSessions(random.Random(1), Recorder(), log, lambda _name, _news: None, lambda: None)
+    running = BfdSessions(random.Random(1), Recorder(), log, on_news, lambda: None)
     try:
         yield running
     finally:
@@ -129,6 +129,52 @@ def test_peers_whose_paths_turn_out_to_be_one_come_to_share_its_session(
             assert len(running._by_discriminator) == 1
 
     asyncio.run(play())
+
+
+def from_elsewhere(config: SessionConfig) -> IPv4Address | IPv6Address:
+    """By another way than before."""
+    return config.source_address or IPv4Address("127.0.0.2")
+
+
+def test_peers_that_share_a_session_go_on_sharing_it_while_there_is_no_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another way parts them, and none does not: it is that of before when it comes back, as a rule."""
+
+    async def play() -> None:
+        with sessions() as running:
+            running.want("a", NEAR)
+            running.want("b", NAMED)
+            with monkeypatch.context() as cut_off:
+                cut_off.setattr(bfd, "local_address", attrgetter("source_address"))
+                running.want("a", NEAR)
+                running.want("b", NAMED)
+                assert len(running._by_discriminator) == 1
+
+            monkeypatch.setattr(bfd, "local_address", from_elsewhere)
+            running.want("b", NAMED)
+            assert len({view.config.source_address for view in running.views().values()}) == 2
+
+    asyncio.run(play())
+
+
+def test_all_that_share_a_session_hear_of_its_end_whatever_the_first_one_does() -> None:
+    """BGP answers by looking at the paths anew, and a peer that gets another session has lost this one all the same."""
+    told: list[str] = []
+
+    async def play() -> None:
+        def part(name: str, _news: News) -> None:
+            told.append(name)
+            running.want("b", FAR)
+
+        with sessions(part) as running:
+            running.want("a", NEAR)
+            running.want("b", NEAR)
+            [shared] = running._by_discriminator.values()
+            running._perform(shared, SessionDown(diagnostic=Diagnostic.CONTROL_DETECTION_TIME_EXPIRED))
+
+    asyncio.run(play())
+    assert told == ["a", "b"]
 
 
 def test_a_passive_session_whose_port_was_taken_gets_it_when_it_is_free(

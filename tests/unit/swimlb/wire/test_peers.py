@@ -10,11 +10,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+import pytest
+
+from announce.bfd import SessionConfig
 from swimlb.model import BfdProfile, BgpPeer, IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.runtime.recorder import Recorder
 from swimlb.speaker.effects import ReconfigurePeer, StartPeer
+from swimlb.wire import bfd
 from swimlb.wire.peers import Peers
+from tests.waiting import until
 
 ADDRESS = IPv4Address("127.0.0.77")
 ROUTER = BgpPeer(
@@ -67,3 +72,35 @@ async def _while_the_network_comes_and_goes() -> None:
 def test_an_internal_peer_turns_out_to_be_near_when_the_nodes_address_comes() -> None:
     """And it stays so while the address is gone: another kind of watch would hide what this one is to find."""
     asyncio.run(_while_the_network_comes_and_goes())
+
+
+async def _while_a_route_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = IPv4Address("127.0.0.1")
+    named = replace(ROUTER, name="named", source_address=there)
+    async with running({ADDRESS}) as peers:
+        with monkeypatch.context() as before:
+            before.setattr(bfd, "local_address", from_elsewhere)
+            peers.perform(StartPeer(ROUTER))
+            peers.perform(StartPeer(named))
+            assert watches(peers) == {"router": None, "named": there}
+
+        # Nothing listens there, so that both attempts to connect come to an end.
+        await until(lambda: len(set(watches(peers).values())) == 1)
+
+
+def from_elsewhere(config: SessionConfig) -> IpAddress:
+    return config.source_address or IPv4Address("127.0.0.2")
+
+
+def watches(peers: Peers) -> dict[str, IpAddress | None]:
+    """Where the BFD session of each peer was told to be sent from, None being wherever the route says."""
+    return {
+        name: view.watch.config.source_address
+        for name, view in peers.views().items()
+        if view.watch is not None
+    }
+
+
+def test_a_route_that_is_another_one_is_seen_when_a_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions of BFD on one path keep each other down, and with them those of BGP."""
+    asyncio.run(_while_a_route_changes(monkeypatch))
