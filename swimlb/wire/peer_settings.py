@@ -112,12 +112,13 @@ def bfd_config(
     """How BFD watches a peer; None: it has no profile.
 
     `is_on_link`: the address is of a network that this host is on. An external peer that is not multihop must be so
-    anyhow; an internal one may be anywhere, and then routers stand between.
+    anyhow; an internal one, or one that may be several hops away (GTSM), may be elsewhere, and then routers stand between.
     """
     profile = peer.bfd
     if profile is None:
         return None
-    is_multihop = peer.ebgp_multihop or (is_internal and not is_on_link and not peer.interface)
+    may_be_far = is_internal or (peer.hops_max or 1) > 1
+    is_multihop = peer.ebgp_multihop or (may_be_far and not is_on_link and not peer.interface)
     # RFC 5883 has no Echo function, and ours speaks IPv4.
     has_echo = profile.has_echo and address.version == 4 and not is_multihop
     return bfd.SessionConfig(

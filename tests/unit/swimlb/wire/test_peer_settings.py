@@ -124,6 +124,9 @@ def test_bfd_watches_only_peers_with_a_profile() -> None:
         ({"ebgp_multihop": True}, True, None),
         ({"is_internal": True, "is_on_link": False}, True, None),
         ({"is_internal": True}, False, 60_000),
+        ({"hops_max": 3, "is_on_link": False}, True, None),
+        ({"hops_max": 3}, False, 60_000),
+        ({"hops_max": 1, "is_on_link": False}, False, 60_000),
         ({"peer_address": IPv6Address("2001:db8::1")}, False, None),
         (
             {"peer_address": None, "interface": "eth1", "is_internal": True, "is_on_link": False},
@@ -135,7 +138,7 @@ def test_bfd_watches_only_peers_with_a_profile() -> None:
 def test_bfd_goes_by_the_way_to_the_peer(
     changes: dict[str, Any], is_multihop: bool, echo_us: int | None
 ) -> None:
-    """An internal peer may be behind routers, and none of them loops Echo packets."""
+    """An internal peer may be behind routers, as one that GTSM allows so many hops, and none of them loops Echo packets."""
     found = watch(**changes)
 
     assert found is not None
