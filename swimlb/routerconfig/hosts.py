@@ -176,7 +176,7 @@ def gobgp(router: Router) -> str:
         *_gobgp_filter(router),
         "[global.config]",
         f"  as = {router.asn}",
-        f'  router-id = "{router.address if isinstance(router.address, IPv4Address) else "192.0.2.1"}"',
+        _gobgp_router_id(router),
         *([f"  port = {router.port}"] if router.port != BGP_PORT else []),
         "[global.apply-policy.config]",
         '  import-policy-list = ["swimlb"]',
@@ -215,6 +215,13 @@ def gobgp(router: Router) -> str:
             if peer.has_graceful_restart:
                 lines += ["    [neighbors.afi-safis.mp-graceful-restart.config]", "      enabled = true"]
     return "\n".join([*lines, ""])
+
+
+def _gobgp_router_id(router: Router) -> str:
+    """It chooses none by itself, as the others do."""
+    if isinstance(router.address, IPv4Address):
+        return f'  router-id = "{router.address}"'
+    return '  router-id = "192.0.2.1"  # Put an IPv4 address of this router in its place.'
 
 
 def _gobgp_filter(router: Router) -> list[str]:

@@ -216,6 +216,16 @@ def test_gobgp_filters_what_the_nodes_send() -> None:
     assert told["global"]["apply-policy"]["config"]["import-policy-list"] == ["swimlb"]
 
 
+def test_gobgp_says_where_a_router_id_has_to_be_put() -> None:
+    """It takes no configuration without, and a router that is known by IPv6, or by an interface, has told none."""
+    over_six = replace(PEER, peer_address=ip_address("2001:db8::1"))
+
+    texts = [write(routers(configuration(one), ADDRESSES)[0], "gobgp") for one in (PEER, over_six)]
+
+    assert ["Put an IPv4 address of this router" in text for text in texts] == [False, True]
+    assert tomllib.loads(texts[1])["global"]["config"]["router-id"] == "192.0.2.1"
+
+
 GTSM = {
     "frr": ("neighbor 192.0.2.10 ttl-security hops 1", "neighbor 192.0.2.10 ttl-security hops 3"),
     "bird": ("direct;\n  ttl security on;", "multihop 3;\n  ttl security on;"),
