@@ -116,4 +116,5 @@ class Prometheus(Daemon):
 
 
 def _impatient(rules: str) -> str:
-    return re.sub(r"^(\s+for:) \w+$", r"\1 1s", rules, flags=re.MULTILINE).replace("[2m]", "[5s]")
+    lasting = re.sub(r"^(\s+for:) \w+$", r"\1 1s", rules, flags=re.MULTILINE)
+    return lasting.replace("[2m]", "[5s]").replace("offset 2m", "offset 5s")

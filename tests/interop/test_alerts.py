@@ -80,8 +80,8 @@ FAULTS: dict[str, dict[str, str]] = {
         'swimlb_speaker_phase{instance="a",phase="joining"}': "1x40",
     },
     "SwimlbMemberDead": {
-        'swimlb_gossip_members{instance="a",state="alive"}': "2x5 1x35",
-        'swimlb_gossip_members{instance="b",state="alive"}': "2x5 1x35",
+        'swimlb_gossip_members{instance="a",state="alive"}': "3x5 2x35",
+        'swimlb_gossip_members{instance="b",state="alive"}': "3x5 2x35",
     },
     "SwimlbRingSplit": {'swimlb_gossip_members{instance="b",state="alive"}': "1x40"},
     "SwimlbMemberDeaf": {'swimlb_gossip_deaf_members{instance="a"}': "1x40"},
@@ -181,6 +181,20 @@ def test_an_alert_fires_on_its_fault_alone(alert: str, tmp_path: Path) -> None:
     others = {f"MetalLBAddressPoolUsage{percent}Percent" for percent in ALSO.get(alert, ())}
 
     judge(WELL | FAULTS[alert], {alert} | others, tmp_path)
+
+
+def test_parts_of_one_size_are_a_split(tmp_path: Path) -> None:
+    """All see the same number, and Prometheus sees more."""
+    a, b = (f'swimlb_gossip_members{{instance="{name}",state="alive"}}' for name in "ab")
+
+    judge(WELL | {a: "1x40", b: "1x40"}, {"SwimlbRingSplit"}, tmp_path)
+
+
+def test_nodes_that_leave_are_no_split(tmp_path: Path) -> None:
+    """Their speakers are not scraped any more."""
+    a, b, c = (f'swimlb_gossip_members{{instance="{name}",state="alive"}}' for name in "abc")
+
+    judge(WELL | {a: "3x34 2x5", b: "3x34 2x5", c: "3x34 stale"}, set(), tmp_path)
 
 
 def test_speakers_that_restart_one_after_the_other_are_no_split(tmp_path: Path) -> None:

@@ -253,6 +253,16 @@ def gossip_cut_in_two(lab: Lab) -> Generator[None]:
 
 
 @contextmanager
+def gossip_cut_everywhere(lab: Lab) -> Generator[None]:
+    """All parts are of one size, so that all speakers tell the same number."""
+    lab.cut_gossip([[node.name] for node in lab.network.nodes])
+    try:
+        yield
+    finally:
+        lab.cut_gossip([])
+
+
+@contextmanager
 def a_network_cut_in_two(lab: Lab) -> Generator[None]:
     """Prometheus reaches both halves."""
     lab.part([["master-01"], ["worker-01", "worker-02"]])
@@ -430,6 +440,7 @@ Fault: TypeAlias = Callable[[Lab], AbstractContextManager[None]]
         (gossip_that_nobody_can_read, {"SwimlbGossipRefused"}),
         (a_dead_speaker, {"SwimlbMemberDead"}),
         (gossip_cut_in_two, {"SwimlbRingSplit"}),
+        (gossip_cut_everywhere, {"SwimlbRingSplit"}),
         (a_network_cut_in_two, {"SwimlbTwoOwners"}),
         (a_process_that_gets_no_time, {"SwimlbRunningLate"}),
         (a_stranger_that_announces, {"SwimlbAddressConflict"}),
