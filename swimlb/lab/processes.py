@@ -6,6 +6,7 @@ taken before the comparison makes check and signal one act.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -20,6 +21,9 @@ KILL_TIMEOUT = 5.0
 """How long a killed process may take to disappear: only one stuck in the kernel takes longer than a moment."""
 
 POLL_INTERVAL = 0.005
+
+_NO_PROCESS = (errno.ESRCH, errno.ENOENT, errno.EINVAL)
+"""Nobody has the number, or by now a thread of another process has it: EINVAL, and of late ENOENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class ProcessId:
         """Signal exactly this process; False when it is gone."""
         try:
             descriptor = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
+        except OSError as error:
+            if error.errno in _NO_PROCESS:
+                return False
+            raise
         try:
             if not self.is_alive:
                 return False

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from queue import Queue
 
 from swimlb.lab.processes import ProcessId, await_exit, descendants, identify, kill, myself
 
@@ -32,6 +34,23 @@ def test_a_successor_with_the_same_pid_is_left_alone() -> None:
         assert not was_sent
         assert identity.is_alive
         child.kill()
+
+
+def test_a_number_that_a_thread_has_by_now_is_nobodys() -> None:
+    """The kernel hands numbers out to threads as well, and says so in another way than of numbers that nobody has."""
+    told, go_on = Queue[int](), threading.Event()
+
+    def stay() -> None:
+        told.put(threading.get_native_id())
+        go_on.wait()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    try:
+        assert not ProcessId(told.get(), started=1).send(signal.SIGKILL)
+    finally:
+        go_on.set()
+        thread.join()
 
 
 def test_waiting_gives_back_those_that_are_still_there() -> None:
