@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -12,10 +13,14 @@ from swimlb.config import Document, Marks, Path
 from swimlb.config.document import mapping_of
 from swimlb.model import Problem, Severity
 from swimlb.sources.json_text import from_json
-from swimlb.sources.yaml_loader import Loader, NodeMarks, check_nesting, check_tree
+from swimlb.sources.yaml_loader import Loader, NodeMarks, check_tree
 
 DOCUMENTS_MAX = 200_000
 """Of one file: some pool, advertisement and peer objects and 100,000 Services, twice over."""
+
+_MARK = "\ufeff"
+_MARK_IN_FRONT = re.compile(rf"^{_MARK}+", re.MULTILINE)
+"""The byte order mark that editors put before a file, and that is in the middle where files were joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,14 @@ def read_text(text: str, file: str) -> Manifests:
     """All documents of a file. After broken YAML nothing of the file can be read; what stands before it can."""
     documents: list[Document] = []
     problems: list[Problem] = []
-    try:
-        check_nesting(text)
-    except yaml.YAMLError as error:
-        return Manifests(problems=(_problem(file, error, None),))
+    if _MARK in text:
+        text = _MARK_IN_FRONT.sub("", text)
     if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):
         text = from_json(text)
-    loader = Loader(text)
+    try:
+        loader = Loader(text)
+    except yaml.YAMLError as error:
+        return Manifests(problems=(_problem(file, error, None),))
     try:
         while loader.check_node():
             node = cast("yaml.Node", loader.get_node())
@@ -82,11 +88,14 @@ def _objects(content: object, file: str, marks: Marks) -> Iterator[Document]:
     is_list = (
         isinstance(kind, str) and kind.endswith("List") and "name" not in mapping_of(fields.get("metadata"))
     )
-    if not is_list or not isinstance(items, list):
+    is_empty = "items" in fields and items is None
+    if not is_list or not (isinstance(items, list) or is_empty):
+        if is_list and kind == "List":
+            raise ValueError("a List has its objects in `items`, as a list")
         yield Document(content, file, marks.line_of(()), marks)
         return
     shared = {"apiVersion": fields.get("apiVersion"), "kind": str(kind).removesuffix("List")}
-    for index, item in enumerate(cast("list[object]", items)):
+    for index, item in enumerate(cast("list[object]", items or [])):
         whole = item if kind == "List" else _completed(item, shared)
         yield from _objects(whole, file, _ItemMarks(marks, index))
 
@@ -97,15 +106,25 @@ def _completed(item: object, shared: Mapping[str, object]) -> object:
     return {**shared, **fields} if fields and "kind" not in fields else item
 
 
+_HINT = "Mend the file around this line; objects that were read from it before stay in force."
+_HINTS = {
+    "something follows": "Put `---` on a line of its own between two documents, or mend the indentation; "
+    "objects that were read from the file before stay in force.",
+}
+_MEANINGS = {"did not find expected <document start>": "something follows the end of a document"}
+"""What the parser says, in words that help."""
+
+
 def _problem(file: str, error: Exception, line: int | None) -> Problem:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
+    problem = (error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)) or str(error)
+    meaning = _MEANINGS.get(problem, problem)
     return Problem(
         severity=Severity.ERROR,
         object=file,
         field="",
-        message=f"cannot be read as YAML: {problem or error}",
-        hint="Mend the file around this line; objects that were read from it before stay in force.",
+        message=f"cannot be read as YAML: {meaning}",
+        hint=next((hint for words, hint in _HINTS.items() if words in meaning), _HINT),
         file=file,
         line=int(mark.line) + 1 if mark is not None else line,
     )

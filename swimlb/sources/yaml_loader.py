@@ -18,38 +18,34 @@ DEPTH_MAX = 100
 NUMBER_LENGTH_MAX = 100
 """Of digits and all: Python reads a hexadecimal number of any length, and cannot write it in decimals."""
 
-BRACKETS_MAX = 1000
-"""Open at once in a text. The parser's time grows with the square of them, and no manifest has ten."""
+NESTING_MAX = 250
+"""Levels at which the rest of the text is not read. PyYAML's recursion in C overruns the stack at some 20,000, which ends
+the process, and the parser's time grows with brackets that are open at once. Up to here one document alone is refused."""
+TAG_DIRECTIVES_MAX = 100
+"""Of a text. The parser compares each with all before it, and no manifest has one."""
 
-INDENT_MAX = 1000
-"""Of spaces and indicators in a row, as `- - - `. Each may open a level, and PyYAML's recursion in C overruns the stack
-at some 20,000 levels: that ends the process, and no manifest has a tenth of this."""
-
-_BRACKET = re.compile(r"[\[\]{}]")
-_INDENT = re.compile(rf"(?<![-?: \t])[-?: \t]{{{INDENT_MAX + 1}}}")
-"""Tried where a row begins and nowhere within it, so that the time stays linear."""
-
-
-def check_nesting(text: str) -> None:
-    """Refuse a text that the parser would take minutes for, or die of. What stands in strings counts too.
-
-    Raises yaml.YAMLError.
-    """
-    indent = _INDENT.search(text)
-    if indent is not None:
-        line = text.count("\n", 0, indent.start()) + 1
-        raise yaml.YAMLError(f"line {line} is indented by more than {INDENT_MAX} columns")
-    opened = 0
-    for bracket in _BRACKET.finditer(text):
-        opened = opened + 1 if bracket[0] in "[{" else max(0, opened - 1)
-        if opened > BRACKETS_MAX:
-            raise yaml.YAMLError(f"more than {BRACKETS_MAX} brackets are open at once")
+_TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
 
 
 class Loader(yaml.CSafeLoader):
-    """The C parser with Kubernetes' idea of plain scalars."""
+    """The C parser with Kubernetes' idea of plain scalars, and an end to nesting. Raises yaml.YAMLError."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own way to configure a loader)
+
+    def __init__(self, text: str) -> None:
+        if len(_TAG_DIRECTIVE.findall(text)) > TAG_DIRECTIVES_MAX:
+            raise yaml.YAMLError(f"there are more than {TAG_DIRECTIVES_MAX} %TAG directives")
+        super().__init__(text)
+        self._depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
+        """Called for each node before what is within it is read: here alone the parser can be stopped in time."""
+        self._depth += 1
+        if self._depth > NESTING_MAX and current_node is not None:
+            raise _refusal(current_node, f"is nested more than {NESTING_MAX} levels deep")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
 
 
 SCALARS = tuple(
@@ -117,23 +113,28 @@ def _line(node: yaml.Node) -> int:
 
 def check_tree(root: yaml.Node) -> None:
     """Refuse a document before anything is built from it. Raises yaml.MarkedYAMLError."""
-    _TreeCheck().size(root, 0)
+    _TreeCheck().measure(root, 0)
 
 
 class _TreeCheck:
     def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
+        self._known: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
 
-    def size(self, node: yaml.Node, depth: int) -> int:
-        """How many nodes there are with every alias unfolded; each node is visited once."""
-        known = self._sizes.get(id(node))
-        if known is not None:
-            return known
-        if id(node) in self._open:
-            raise _refusal(node, "an alias stands inside of what it refers to")
-        if depth > DEPTH_MAX:
+    def measure(self, node: yaml.Node, depth: int) -> tuple[int, int]:
+        """How many nodes and levels there are with every alias unfolded; each node is visited once."""
+        known = self._known.get(id(node))
+        if known is None:
+            if id(node) in self._open:
+                raise _refusal(node, "an alias stands inside of what it refers to")
+            # Here, too, or the recursion would end in an error before the refusal.
+            if depth <= DEPTH_MAX:
+                known = self._known[id(node)] = self._visit(node, depth)
+        if known is None or depth + known[1] > DEPTH_MAX + 1:
             raise _refusal(node, f"is nested more than {DEPTH_MAX} levels deep")
+        return known
+
+    def _visit(self, node: yaml.Node, depth: int) -> tuple[int, int]:
         if (
             isinstance(node, yaml.ScalarNode)
             and node.tag == "tag:yaml.org,2002:int"
@@ -141,12 +142,14 @@ class _TreeCheck:
         ):
             raise _refusal(node, f"there is a number of {len(node.value)} digits")
         self._open.add(id(node))
-        total = 1 + sum(self.size(child, depth + 1) for child in self._children(node))
+        size, levels = 1, 0
+        for child in self._children(node):
+            size_of_child, levels_of_child = self.measure(child, depth + 1)
+            size, levels = size + size_of_child, max(levels, levels_of_child)
         self._open.discard(id(node))
-        if total > NODES_MAX:
+        if size > NODES_MAX:
             raise _refusal(node, f"its aliases unfold to more than {NODES_MAX} values")
-        self._sizes[id(node)] = total
-        return total
+        return size, levels + 1
 
     def _children(self, node: yaml.Node) -> list[yaml.Node]:
         if isinstance(node, yaml.SequenceNode):

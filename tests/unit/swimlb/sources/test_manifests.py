@@ -143,6 +143,51 @@ def test_json_may_be_indented_with_tabs() -> None:
     assert contents(read('{\n\t"kind":\t"A"\n}', "test.json")) == [{"kind": "A"}]
 
 
+@pytest.mark.parametrize("file", ["test.json", "-"])
+def test_json_objects_may_follow_each_other(file: str) -> None:
+    """A line each, or over several: as `jq` prints them, and as kubectl reads them. No line is moved by that."""
+    text = '{"a": "}\\n{"}\n\n  {\n  "b": 12\n}\n---\n{"c": {}}\n[]\n{"d":\n\n[}'
+
+    manifests = read(text, file)
+
+    assert [one.content for one in manifests.documents] == [{"a": "}\n{"}, {"b": 12}, {"c": {}}, []]
+    assert [one.line for one in manifests.documents] == [1, 3, 7, 8]
+    assert lines(manifests) == [11]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [('{"a": 1}{"b": 2}', 1), ('{"a": 1}\n5', 2), (" a: 1\nb: 2", 2), ("{a: 1}\n{b: 2}", 2)]
+)
+def test_tells_of_a_document_that_follows_without_a_mark(text: str, line: int) -> None:
+    manifests = read_text(text, "test.yaml")
+
+    assert [one.content for one in manifests.documents] == [{"a": 1}]
+    (problem,) = manifests.problems
+    assert (problem.message, problem.line) == (
+        "cannot be read as YAML: something follows the end of a document",
+        line,
+    )
+    assert problem.hint.startswith("Put `---` on a line of its own between two documents")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffa: 1\n---\n\ufeffb: 2\nc: 3\n",
+        "a: 1\n\ufeff---\nb: 2\nc: 3\n",
+        '{"a": 1}\n\ufeff{"b": 2, "c": 3}',
+    ],
+)
+def test_files_with_a_byte_order_mark_may_be_joined(text: str) -> None:
+    assert contents(read_text(text, "test.yaml")) == [{"a": 1}, {"b": 2, "c": 3}]
+
+
+def test_a_list_without_items_is_no_empty_one() -> None:
+    """But one that says that it has none."""
+    assert contents(read("kind: List\nitems:\n---\nkind: PodList\nitems: []")) == []
+    assert "a List has its objects in `items`" in read("kind: List\nitmes: []").problems[0].message
+
+
 def test_what_stands_before_broken_yaml_is_read() -> None:
     """And the problem tells the line."""
     manifests = read("""\
@@ -204,14 +249,53 @@ def test_refuses_what_is_nested_too_deeply(depth: int) -> None:
     assert len(manifests.problems) == 1
 
 
-@pytest.mark.parametrize("text", ["- " * 100_000, "? " * 100_000, "a:\n" + "  -" * 100_000])
-def test_refuses_blocks_that_would_overrun_the_stack(text: str) -> None:
-    """The parser goes down level by level, and the process with it."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " * 100_000,
+        "? " * 100_000,
+        "a:\n" + "  -" * 100_000,
+        '[ "]", ' * 100_000,
+        "[ ']', " * 100_000,
+        "[ # ]\n" * 100_000,
+        "!<]> [" * 100_000,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_refuses_what_would_overrun_the_stack(text: str) -> None:
+    """The parser goes down level by level, and the process with it. A bracket in a text closes nothing."""
     manifests = read(text)
 
     assert manifests.documents == ()
     (problem,) = manifests.problems
-    assert "is indented by more than 1000 columns" in problem.message
+    assert "is nested more than 250 levels deep" in problem.message
+    assert problem.line is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["a: '" + "[" * 5000 + "'", "a: |\n  " + "[" * 5000, "# " + "-" * 5000 + "\na: b"], ids=len
+)
+def test_what_only_looks_nested_is_read(text: str) -> None:
+    assert len(contents(read(text))) == 1
+
+
+def test_levels_that_aliases_stand_for_count() -> None:
+    """One alias a level, which the rest of the process would have to go down. Other documents are read."""
+    merged = ", ".join(f"c{one}: &c{one} {{<<: *c{one - 1}}}" for one in range(1, 500))
+
+    manifests = read(f"deep: [[{{c0: &c0 {{a: b}}, {merged}}}]]\nmerged: {{<<: *c499}}\n---\na: b")
+
+    assert [document.content for document in manifests.documents] == [{"a": "b"}]
+    (problem,) = manifests.problems
+    assert "is nested more than 100 levels deep" in problem.message
+    assert problem.line == 1
+
+
+def test_refuses_directives_without_end() -> None:
+    """The parser compares each with all before it: these would keep it busy for minutes."""
+    (problem,) = read("%TAG !a! b\n" * 100_000).problems
+
+    assert "more than 100 %TAG directives" in problem.message
 
 
 def test_refuses_a_number_that_nobody_could_tell() -> None:
