@@ -6,7 +6,17 @@
 from __future__ import annotations
 
 from swimlb.sources.directory import Directory
-from swimlb.sources.files import manifest_files, read_files, read_paths
+from swimlb.sources.files import manifest_files, read_files, read_octets, read_paths
 from swimlb.sources.manifests import Manifests, read_text
+from swimlb.sources.names import name_of
 
-__all__ = ["Directory", "Manifests", "manifest_files", "read_files", "read_paths", "read_text"]
+__all__ = [
+    "Directory",
+    "Manifests",
+    "manifest_files",
+    "name_of",
+    "read_files",
+    "read_octets",
+    "read_paths",
+    "read_text",
+]

@@ -51,9 +51,10 @@ class Directory:
 
 def _signature(directory: Path) -> Signature:
     """Name, times of change of content and rights, size and inode of each file, links followed."""
-    found: list[tuple[str, int, int, int, int]] = []
+    secrets = secret_files(directory)
+    found = [(told.object, error.errno or 0, 0, 0, 0) for error, told in secrets.unlisted]
     # Also of those that are too many to be read: when one of these goes, others may be read.
-    for file in (*manifest_files(directory), *secret_files(directory)):
+    for file in (*manifest_files(directory), *secrets.files):
         try:
             status = file.stat()
         except OSError as error:

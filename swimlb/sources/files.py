@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swimlb.model import Problem, Severity
 from swimlb.sources.manifests import Manifests, read_text
+from swimlb.sources.names import name_of
 from swimlb.sources.secret_files import DIRECTORY as SECRETS_DIRECTORY
 from swimlb.sources.secret_files import FILES_MAX as SECRETS_MAX
 from swimlb.sources.secret_files import read_secret, secret_files
@@ -46,16 +47,17 @@ def read_paths(paths: Iterable[Path]) -> Manifests:
 def read_directory(directory: Path) -> Manifests:
     """Its manifests, and the Secrets beside them. OSError when it cannot be listed."""
     files, secrets = manifest_files(directory), secret_files(directory)
+    unlisted = Manifests(problems=tuple(told for _, told in secrets.unlisted))
     too_many = [
         _problem(where, f"holds {len(found)} files, of which the first {most} by name are read")
         for where, found, most in (
             (directory, files, FILES_MAX),
-            (directory / SECRETS_DIRECTORY, secrets, SECRETS_MAX),
+            (directory / SECRETS_DIRECTORY, secrets.files, SECRETS_MAX),
         )
         if len(found) > most
     ]
     manifests = read_files(files[:FILES_MAX]) + Manifests(problems=tuple(too_many))
-    return sum(map(read_secret, secrets[:SECRETS_MAX]), manifests)
+    return sum(map(read_secret, secrets.files[:SECRETS_MAX]), manifests + unlisted)
 
 
 def read_files(files: Iterable[Path]) -> Manifests:
@@ -80,12 +82,17 @@ def _read_file(file: Path) -> Manifests:
         return Manifests(problems=(_problem(file, "is empty"),))
     if len(octets) > FILE_OCTETS_MAX:
         return Manifests(problems=(_problem(file, f"is larger than {FILE_OCTETS_MAX >> 20} MiB"),))
+    return read_octets(octets, name_of(file))
+
+
+def read_octets(octets: bytes, file: str) -> Manifests:
+    """What a file of that name holds, or another source that is called so."""
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
-        return Manifests(problems=(_problem(file, "is not UTF-8 text", line),))
-    return read_text(text, str(file))
+        return Manifests(problems=(_named_problem(file, "is not UTF-8 text", line),))
+    return read_text(text, file)
 
 
 _HINTS = {
@@ -96,15 +103,19 @@ _HINTS = {
 }
 
 
-def _problem(file: Path, message: str, line: int | None = None) -> Problem:
+def _problem(file: Path, message: str) -> Problem:
+    return _named_problem(name_of(file), message)
+
+
+def _named_problem(file: str, message: str, line: int | None = None) -> Problem:
     return Problem(
         severity=Severity.ERROR,
-        object=str(file),
+        object=file,
         field="",
         message=message,
         hint=next(
             (hint for word, hint in _HINTS.items() if word in message), "Check the name and the permissions."
         ),
-        file=str(file),
+        file=file,
         line=line,
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 
 from swimlb.config import Document
 from swimlb.model import Problem, Severity
 from swimlb.sources.manifests import Manifests
+from swimlb.sources.names import name_of
 
 DIRECTORY, KEY = "secrets", "password"
 PASSWORD_OCTETS_MAX = 4096
@@ -20,9 +22,51 @@ PASSWORD_OCTETS_MAX = 4096
 FILES_MAX = 1000
 
 
-def secret_files(directory: Path) -> list[Path]:
-    """Those of a directory of manifests, by name; hidden directories are passed over. None where there is no `secrets`."""
-    return sorted(directory.glob(f"{DIRECTORY}/[!.]*/[!.]*/{KEY}"))
+@dataclass(frozen=True, slots=True)
+class Listing:
+    files: list[Path] = field(default_factory=list[Path])
+    """By name."""
+    unlisted: list[tuple[OSError, Problem]] = field(default_factory=list[tuple[OSError, Problem]])
+    """Directories in which there may be more."""
+
+    def entries(self, directory: Path) -> list[Path]:
+        """Those that are not hidden. None of what is no directory, or is not there."""
+        try:
+            # Its names can be listed without the right to look behind them: told of it once, not of each.
+            os.stat(f"{directory}/.")
+            names = os.listdir(directory)
+        except NotADirectoryError:
+            return []
+        except OSError as error:
+            if os.path.lexists(directory) or not isinstance(error, FileNotFoundError):
+                message = f"cannot be listed: {error.strerror}"
+                self.unlisted.append((error, _problem(directory, Severity.ERROR, message, _UNLISTED_HINT)))
+            return []
+        return sorted(directory / name for name in names if not name.startswith("."))
+
+
+_UNLISTED_HINT = "Check the permissions; the passwords that were read from it before stay in force."
+
+
+def secret_files(directory: Path) -> Listing:
+    """Those of a directory of manifests; hidden directories are passed over. None where there is no `secrets`."""
+    listing = Listing()
+    for namespace in listing.entries(directory / DIRECTORY):
+        for secret in listing.entries(namespace):
+            if _may_be_there(secret / KEY):
+                listing.files.append(secret / KEY)
+    return listing
+
+
+def _may_be_there(file: Path) -> bool:
+    """Why it cannot be looked at is told when it is read."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_secret(file: Path) -> Manifests:
@@ -44,7 +88,7 @@ def read_secret(file: Path) -> Manifests:
         password = octets.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         return _refused(file, "is not UTF-8 text", "Choose a password of letters, digits and signs.")
-    namespace, name = file.parts[-3:-1]
+    namespace, name = PurePath(name_of(file)).parts[-3:-1]
     content = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -54,7 +98,7 @@ def read_secret(file: Path) -> Manifests:
     }
     is_exposed = bool(status.st_mode & stat.S_IROTH)
     warnings = (_problem(file, Severity.WARNING, *_EXPOSED),) if is_exposed else ()
-    return Manifests((Document(content, str(file)),), warnings)
+    return Manifests((Document(content, name_of(file)),), warnings)
 
 
 _EXPOSED = ("every user of this host may read it", "Give it to the speaker alone: chmod 600.")
@@ -65,4 +109,5 @@ def _refused(file: Path, message: str, hint: str) -> Manifests:
 
 
 def _problem(file: Path, severity: Severity, message: str, hint: str) -> Problem:
-    return Problem(severity=severity, object=str(file), field="", message=message, hint=hint, file=str(file))
+    named = name_of(file)
+    return Problem(severity=severity, object=named, field="", message=message, hint=hint, file=named)

@@ -11,7 +11,7 @@ from typing import Any
 from swimlb.allocator import allocate
 from swimlb.config import Options, resolve
 from swimlb.model import Problem, Severity
-from swimlb.sources import Directory
+from swimlb.sources import Directory, name_of
 from swimlb.watch.world import World
 
 
@@ -35,7 +35,7 @@ class Standalone:
         is_stale = self._directory_problem is not None
         return {
             "kind": "directory",
-            "from": str(self._directory.path),
+            "from": name_of(self._directory.path),
             "state": "stale" if is_stale else "current",
             "age": None,
             "drained_by": None,
@@ -51,11 +51,11 @@ class Standalone:
         except OSError as error:
             self._directory_problem = Problem(
                 severity=Severity.ERROR,
-                object=str(self._directory.path),
+                object=name_of(self._directory.path),
                 field="",
                 message=f"the manifest directory cannot be read: {error.strerror}",
                 hint="Mend the path or its permissions; what was read before stays in force.",
-                file=str(self._directory.path),
+                file=name_of(self._directory.path),
             )
             return self._directory_problem != before
         if manifests is None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import errno
 import itertools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from swimlb.config import resolve
 from swimlb.sources import Directory, Manifests, manifest_files, read_paths
 from swimlb.sources.files import FILE_OCTETS_MAX, FILES_MAX, read_directory
+from tests.unit.swimlb.sources.rights import forbidding
 
 
 def kinds(manifests: Manifests | None) -> list[str]:
@@ -61,6 +60,23 @@ def test_tells_of_a_path_that_is_not_there(tmp_path: Path) -> None:
     (problem,) = read_paths([tmp_path / "gone.yaml"]).problems
 
     assert problem.message == "cannot be read: No such file or directory"
+
+
+def test_a_name_that_is_no_text_can_be_told(tmp_path: Path) -> None:
+    """It would end any command that prints it. What the file held stays in force as that of any other."""
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml"))
+    file.write_text(
+        "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: gold, namespace: metallb-system}, spec: {addresses: [192.0.2.0/24]}}"
+    )
+    before = resolve(read_paths([tmp_path]).documents)
+    file.write_text("[")
+
+    broken = read_paths([tmp_path])
+
+    (problem,) = broken.problems
+    assert problem.file == problem.object == f"{tmp_path}/\\xff.yaml"
+    after = resolve(broken.documents, before, source_problems=broken.problems)
+    assert after.configuration == before.configuration
 
 
 def test_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
@@ -184,23 +200,12 @@ def test_a_link_to_where_we_may_not_look_is_told_alone(
     link.symlink_to(tmp_path / "private" / "a.yaml")
     (tmp_path / "b.yaml").write_text("b")
     for name in ("stat", "open"):
-        monkeypatch.setattr(os, name, _unless(link, getattr(os, name)))
+        monkeypatch.setattr(os, name, forbidding(str(link), getattr(os, name)))
 
     manifests = Directory(tmp_path).poll()
 
     assert kinds(manifests) == ["b"]
     assert told(manifests) == [(str(link), "cannot be read: Permission denied")]
-
-
-def _unless(forbidden: Path, call: Callable[..., object]) -> Callable[..., object]:
-    """Tests may run as root, whom no permission stops."""
-
-    def refused(path: object, *args: object, **kwargs: object) -> object:
-        if str(path) == str(forbidden):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return call(path, *args, **kwargs)
-
-    return refused
 
 
 def test_a_directory_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from swimlb.config import resolve
 from swimlb.model import Severity
 from swimlb.sources import Directory, Manifests, read_paths
+from tests.unit.swimlb.sources.rights import forbidding
 
 PEER = """
 apiVersion: metallb.io/v1beta2
@@ -18,8 +20,10 @@ spec: {myASN: 64496, peerASN: 64497, peerAddress: 192.0.2.1, passwordSecret: {na
 """
 
 
-def write_secret(directory: Path, password: bytes, *, mode: int = 0o600) -> Path:
-    file = directory / "secrets" / "metallb-system" / "router" / "password"
+def write_secret(
+    directory: Path, password: bytes, *, mode: int = 0o600, namespace: str = "metallb-system"
+) -> Path:
+    file = directory / "secrets" / namespace / "router" / "password"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(password)
     file.chmod(mode)
@@ -104,3 +108,50 @@ def test_warns_of_a_password_that_everybody_may_read(tmp_path: Path) -> None:
         (Severity.WARNING, "every user of this host may read it")
     ]
     assert password_of(manifests) == "hunter2"
+
+
+@pytest.mark.parametrize("unlisted", ["secrets", "secrets/metallb-system"])
+@pytest.mark.parametrize("call", ["listdir", "stat"])
+def test_a_directory_that_cannot_be_listed_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlisted: str, call: str
+) -> None:
+    """The peers keep their passwords, and all is well again when its rights are mended."""
+    (tmp_path / "peer.yaml").write_text(PEER)
+    write_secret(tmp_path, b"hunter2")
+    write_secret(tmp_path, b"hunter2", namespace="other")
+    directory = Directory(tmp_path)
+    first = directory.poll()
+    assert first is not None
+    before = resolve(first.documents)
+
+    with monkeypatch.context() as patched:
+        place = f"{tmp_path}/{unlisted}" + ("/." if call == "stat" else "")
+        patched.setattr(os, call, forbidding(place, getattr(os, call)))
+        manifests = directory.poll()
+        assert directory.poll() is None
+    mended = directory.poll()
+
+    assert manifests is not None
+    (problem,) = manifests.problems
+    assert (problem.severity, problem.object) == (Severity.ERROR, str(tmp_path / unlisted))
+    assert problem.message == "cannot be listed: Permission denied"
+    after = resolve(manifests.documents, before, source_problems=manifests.problems)
+    assert after.configuration == before.configuration
+    assert password_of(mended) == "hunter2"
+
+
+def test_a_link_to_passwords_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "secrets").symlink_to("gone")
+
+    (problem,) = read_paths([tmp_path]).problems
+
+    assert (problem.object, problem.message) == (
+        str(tmp_path / "secrets"),
+        "cannot be listed: No such file or directory",
+    )
+
+
+def test_a_file_in_the_place_of_the_directory_is_none_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "secrets").write_text("Where I keep them: in the vault.")
+
+    assert read_paths([tmp_path]) == Manifests()
