@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from swimlb.config import Options
-from swimlb.sources import Manifests, read_paths, read_text
+from swimlb.model import Problem, Severity
+from swimlb.sources import Manifests, read_octets, read_paths
 
 _STANDARD_INPUT = "-"
+_STANDARD_INPUT_NAME = "<stdin>"
 
 paths_option = click.option(
     "-f",
@@ -43,8 +45,25 @@ def read_manifests(paths: Iterable[str]) -> Manifests:
     """Everything that `-f` names, in that order."""
     manifests = Manifests()
     for path in paths:
-        if path == _STANDARD_INPUT:
-            manifests += read_text(sys.stdin.buffer.read().decode("utf-8", errors="replace"), "<stdin>")
-        else:
-            manifests += read_paths([Path(path)])
+        if not path:
+            # The working directory, to a Path: hardly what a variable that is not set was to stand for.
+            raise click.UsageError("a PATH is empty; name a file or a directory, or - for standard input")
+        manifests += _read_standard_input() if path == _STANDARD_INPUT else read_paths([Path(path)])
     return manifests
+
+
+def _read_standard_input() -> Manifests:
+    try:
+        # None where it is closed.
+        octets = b"" if sys.stdin is None else sys.stdin.buffer.read()  # pyright: ignore[reportUnnecessaryComparison]
+    except OSError as error:
+        return _nothing(f"cannot be read: {error.strerror}")
+    return read_octets(octets, _STANDARD_INPUT_NAME) if octets else _nothing("is empty")
+
+
+def _nothing(why: str) -> Manifests:
+    """Told, as the command that was to write it may have failed: nothing of all would be wrong then."""
+    name = _STANDARD_INPUT_NAME
+    hint = "Look after the command that writes it."
+    problem = Problem(severity=Severity.ERROR, object=name, field="", message=why, hint=hint, file=name)
+    return Manifests(problems=(problem,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
 
@@ -56,3 +57,6 @@ class _OnDemand(click.Group):
 @click.version_option(__version__, prog_name="swimlb")
 def main() -> None:
     """A LoadBalancer for bare-metal Kubernetes, and without it."""
+    # Names of the operator's may hold what the terminal's encoding has no sign for. Standard error is so already.
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):  # None where it is closed.
+        reconfigure(errors="backslashreplace")

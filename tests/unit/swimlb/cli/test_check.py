@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from swimlb.cli.check import check
+from swimlb.cli.main import main
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 BAD_POOL = """\
@@ -219,3 +223,46 @@ def test_other_namespaces_and_classes_can_be_judged() -> None:
 
     assert "resource must be created in other namespace" in result.stdout
     assert "Service/default/web" not in result.stdout
+
+
+@pytest.mark.parametrize("output", ["text", "table", "json"])
+def test_a_name_that_is_no_text_is_told_like_any_other(tmp_path: Path, output: str) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml"))
+    file.write_text(BAD_POOL)
+
+    result = run("-f", str(file), "-f", str(file) + ".gone", "-o", output)
+
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "192.0.2.10" in result.stdout
+    assert "xff.yaml.gone" in "".join(result.stdout.split())
+
+
+def test_what_a_terminal_has_no_sign_for_is_written_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pool.yaml").write_text(BAD_POOL)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", write_through=True))
+
+    with pytest.raises(SystemExit):
+        main(["check", "-f", str(tmp_path)], standalone_mode=False)
+
+    assert rb"\u2014 Write 192.0.2.10-192.0.2.20." in written.getvalue()
+
+
+@pytest.mark.parametrize(("given", "message"), [(b"", "is empty"), (b"a: \xff", "is not UTF-8 text")])
+def test_standard_input_is_judged_like_a_file(given: bytes, message: str) -> None:
+    """The command that was to write it may have failed, and then nothing at all would be wrong."""
+    result = CliRunner().invoke(check, ["-f", "-"], given)
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("<stdin>")
+    assert message in result.stdout
+
+
+def test_an_empty_path_is_not_the_working_directory() -> None:
+    result = run("-f", "")
+
+    assert result.exit_code == 2
+    assert "a PATH is empty; name a file or a directory, or - for standard input" in result.stderr

@@ -127,7 +127,7 @@ def test_rules_between_objects_are_checked_too() -> None:
     assert "overlaps with 192.0.2.10-192.0.2.20 of pool again" in result.stderr
 
 
-@pytest.mark.parametrize("given", ["", "kind: ConfigMap\ndata: {other: x}\n", "kind: Service\n"])
+@pytest.mark.parametrize("given", ["# Nothing.", "kind: ConfigMap\ndata: {other: x}\n", "kind: Service\n"])
 def test_a_file_without_a_configuration_is_an_error(given: str) -> None:
     result = run("-", given=given)
 
