@@ -39,6 +39,7 @@ class Candidates:
     present: AbstractSet[Ref] = frozenset()
     """All objects there are, also those of which no version is well-formed."""
     admitted: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
+    _namespaces: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
     @property
     def fallen_back(self) -> set[Ref]:
@@ -52,13 +53,19 @@ class Candidates:
                 f"{ref.kind} {ref.name} is itself in error",
                 "Mend it first; what is wrong with it is told, too.",
             )
-        for other in sorted(self.present):
-            if (other.kind, other.name) == (ref.kind, ref.name):
-                return (
-                    f"{ref.kind} {ref.name} is in namespace {other.namespace}, not in {ref.namespace}",
-                    f"Set its metadata.namespace to {ref.namespace}.",
-                )
+        if (namespace := self._namespace_of(ref.kind, ref.name)) is not None:
+            return (
+                f"{ref.kind} {ref.name} is in namespace {namespace}, not in {ref.namespace}",
+                f"Set its metadata.namespace to {ref.namespace}.",
+            )
         return f"there is no {ref.kind} {ref.name}", "Create it, or mend the name."
+
+    def _namespace_of(self, kind: str, name: str) -> str | None:
+        """The first one in which there is such an object; found once for all that may be asked about."""
+        if not self._namespaces:
+            for ref in sorted(self.present):
+                self._namespaces.setdefault((ref.kind, ref.name), ref.namespace)
+        return self._namespaces.get((kind, name))
 
     def admit(
         self,

@@ -8,9 +8,17 @@ from dataclasses import dataclass, field
 
 from swimlb.config.declared import DeclaredNode
 from swimlb.config.objects import Admitted
-from swimlb.config.ranges import overlap
 from swimlb.config.report import Place
-from swimlb.model import AddressRange, BgpPeer, IpAddress, IpNetwork, L2Advertisement, Pool, any_matches
+from swimlb.model import (
+    AddressRange,
+    BgpPeer,
+    IpAddress,
+    IpNetwork,
+    L2Advertisement,
+    LabelSelector,
+    Pool,
+    any_matches,
+)
 
 _NAMED_MAX = 3
 """Of many alike, so many are named in a message."""
@@ -69,41 +77,85 @@ def warn_of_routers_within(pools: Iterable[Admitted[Pool]], peers: Iterable[BgpP
                 )
 
 
+class _Subnets:
+    """Finds whether a range reaches into one of many subnets."""
+
+    def __init__(self, networks: Iterable[IpNetwork]) -> None:
+        self.networks: dict[int, list[IpNetwork]] = {4: [], 6: []}
+        for network in dict.fromkeys(networks):
+            self.networks[network.version].append(network)
+        self._apart = {version: _joined(networks) for version, networks in self.networks.items()}
+
+    def touch(self, addresses: AddressRange) -> bool:
+        firsts, lasts = self._apart[addresses.first.version]
+        # Of subnets that do not overlap, the last one that begins in time is the one that ends last.
+        index = bisect_right(firsts, int(addresses.last))
+        return index > 0 and lasts[index - 1] >= int(addresses.first)
+
+
+def _joined(networks: Iterable[IpNetwork]) -> tuple[list[int], list[int]]:
+    """First and last addresses of what they cover together, ascending."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for first, last in sorted((int(one.network_address), int(one.broadcast_address)) for one in networks):
+        if lasts and first <= lasts[-1]:
+            lasts[-1] = max(lasts[-1], last)
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return firsts, lasts
+
+
 @dataclass(slots=True)
 class Lan:
     """Which pools are announced on the LAN, by which advertisements; warns of those that are in none of its subnets."""
 
     nodes: tuple[DeclaredNode, ...]
-    _announced: dict[str, list[L2Advertisement]] = field(default_factory=dict[str, list[L2Advertisement]])
+    _announced: dict[str, dict[int, L2Advertisement]] = field(
+        default_factory=dict[str, dict[int, L2Advertisement]]
+    )
+    """By pool and number of the nodeSelectors, the first advertisement that has them."""
+    _numbers: dict[tuple[LabelSelector, ...], int] = field(
+        default_factory=dict[tuple[LabelSelector, ...], int]
+    )
+    _found: dict[frozenset[int], _Subnets] = field(default_factory=dict[frozenset[int], _Subnets])
+    """By numbers of nodeSelectors. Most pools share theirs."""
 
     def note(self, advertisement: L2Advertisement, pools: Iterable[Pool]) -> None:
+        number = self._numbers.setdefault(advertisement.node_selectors, len(self._numbers))
         for pool in pools:
-            self._announced.setdefault(pool.name, []).append(advertisement)
+            self._announced.setdefault(pool.name, {}).setdefault(number, advertisement)
 
     def warn_of_strangers(self, pools: Iterable[Admitted[Pool]]) -> None:
+        selectors = list(self._numbers)
         for pool in pools:
-            advertisements = self._announced.get(pool.value.name)
-            if advertisements:
-                self._check(pool.value, advertisements, pool.place.at("spec", "addresses"))
+            announced = self._announced.get(pool.value.name)
+            if announced:
+                numbers = frozenset(announced)
+                if numbers not in self._found:
+                    self._found[numbers] = self._subnets([selectors[number] for number in sorted(numbers)])
+                first = next(iter(announced.values()))
+                _check(pool.value, first, self._found[numbers], pool.place.at("spec", "addresses"))
 
-    def _check(self, pool: Pool, advertisements: list[L2Advertisement], place: Place) -> None:
-        subnets = self._subnets(advertisements)
-        for index, addresses in enumerate(pool.ranges):
-            known = [one for one in subnets if one.version == addresses.first.version]
-            if known and not any(overlap(addresses, AddressRange(one[0], one[-1])) for one in known):
-                told = ", ".join(map(str, known[:_NAMED_MAX])) + (" and more" if known[_NAMED_MAX:] else "")
-                place.at(index).warning(
-                    f"{addresses} of pool {pool.name} is announced on the LAN by L2Advertisement "
-                    f"{advertisements[0].name}, but lies outside of every node's subnets ({told})",
-                    "Choose addresses of the nodes' LAN. If their subnets are others, tell them by the annotation "
-                    "swimlb.io/subnets of the Nodes.",
-                )
-
-    def _subnets(self, advertisements: list[L2Advertisement]) -> list[IpNetwork]:
+    def _subnets(self, selectors: Sequence[tuple[LabelSelector, ...]]) -> _Subnets:
         """Of the nodes that may announce."""
-        found: dict[IpNetwork, None] = {}
-        for declared in self.nodes:
-            labels = dict(declared.node.labels)
-            if any(any_matches(one.node_selectors, labels) for one in advertisements):
-                found.update(dict.fromkeys(declared.subnets))
-        return list(found)
+        return _Subnets(
+            subnet
+            for declared in self.nodes
+            for labels in [dict(declared.node.labels)]
+            if any(any_matches(one, labels) for one in selectors)
+            for subnet in declared.subnets
+        )
+
+
+def _check(pool: Pool, advertisement: L2Advertisement, subnets: _Subnets, place: Place) -> None:
+    for index, addresses in enumerate(pool.ranges):
+        known = subnets.networks[addresses.first.version]
+        if known and not subnets.touch(addresses):
+            told = ", ".join(map(str, known[:_NAMED_MAX])) + (" and more" if known[_NAMED_MAX:] else "")
+            place.at(index).warning(
+                f"{addresses} of pool {pool.name} is announced on the LAN by L2Advertisement "
+                f"{advertisement.name}, but lies outside of every node's subnets ({told})",
+                "Choose addresses of the nodes' LAN. If their subnets are others, tell them by the annotation "
+                "swimlb.io/subnets of the Nodes.",
+            )

@@ -39,3 +39,23 @@ def test_each_node_has_a_peer_of_its_own_for_one_router() -> None:
     ]
 
     assert seconds_to_resolve(*nodes, *peers) < SECONDS_MAX
+
+
+def test_many_pools_are_announced_on_the_lan_of_many_nodes() -> None:
+    nodes = [node(f"node-{number}", f"10.{number >> 8}.{number & 255}.1") for number in range(1000)]
+    pools = [pool(f"pool-{number}", f"198.51.{number >> 8}.{number & 255}/32") for number in range(1000)]
+    advertisements = [ours("L2Advertisement", f"lan-{number}", {}) for number in range(10)]
+
+    assert seconds_to_resolve(*nodes, *pools, *advertisements) < SECONDS_MAX
+
+
+def test_many_references_lead_nowhere_among_many_objects() -> None:
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{number}"}} for number in range(2000)
+    ]
+    advertisements = [
+        ours("L2Advertisement", f"lan-{number}", {"ipAddressPools": [f"gone-{number}"]})
+        for number in range(300)
+    ]
+
+    assert seconds_to_resolve(*namespaces, *advertisements) < SECONDS_MAX
