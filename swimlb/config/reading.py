@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from swimlb.config.document import Document, Ref, mapping_of
@@ -34,17 +35,20 @@ class Reading:
 
     versions: dict[Ref, Version] = field(default_factory=dict[Ref, Version])
     """Good ones, and bad ones of which enough is known to tell what else is wrong with them."""
-    present: set[Ref] = field(default_factory=set[Ref])
-    """Every object that there is, good or bad."""
+    places: dict[Ref, Document] = field(default_factory=dict[Ref, Document])
+    """Every object that there is, good or bad, and where it is, the first time."""
     reports: list[Report] = field(default_factory=list[Report])
     nameless: list[Report] = field(default_factory=list[Report])
     """Those of documents in error that may be meant for any object: what tells which is wrong."""
+
+    @property
+    def present(self) -> AbstractSet[Ref]:
+        return self.places.keys()
 
 
 def read_documents(documents: Sequence[Document], options: Options) -> Reading:
     """Never raises: whatever a document holds, it is read or reported."""
     reading = Reading()
-    places: dict[Ref, Document] = {}
     for document in sorted(documents, key=lambda document: (document.file or "", document.line or 0)):
         if document.content is None:
             continue
@@ -56,14 +60,13 @@ def read_documents(documents: Sequence[Document], options: Options) -> Reading:
                 reading.nameless.append(report)
             continue
         kind, source = found
-        first = places.setdefault(source.ref, document)
+        first = reading.places.setdefault(source.ref, document)
         if first is not document:
             source.place.error(
                 f"is defined twice; the first one is at {_where(first)}",
                 "Remove one of the two, or rename it.",
             )
             continue
-        reading.present.add(source.ref)
         is_in_place = kind.scope is not Scope.SYSTEM or _check_ours(source, options)
         if not is_in_place:
             reading.nameless.append(report)
@@ -106,15 +109,16 @@ def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
             "Give both, for example `apiVersion: v1` and `kind: Service`.",
         )
         return None
-    report.object = shorten(name)
+    kind = _KINDS.get((api_version, name))
+    if kind is None:
+        # What its metadata must be is not ours to say: a Kustomization has none.
+        report.object = _likely_name(shorten(name), content.get("metadata"))
+        report_unknown(api_version, name, report)
+        return None
+    report.object = name
     try:
         metadata = read_record(Metadata, content.get("metadata", {}), report.place / "metadata")
     except Unreadable:
-        return None
-    kind = _KINDS.get((api_version, name))
-    if kind is None:
-        report.rename(str(Ref(shorten(name), metadata.namespace, metadata.name)))
-        report_unknown(api_version, name, report)
         return None
     namespace = "" if kind.scope is Scope.CLUSTER else metadata.namespace or "default"
     ref = Ref(name, namespace, metadata.name)
@@ -123,6 +127,13 @@ def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
     if not metadata.name or report.place.at("metadata", "namespace").is_broken:
         return None
     return kind, Object(ref, metadata, report.document, report.place, options)
+
+
+def _likely_name(kind: str, metadata: object) -> str:
+    fields = mapping_of(metadata)
+    return str(
+        Ref(kind, *(one if isinstance(one := fields.get(key), str) else "" for key in ("namespace", "name")))
+    )
 
 
 def _source_name(document: Document) -> str:

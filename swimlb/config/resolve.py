@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -17,7 +18,7 @@ from swimlb.model import Configuration, Problem, Severity
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The version of an object that is in force, and where it came from."""
+    """The version of an object that is in force, and where the object was seen last, also if in a bad version."""
 
     record: object
     meaning: object
@@ -74,7 +75,10 @@ def resolve(
         ),
         ignored=linked.ignored,
         stale=stale,
-        kept={ref: _kept(version) for ref, version in candidates.admitted.items()},
+        kept={
+            ref: _kept(version, reading.places.get(ref, version.report.document))
+            for ref, version in candidates.admitted.items()
+        },
     )
 
 
@@ -95,8 +99,7 @@ def recall(
     )
 
 
-def _kept(version: Version) -> Kept:
-    document = version.report.document
+def _kept(version: Version, document: Document) -> Kept:
     return Kept(version.record, version.meaning, document.file, document.line)
 
 
@@ -109,7 +112,10 @@ def _unreadable(problems: Sequence[Problem]) -> frozenset[str]:
 
 
 def _versions(
-    previous: Resolved | None, newest: Mapping[Ref, Version], present: set[Ref], unreadable: frozenset[str]
+    previous: Resolved | None,
+    newest: Mapping[Ref, Version],
+    present: AbstractSet[Ref],
+    unreadable: frozenset[str],
 ) -> dict[Ref, tuple[Version, ...]]:
     """The versions of each object, newest first: those without errors may come into force."""
     versions: dict[Ref, tuple[Version, ...]] = {ref: (version,) for ref, version in newest.items()}

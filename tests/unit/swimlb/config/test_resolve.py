@@ -132,6 +132,20 @@ def test_a_slip_in_what_tells_an_object_is_no_deletion(slip: dict[str, object]) 
     assert pool_names(resolve([], after)) == []
 
 
+def test_an_object_belongs_to_the_file_that_it_was_seen_in_last() -> None:
+    """In a bad version, too: a slip in that file keeps it, and one in the file that it has left does not."""
+    before = resolve([document(pool("gold", "192.0.2.0/24"), file="a.yaml")])
+    moved = resolve([document(pool("gold", "nonsense"), file="b.yaml")], before)
+    slip_in_a, slip_in_b = (
+        document({"kind": "Pool"}, file="a.yaml"),
+        document({"kind": "Pool"}, file="b.yaml"),
+    )
+
+    assert moved.configuration == before.configuration
+    assert pool_names(resolve([slip_in_b], moved)) == ["gold"]
+    assert pool_names(resolve([slip_in_a], moved)) == []
+
+
 def test_a_service_in_a_namespace_that_is_no_text_stays_where_it_is() -> None:
     web = service("web", namespace="shop")
     before = resolved(web)
@@ -275,20 +289,51 @@ def test_configuration_belongs_into_the_system_namespace() -> None:
             "Service",
             ("warning", "apiVersion", "Service of serving.knative.dev/v1 is not used"),
         ),
+        ("v1", "Sevice", ("error", "kind", "unknown kind Sevice in v1")),
+        ("v1", "service", ("error", "kind", "unknown kind service in v1")),
+        ("apps/v1", "DeamonSet", ("error", "kind", "unknown kind DeamonSet in apps/v1")),
+        ("v1", "Deployments", ("error", "kind", "unknown kind Deployments in v1")),
+        ("apps/v1", "Service", ("error", "apiVersion", "there is no Service of apps/v1")),
+        ("v1beta1", "IPAddressPool", ("error", "apiVersion", "there is no IPAddressPool of v1beta1")),
         (
             "metalb.io/v1beta1",
             "IPAddressPool",
-            ("warning", "apiVersion", "IPAddressPool of metalb.io/v1beta1 is not used"),
+            ("error", "apiVersion", "there is no IPAddressPool of metalb.io/v1beta1"),
         ),
-        ("v1", "Sevice", ("warning", "kind", "kind Sevice of v1 is not used")),
-        ("apps/v1", "DeamonSet", ("warning", "kind", "kind DeamonSet of apps/v1 is not used")),
+        (
+            "metallb/v1beta1",
+            "IpAddressPool",
+            ("error", "apiVersion", "there is no IpAddressPool of metallb/v1beta1"),
+        ),
     ],
 )
 def test_tells_of_unknown_kinds(api_version: str, kind: str, expected: tuple[str, str, str]) -> None:
-    """In our own group it is a mistake; elsewhere only what looks like a slip is told."""
+    """In our own group, and in Kubernetes' own, what is nearly a kind that we read is a slip; other groups are others'."""
     result = resolved({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "y"}})
 
     assert told(result.problems) == [(expected[0], f"{kind}/y/x", *expected[1:])]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "meant"),
+    [
+        ("v1", "Sevice", "Did you mean Service?"),
+        ("v1", "Deployments", "Did you mean Deployment, of apps/v1?"),
+        ("metalb.io/v1beta2", "BGPPear", "Did you mean BGPPeer of metallb.io/v1beta2?"),
+        ("apps/v1", "Service", "Known is v1."),
+    ],
+)
+def test_a_slip_in_a_kind_takes_nothing_out_of_force(api_version: str, kind: str, meant: str) -> None:
+    """The Service would be deleted by it, and its address given to another. What else the file holds is read."""
+    before = resolved(service("web"), pool("gold", "192.0.2.0/24"))
+    slip = service("web") | {"apiVersion": api_version, "kind": kind}
+
+    after = resolve(documents(slip, pool("gold", "198.51.100.0/24")), before)
+
+    (problem,) = after.problems
+    assert problem.hint.startswith(f"{meant} Until then ")
+    assert [one.key for one in after.configuration.services] == ["default/web"]
+    assert [str(one.ranges[0].first) for one in after.configuration.pools] == ["198.51.100.0"]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +345,24 @@ def test_tells_of_unknown_kinds(api_version: str, kind: str, expected: tuple[str
         ("apps/v1", "ReplicaSet"),
         ("networking.k8s.io/v1", "Ingress"),
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        *(
+            ("v1", kind)
+            for kind in (
+                "Binding",
+                "ComponentStatus",
+                "Event",
+                "LimitRange",
+                "PersistentVolume",
+                "PersistentVolumeClaim",
+                "PodTemplate",
+                "ReplicationController",
+                "ResourceQuota",
+            )
+        ),
+        ("apps/v1", "ControllerRevision"),
+        ("apps/v1", "Scale"),
+        ("example.com/v1", "Sevice"),
+        ("example.com/v1", "Pool"),
     ],
 )
 def test_other_kinds_are_passed_over(api_version: str, kind: str) -> None:
@@ -310,6 +373,20 @@ def test_other_kinds_are_passed_over(api_version: str, kind: str) -> None:
         ).problems
         == ()
     )
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {}, {"generateName": "x-"}, {"name": "x", "labels": {"a": 1}}, "x"]
+)
+def test_what_others_write_into_metadata_is_not_judged(metadata: object) -> None:
+    """A Kustomization has none at all."""
+    stranger = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "metadata": metadata,
+    }
+
+    assert resolved(stranger).problems == ()
 
 
 def test_tells_of_the_former_configuration() -> None:
