@@ -6,7 +6,7 @@ that has changed is refused, or the new one; where that tells nothing, the later
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -50,6 +50,9 @@ from swimlb.model import (
 
 T = TypeVar("T")
 
+_UNKNOWN_PASSWORD = ""
+"""Of a Secret that is apart. No password is empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Linked:
@@ -71,7 +74,7 @@ def link(candidates: Candidates, node: str = "", *, are_secrets_apart: bool = Fa
     secrets = {(one.ref.namespace, one.ref.name): one.value for one in candidates.admit(Secret, _as_is)}
     known_profiles = {one.ref.name: one.value for one in profiles}
     asking = next((one for one in nodes if one.name == node), None)
-    peer_linker = Peers(nodes, asking, known_profiles, secrets, are_secrets_apart, candidates.missing)
+    peer_linker = Peers(nodes, asking, known_profiles, secrets, are_secrets_apart, candidates)
     peers = candidates.admit(DeclaredPeer, peer_linker.link, outlives=peer_linker.go_on, is_exclusive=True)
     workloads = Workloads(_values(candidates.admit(Workload, _as_is)))
     services = _values(candidates.admit(DeclaredService, workloads.link))
@@ -226,8 +229,8 @@ class Peers:
     profiles: Mapping[str, BfdProfile]
     secrets: Mapping[tuple[str, str], Secret]
     are_secrets_apart: bool
-    missing: Callable[[Ref], tuple[str, str]]
-    """Why an object is not in force."""
+    candidates: Candidates
+    """Tells why an object is not in force."""
     used_profiles: set[str] = field(default_factory=set[str])
     _linked: dict[tuple[object, ...], list[BgpPeer]] = field(
         default_factory=dict[tuple[object, ...], list[BgpPeer]]
@@ -289,15 +292,14 @@ class Peers:
         ]
         for other in at_one_address:
             both_listen = other.opening.is_listening and peer.opening.is_listening
-            is_alike = (other.password, other.ao) == (peer.password, peer.ao)
-            if both_listen and not is_alike and self._share_a_node(peer, other):
+            if both_listen and not _may_have_one_key(other, peer) and self._share_a_node(peer, other):
                 return other
         return None
 
     def _find_profile(self, name: str, peer: BgpPeer, place: Place) -> BfdProfile | None:
         profile = self.profiles.get(name)
         if profile is None:
-            why, way_out = self.missing(Ref("BFDProfile", place.report.namespace, name))
+            why, way_out = self.candidates.missing(Ref("BFDProfile", place.report.namespace, name))
             place.error(f"peer {peer.name} referencing non existing bfd profile {name}: {why}", way_out)
         elif profile.has_echo and peer.ebgp_multihop:
             place.warning(
@@ -316,11 +318,16 @@ class Peers:
 
         If it was before, it stays so with the password that it had (`Candidates.admit`).
         """
-        secret = self.secrets.get((place.report.namespace, name))
-        if secret is None and self.are_secrets_apart:
-            return ""
+        ref = Ref("Secret", place.report.namespace, name)
+        secret = self.secrets.get((ref.namespace, ref.name))
         if secret is None:
-            why, way_out = self.missing(Ref("Secret", place.report.namespace, name))
+            why, way_out = self.candidates.missing(ref)
+            if self.are_secrets_apart and ref not in self.candidates.present:
+                place.warning(
+                    f"{why}; it is taken to be there, with the password",
+                    f"Nothing need be done if it is in the cluster. Else: {way_out} Its type is {BASIC_AUTH}.",
+                )
+                return _UNKNOWN_PASSWORD
             place.error(f"secret ref not found: {why}", f"{way_out} Its type is {BASIC_AUTH}.")
             return None
         if secret.type != BASIC_AUTH:
@@ -356,6 +363,12 @@ class Peers:
                 node.name for node in self.nodes if any_matches(selectors, dict(node.labels))
             )
         return self._nodes_of[selectors]
+
+
+def _may_have_one_key(one: BgpPeer, other: BgpPeer) -> bool:
+    passwords = {one.password, other.password}
+    is_unknown = _UNKNOWN_PASSWORD in passwords and None not in passwords
+    return one.ao == other.ao and (len(passwords) == 1 or is_unknown)
 
 
 def _session_of(peer: BgpPeer) -> tuple[object, ...]:

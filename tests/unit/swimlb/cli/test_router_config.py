@@ -61,6 +61,33 @@ def test_a_path_that_cannot_be_read_is_told() -> None:
     assert "/nonexistent.yaml" in result.stderr
 
 
+def test_a_path_that_is_not_there_is_one_error() -> None:
+    """That no node has a session then says nothing more."""
+    result = CliRunner().invoke(router_config, ("-f", "/nonexistent.yaml", "--for", "frr"))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        "/nonexistent.yaml: error: cannot be read: No such file or directory — Check the name and the permissions."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "status"), [("password: known", 0), ("passwordSecret: {name: b}", 0), ("holdTime: 90s", 1)]
+)
+def test_a_password_that_is_not_known_may_be_that_of_another_peer(other: str, status: int) -> None:
+    """Two that are called from one address must have the same, but one that has none has not."""
+    listening = "namespace: metallb-system, annotations: {swimlb.io/connection: both}"
+    peers = (
+        peer("a", "192.0.2.1", ", passwordSecret: {name: a}"),
+        peer("b", "192.0.2.1", f", peerPort: 1179, {other}"),
+    )
+
+    result = printed(*(one.replace("namespace: metallb-system", listening) for one in peers), NODE)
+
+    assert result.exit_code == status
+    assert ("differs from that of BGPPeer" in result.stderr) == bool(status)
+
+
 def test_no_secret_is_needed() -> None:
     """The password is not printed anyhow, and people hardly pipe their Secrets around."""
     result = printed(peer("tor", "192.0.2.1", ", passwordSecret: {name: tor}"), NODE)
