@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +13,8 @@ import click
 from swimlb.cli.inputs import judging_options, paths_option, read_manifests
 
 if TYPE_CHECKING:
-    from swimlb.config import Resolved
-    from swimlb.model import Problem
+    from swimlb.config import Document, Resolved
+    from swimlb.model import IpAddress, Problem
     from swimlb.planning import Outlook
 
 ELECTIONS = ("metallb",)
@@ -64,43 +64,104 @@ def plan(
     """Show what manifests would come to: addresses, their owners, routes, and what is withheld and why.
 
     Nothing is asked of a cluster: nodes are those whose Node objects are among the manifests. With --down, --drain or
-    --add-node it shows things as they would be then, and which addresses move. The exit status is 0 also where something
-    is in error: everything else is planned (`swimlb check` judges).
+    --add-node it shows things as they would be then, and which addresses move. The exit status is 0 also where an object
+    is in error: everything else is planned (`swimlb check` judges). It is 1 where something could not be read, so that
+    the plan is of less than was asked for. Of a Secret that is not among the manifests it is assumed that it is there.
     """
     from swimlb.cli.check import pending_problems
+    from swimlb.cli.problems import print_problems
     from swimlb.config import Options, resolve
+    from swimlb.model import Severity
     from swimlb.planning import InvalidWhatIf, WhatIf, document, look_ahead
     from swimlb.planning.fleet import Rules
 
     manifests = read_manifests(paths)
-    resolved = resolve(
-        manifests.documents,
-        source_problems=manifests.problems,
-        options=Options(system_namespace=namespace, lb_class=lb_class),
-    )
-    what_if = WhatIf(
-        down=frozenset(down), drained=frozenset(drain), added=tuple(map(_name_of_new_node, added))
-    )
+    options = Options(system_namespace=namespace, lb_class=lb_class, are_secrets_apart=True)
+    resolved = resolve(manifests.documents, source_problems=manifests.problems, options=options)
+    new = [_new_node(text) for text in added]
+    what_if = WhatIf(down=frozenset(down), drained=frozenset(drain), added=tuple(node.name for node in new))
     rules = Rules(is_exclude_label_ignored=ignore_exclude_lb, are_endpoints_strict=strict_endpoints)
+    then = resolved
+    if new:
+        documents = (*manifests.documents, *(node.document for node in new))
+        then = resolve(documents, source_problems=manifests.problems, options=options)
     try:
-        outlook = look_ahead(resolved, what_if, rules)
+        _check_addresses(new, resolved)
+        outlook = look_ahead(resolved, what_if, rules, enlarged=then)
     except InvalidWhatIf as error:
         raise click.UsageError(str(error)) from error
-    problems = [*resolved.problems, *pending_problems(resolved), *_lack_of_nodes(resolved, added)]
+    problems = [*then.problems, *pending_problems(then)]
+    if manifests.documents or not manifests.problems:
+        problems += _lack_of_nodes(then)
     if graph:
         from swimlb.planning.drawing import draw
 
         click.echo(draw(outlook), nl=False)
+        print_problems(problems, err=True)
     elif output == "table":
         _print(outlook, problems)
     else:
         _dump(document(outlook, problems), output)
+    if any(problem.severity is Severity.ERROR for problem in manifests.problems):
+        sys.exit(1)
 
 
-def _lack_of_nodes(resolved: Resolved, added: Sequence[str]) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True)
+class _NewNode:
+    name: str
+    address: IpAddress
+
+    @property
+    def document(self) -> Document:
+        from swimlb.config import Document
+        from swimlb.planning.what_if import HOSTNAME_LABEL
+
+        return Document(
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": self.name, "labels": {HOSTNAME_LABEL: self.name}},
+                "status": {"addresses": [{"type": "InternalIP", "address": str(self.address)}]},
+            }
+        )
+
+
+def _new_node(text: str) -> _NewNode:
+    from swimlb.config import Mistake, parse_address
+
+    name, _, address = text.partition("=")
+    try:
+        if not name:
+            raise Mistake("", "")
+        return _NewNode(name, parse_address(address))
+    except Mistake as error:
+        raise click.UsageError(
+            f"--add-node: {text!r} is not NAME=IP; write it like node-d=192.0.2.14"
+        ) from error
+
+
+def _check_addresses(new: Sequence[_NewNode], resolved: Resolved) -> None:
+    from swimlb.config.declared import DeclaredNode
+    from swimlb.planning import InvalidWhatIf
+
+    taken = {
+        address: kept.record.node.name
+        for kept in resolved.kept.values()
+        if isinstance(kept.record, DeclaredNode)
+        for address in kept.record.addresses
+    }
+    for node in new:
+        other = taken.setdefault(node.address, node.name)
+        if other != node.name:
+            raise InvalidWhatIf(
+                "--add-node", f"node {other} has the address {node.address} already", "choose another address"
+            )
+
+
+def _lack_of_nodes(resolved: Resolved) -> Iterator[Problem]:
     from swimlb.model import Problem, Severity
 
-    if not resolved.configuration.nodes and not added:
+    if not resolved.configuration.nodes:
         yield Problem(
             severity=Severity.WARNING,
             object="Node",
@@ -108,19 +169,6 @@ def _lack_of_nodes(resolved: Resolved, added: Sequence[str]) -> Iterator[Problem
             message="there is no Node among the objects, so nobody announces anything",
             hint="Add them (`kubectl get nodes -o yaml`), or make some up by --add-node NAME=IP.",
         )
-
-
-def _name_of_new_node(text: str) -> str:
-    name, equals, address = text.partition("=")
-    try:
-        if not (name and equals):
-            raise ValueError
-        ip_address(address)
-    except ValueError as error:
-        raise click.UsageError(
-            f"--add-node: {text!r} is not NAME=IP; write it like node-d=192.0.2.14"
-        ) from error
-    return name
 
 
 def _dump(told: dict[str, Any], output: str) -> None:

@@ -60,6 +60,8 @@ def router_config(
     )
     errors = [problem for problem in resolved.problems if problem.severity is Severity.ERROR]
     print_problems([*errors, *_unknown_nodes(configuration, addresses)], err=True)
+    if manifests.problems and not manifests.documents:
+        sys.exit(1)
     try:
         found = routers(configuration, addresses, asn=router_asn)
         texts = [write(one, dialect) for one in found]

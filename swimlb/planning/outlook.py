@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from announce.bgp.routes import Route
 from swimlb.allocator import AllocationResult, allocate
 from swimlb.allocator.counts import count_pools
 from swimlb.config import Resolved
-from swimlb.model import Allocation, IpNetwork, Problem, Severity, TrafficPolicy
+from swimlb.model import (
+    Allocation,
+    Configuration,
+    IpAddress,
+    IpNetwork,
+    Node,
+    Problem,
+    Severity,
+    TrafficPolicy,
+)
 from swimlb.planning.fleet import Fleet, Rules, Verdicts
 from swimlb.planning.records import (
     NODE_DOWN,
@@ -32,31 +42,61 @@ _WHATEVER_NODE = (
 """Where all nodes give one of these, it says nothing of any of them."""
 
 
-def look_ahead(resolved: Resolved, what_if: WhatIf | None = None, rules: Rules | None = None) -> Outlook:
-    """The whole plan for the configuration in force. Raises InvalidWhatIf."""
+Owners: TypeAlias = Mapping[tuple[IpAddress, str], str | None]
+"""By address and key of the Service."""
+
+
+def look_ahead(
+    resolved: Resolved,
+    what_if: WhatIf | None = None,
+    rules: Rules | None = None,
+    *,
+    enlarged: Resolved | None = None,
+) -> Outlook:
+    """The whole plan for the configuration in force. Raises InvalidWhatIf.
+
+    `enlarged` is the configuration with the added nodes among the objects: no Service may have an address of theirs.
+    """
     what_if, rules = what_if or WhatIf(), rules or Rules()
-    configuration = resolved.configuration
-    nodes = what_if.nodes(configuration.nodes)
-    result = allocate(configuration)
-    as_is = Fleet(configuration, result.allocations, configuration.nodes, WhatIf(), rules).verdicts()
-    asked = as_is
+    then = enlarged or resolved
+    nodes = what_if.nodes(resolved.configuration.nodes)
+    before = after = _Situation.of(resolved.configuration, resolved.configuration.nodes, WhatIf(), rules)
     if what_if.is_asked:
-        asked = Fleet(configuration, result.allocations, nodes, what_if, rules).verdicts()
+        after = _Situation.of(then.configuration, nodes, what_if, rules)
     services = [
-        _allocated(one, asked[one.service.key], _DownNodes(what_if.down, as_is[one.service.key]))
-        for one in result.allocations
+        _allocated(one, after.verdicts[key], _DownNodes(what_if.down, before.verdicts.get(key)))
+        for one in after.result.allocations
+        for key in [one.service.key]
     ]
-    moves = [
-        move
-        for one in result.allocations
-        for move in _moves(one, as_is[one.service.key], asked[one.service.key])
-    ]
-    services += _without_address(resolved, result)
+    services += _without_address(then, after.result)
     return Outlook(
         tuple(sorted(services, key=lambda service: (service.namespace, service.name))),
-        count_pools(configuration.pools, result.allocations),
-        tuple(moves) if what_if.is_asked else None,
+        count_pools(then.configuration.pools, after.result.allocations),
+        tuple(_moves(before.owners, after.owners)) if what_if.is_asked else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Situation:
+    result: AllocationResult
+    verdicts: Mapping[str, Verdicts]
+    """By key of the Service."""
+
+    @classmethod
+    def of(
+        cls, configuration: Configuration, nodes: tuple[Node, ...], what_if: WhatIf, rules: Rules
+    ) -> _Situation:
+        result = allocate(configuration)
+        return cls(result, Fleet(configuration, result.allocations, nodes, what_if, rules).verdicts())
+
+    @property
+    def owners(self) -> Owners:
+        """Who announces each address of each Service on the LAN."""
+        return {
+            (address, one.service.key): self.verdicts[one.service.key].owner
+            for one in self.result.allocations
+            for address in one.addresses
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +104,13 @@ class _DownNodes:
     """Nodes that are taken to be down, and what would be of a Service were they not."""
 
     names: frozenset[str]
-    as_is: Verdicts
+    as_is: Verdicts | None
+    """None: it had no address."""
 
     def reasons(self, by: str) -> Iterator[WithheldEntry]:
         """That they are down is the reason only where there is no other."""
+        if self.as_is is None:
+            return
         for name in sorted(self.names):
             if (other := self.as_is.reasons.get((by, name))) is not None:
                 yield WithheldEntry(by, name, str(other))
@@ -182,7 +225,14 @@ def _refused_services(problems: Iterable[Problem]) -> dict[str, Problem]:
     return found
 
 
-def _moves(allocation: Allocation, before: Verdicts, after: Verdicts) -> Iterator[Move]:
-    if before.owner != after.owner:
-        for address in allocation.addresses:
-            yield Move(address, before.owner, after.owner, allocation.service.key)
+def _moves(before: Owners, after: Owners) -> Iterator[Move]:
+    """An address may go to another Service, too; then it is the one that has it afterwards."""
+    owners = {address: owner for (address, _), owner in before.items()}
+    for (address, key), target in after.items():
+        source = before.get((address, key), owners.get(address))
+        if source != target:
+            yield Move(address, source, target, key)
+    left = {address for address, _ in after}
+    for (address, key), source in before.items():
+        if address not in left and source is not None:
+            yield Move(address, source, None, key)

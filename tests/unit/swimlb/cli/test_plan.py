@@ -77,6 +77,81 @@ def test_errors_are_told_and_all_else_is_planned(world: Path) -> None:
     assert all(one["state"] == "allocated" for one in told["services"])
 
 
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_a_path_that_is_not_there_is_one_error(tmp_path: Path, output: str) -> None:
+    result = run("-f", str(tmp_path / "gone.yaml"), "-o", output)
+
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout.count("cannot be read: No such file or directory") == 1
+    assert "Check the name and the permissions." in result.stdout
+    assert "no Node" not in result.stdout
+
+
+def test_what_can_be_read_is_planned_beside_what_cannot(world: Path) -> None:
+    result = run("-f", str(world), "-f", str(world.parent / "gone.yaml"), "-o", "json")
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert [one["name"] for one in told["services"]] == ["a", "b", "c"]
+    assert [one["file"] for one in told["problems"]] == [str(world.parent / "gone.yaml")]
+
+
+def test_a_picture_hides_no_problem(world: Path) -> None:
+    result = run("-f", str(world), "-f", "/nonexistent.yaml", "--graph")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("/nonexistent.yaml: error: cannot be read")
+    ElementTree.fromstring(result.stdout)
+
+
+def test_a_password_that_is_elsewhere_is_taken_to_be_there(world: Path) -> None:
+    """People hardly pipe their Secrets around, and without the peer there would be no routes to plan."""
+    peer = PEER.replace("198.51.100.1", "198.51.100.1, passwordSecret: {name: router}")
+    world.write_text(world.read_text().replace(PEER, peer))
+
+    told = planned("-f", str(world))
+
+    (problem,) = told["problems"]
+    assert (problem["severity"], problem["object"], problem["field"]) == (
+        "warning",
+        "BGPPeer/metallb-system/router",
+        "spec.passwordSecret",
+    )
+    assert problem["message"] == "there is no Secret router; it is taken to be there, with the password"
+    assert all(one["bgp"] and not one["withheld"] for one in told["services"])
+
+
+def test_a_password_that_is_wrong_is_an_error(world: Path) -> None:
+    """It would be where the Secret is, too."""
+    peer = PEER.replace("198.51.100.1", "198.51.100.1, passwordSecret: {name: router}")
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: router, namespace: metallb-system}\ndata: {password: '%'}\n"
+    world.write_text("---\n".join((world.read_text().replace(PEER, peer), secret)))
+
+    told = planned("-f", str(world))
+
+    assert [(one["severity"], one["object"]) for one in told["problems"]] == [
+        ("error", "BGPPeer/metallb-system/router"),
+        ("error", "Secret/metallb-system/router"),
+    ]
+
+
+def test_no_service_gets_the_address_of_an_added_node(world: Path) -> None:
+    """One that has it gets another, and the pool is told of."""
+    world.write_text(
+        "---".join((POOL, LAN, NODES, service("a", held="192.0.2.10"), service("b", held="192.0.2.11")))
+    )
+
+    told = planned("-f", str(world), "--add-node", "zz=192.0.2.10")
+
+    assert [one["addresses"] for one in told["services"]] == [["192.0.2.12"], ["192.0.2.11"]]
+    moves = {(one["address"], one["service"]): (one["from"], one["to"]) for one in told["moves"]}
+    assert moves["192.0.2.10", "default/a"][1] is None
+    assert moves["192.0.2.12", "default/a"][0] is None
+    (problem,) = told["problems"]
+    assert "overlaps with the address 192.0.2.10 of Node zz" in problem["message"]
+
+
 def test_pending_services_are_warnings(world: Path) -> None:
     told = planned("-f", str(world), "-f", "-", given=service("far", "loadBalancerIP: 203.0.113.9"))
 
@@ -132,6 +207,11 @@ def test_without_nodes_it_says_that_nobody_announces(tmp_path: Path) -> None:
         (("--down", "node-x"), "--down: there is no node node-x; known are node-a, node-b, node-c"),
         (("--add-node", "node-x"), "--add-node: 'node-x' is not NAME=IP; write it like node-d=192.0.2.14"),
         (("--add-node", "node-x=here"), "--add-node: 'node-x=here' is not NAME=IP"),
+        (("--add-node", "node-x=2001:db8::1%eth0"), "--add-node: 'node-x=2001:db8::1%eth0' is not NAME=IP"),
+        (
+            ("--add-node", "node-x=192.0.2.9", "--add-node", "node-y=192.0.2.9"),
+            "--add-node: node node-x has the address 192.0.2.9 already; choose another address",
+        ),
         (("--election", "dice"), "'dice' is not 'metallb'"),
     ],
 )
