@@ -73,12 +73,14 @@ class NodeMarks:
 
     def __init__(self, root: yaml.Node) -> None:
         self._root = root
+        self._fields: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
+        """Of mappings that were walked through: an object may have as many problems as fields."""
 
     def line_of(self, path: Path) -> int | None:
         """The line of the field's name, or of the nearest field around it that was written."""
         node, line = self._root, _line(self._root)
         for step in path:
-            found = _child(node, step)
+            found = self._child(node, step)
             if found is None:
                 break
             mark, node = found
@@ -89,22 +91,23 @@ class NodeMarks:
         """Does the text of this field stand below its name, line by line?"""
         node = self._root
         for step in path:
-            found = _child(node, step)
+            found = self._child(node, step)
             if found is None:
                 return False
             node = found[1]
         return isinstance(node, yaml.ScalarNode) and node.style == "|"
 
-
-def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    """The node that marks a step's line, and the node that it leads to."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return key, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
+    def _child(self, node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+        """The node that marks a step's line, and the node that it leads to."""
+        if isinstance(node, yaml.MappingNode) and isinstance(step, str):
+            if id(node) not in self._fields:
+                self._fields[id(node)] = {
+                    key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)
+                }
+            return self._fields[id(node)].get(step)
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return node.value[step], node.value[step]
+        return None
 
 
 def _line(node: yaml.Node) -> int:

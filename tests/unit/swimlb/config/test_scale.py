@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import process_time
 
+from swimlb.config import resolve
+from swimlb.sources import read_text
 from tests.unit.swimlb.config.objects import node, ours, peer, pool, resolved
 
 SECONDS_MAX = 1.0
@@ -59,3 +61,17 @@ def test_many_references_lead_nowhere_among_many_objects() -> None:
     ]
 
     assert seconds_to_resolve(*namespaces, *advertisements) < SECONDS_MAX
+
+
+def test_one_object_has_many_problems() -> None:
+    """Each is told with its line."""
+    fields = "\n".join(f"  field-{number}: 1" for number in range(10_000))
+    text = f"apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {{name: lan, namespace: metallb-system}}\nspec:\n{fields}"
+    manifests = read_text(text, "test.yaml")
+
+    begun = process_time()
+    result = resolve(manifests.documents)
+
+    assert process_time() - begun < SECONDS_MAX
+    assert len(result.problems) == 10_000
+    assert result.problems[-1].line == 10_004
