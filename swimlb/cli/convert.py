@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swimlb.cli.namespaces import checked_namespace
+
 if TYPE_CHECKING:
     from swimlb.config import Document, Path
     from swimlb.config.document import Marks
@@ -25,8 +27,13 @@ def convert() -> None:
 
 @convert.command("metallb-configmap")
 @click.argument("file")
-@click.option("--namespace", default="", help="Of the objects that are made; default: that of the ConfigMap.")
-def metallb_configmap(file: str, namespace: str) -> None:
+@click.option(
+    "--namespace",
+    default=None,
+    callback=checked_namespace,
+    help="Of the objects that are made; default: that of the ConfigMap.",
+)
+def metallb_configmap(file: str, namespace: str | None) -> None:
     """Turn the ConfigMap that MetalLB until 0.12 was configured by into objects.
 
     FILE holds the ConfigMap, or only the text in it; - is standard input. The objects go to standard output, what is

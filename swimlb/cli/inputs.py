@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import click
 
+from swimlb.cli.namespaces import checked_namespace
 from swimlb.config import Options
 from swimlb.model import Problem, Severity
-from swimlb.sources import Manifests, read_octets, read_paths
+from swimlb.sources import SUFFIXES, Manifests, name_of, read_octets, read_paths
 
 _STANDARD_INPUT = "-"
 _STANDARD_INPUT_NAME = "<stdin>"
+_STANDARD_INPUT_HINT = "Look after the command that writes it."
 
 paths_option = click.option(
     "-f",
@@ -29,6 +32,7 @@ _namespace_option = click.option(
     "--namespace",
     default=Options().system_namespace,
     show_default=True,
+    callback=checked_namespace,
     help="The system namespace, which holds pools, advertisements and peers.",
 )
 _lb_class_option = click.option(
@@ -48,7 +52,20 @@ def read_manifests(paths: Iterable[str]) -> Manifests:
         if not path:
             # The working directory, to a Path: hardly what a variable that is not set was to stand for.
             raise click.UsageError("a PATH is empty; name a file or a directory, or - for standard input")
-        manifests += _read_standard_input() if path == _STANDARD_INPUT else read_paths([Path(path)])
+        manifests += _read_standard_input() if path == _STANDARD_INPUT else _read_path(Path(path))
+    return manifests
+
+
+def _read_path(path: Path) -> Manifests:
+    """A speaker may be given an empty directory; who asks about one has named another than he meant."""
+    manifests = read_paths([path])
+    if manifests == Manifests() and os.path.isdir(path):
+        manifests += _nothing(
+            name_of(path),
+            "holds no manifests",
+            f"Name one with files that end in {', '.join(SUFFIXES)}; those further in are not read.",
+            Severity.WARNING,
+        )
     return manifests
 
 
@@ -57,13 +74,15 @@ def _read_standard_input() -> Manifests:
         # None where it is closed.
         octets = b"" if sys.stdin is None else sys.stdin.buffer.read()  # pyright: ignore[reportUnnecessaryComparison]
     except OSError as error:
-        return _nothing(f"cannot be read: {error.strerror}")
-    return read_octets(octets, _STANDARD_INPUT_NAME) if octets else _nothing("is empty")
+        return _nothing(_STANDARD_INPUT_NAME, f"cannot be read: {error.strerror}", _STANDARD_INPUT_HINT)
+    # Told, as the command that was to write it may have failed: nothing of all would be wrong then.
+    return (
+        read_octets(octets, _STANDARD_INPUT_NAME)
+        if octets
+        else _nothing(_STANDARD_INPUT_NAME, "is empty", _STANDARD_INPUT_HINT)
+    )
 
 
-def _nothing(why: str) -> Manifests:
-    """Told, as the command that was to write it may have failed: nothing of all would be wrong then."""
-    name = _STANDARD_INPUT_NAME
-    hint = "Look after the command that writes it."
-    problem = Problem(severity=Severity.ERROR, object=name, field="", message=why, hint=hint, file=name)
+def _nothing(name: str, why: str, hint: str, severity: Severity = Severity.ERROR) -> Manifests:
+    problem = Problem(severity=severity, object=name, field="", message=why, hint=hint, file=name)
     return Manifests(problems=(problem,))

@@ -9,19 +9,23 @@ from typing import Any
 
 import click
 
+from swimlb.cli.namespaces import checked_namespace
+
 _PRODUCT = Path(__file__).parents[1]
 _FILE = Path("deploy") / "swimlb.yaml"
 _WRITTEN_NAMESPACE = "metallb-system"
 _WRITTEN_IMAGE = re.compile(r"(?m)^(\s*image: ).*$")
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_IMAGE = re.compile(r"[\w./:@-]+", re.ASCII)
 
 SECRET_NAME = "memberlist"  # noqa: S105 - where it is, not what it is
 """As in MetalLB's manifests, so that its speakers and ours have one key while they are replaced."""
 
 
-def _namespace(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if not _DNS_LABEL.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is no name of a namespace; write it like {_WRITTEN_NAMESPACE}")
+def _image(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _IMAGE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is no name of an image; write it like registry.example.com/swimlb:1.2"
+        )
     return value
 
 
@@ -30,10 +34,12 @@ def _namespace(_context: click.Context, _option: click.Parameter, value: str) ->
     "--namespace",
     default=_WRITTEN_NAMESPACE,
     show_default=True,
-    callback=_namespace,
+    callback=checked_namespace,
     help="Where swimlb runs, and where pools, advertisements and peers are.",
 )
-@click.option("--image", help="Another image than the release's, such as that of a registry of yours.")
+@click.option(
+    "--image", callback=_image, help="Another image than the release's, such as that of a registry of yours."
+)
 @click.option(
     "--gossip-secret",
     is_flag=True,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 
 import click
 
 from swimlb.cli.inputs import judging_options, paths_option, read_manifests
 from swimlb.cli.problems import print_problems
-from swimlb.config import Options, Resolved, resolve
+from swimlb.config import Mistake, Options, Resolved, parse_address, resolve
 from swimlb.config.declared import DeclaredNode
 from swimlb.model import Configuration, IpAddress, Problem, Severity
 from swimlb.routerconfig import DIALECTS, CannotTell, Router, left_out, routers, unsaid, write
@@ -56,7 +55,9 @@ def router_config(
     )
     addresses = _addresses(resolved, nodes)
     configuration = (
-        resolved.configuration if router is None else _only(_address(router), resolved.configuration)
+        resolved.configuration
+        if router is None
+        else _only(_address("--router", router), resolved.configuration)
     )
     errors = [problem for problem in resolved.problems if problem.severity is Severity.ERROR]
     print_problems([*errors, *_unknown_nodes(configuration, addresses)], err=True)
@@ -121,13 +122,13 @@ def _addresses(resolved: Resolved, nodes: Sequence[str]) -> Mapping[str, tuple[I
     for text in nodes:
         name, separator, address = text.partition("=")
         if not (name and separator):
-            raise click.ClickException(f"--node {text}: write NAME=ADDRESS")
-        given[name] = (*given.get(name, ()), _address(address))
+            raise click.UsageError(f"--node: {text!r} is not NAME=ADDRESS; write it like node-d=192.0.2.14")
+        given[name] = (*given.get(name, ()), _address("--node", address))
     return {name: (*given.get(name, ()), *found.get(name, ())) for name in {**found, **given}}
 
 
-def _address(text: str) -> IpAddress:
+def _address(option: str, text: str) -> IpAddress:
     try:
-        return ip_address(text)
-    except ValueError as error:
-        raise click.ClickException(f"{text!r} is not an IP address; write it like 192.0.2.10") from error
+        return parse_address(text)
+    except Mistake as mistake:
+        raise click.UsageError(f"{option}: {mistake.message}; {mistake.hint}") from mistake

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from swimlb.sources.directory import Directory
-from swimlb.sources.files import manifest_files, read_files, read_octets, read_paths
+from swimlb.sources.files import SUFFIXES, manifest_files, read_files, read_octets, read_paths
 from swimlb.sources.manifests import Manifests, read_text
 from swimlb.sources.names import name_of
 
 __all__ = [
     "Directory",
     "Manifests",
+    "SUFFIXES",
     "manifest_files",
     "name_of",
     "read_files",

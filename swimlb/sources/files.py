@@ -97,6 +97,7 @@ def read_octets(octets: bytes, file: str) -> Manifests:
 
 _HINTS = {
     "larger": "Split the file.",
+    "regular": "Put a file in its place, or pipe what it gives to a command with `-f -`.",
     "UTF-8": "Save the file as UTF-8.",
     "empty": "What it held stays in force. Remove it, or write into it what is to be; a comment is enough for nothing.",
     "by name": "Put several objects into one file; what was read of the directory before stays in force.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import yaml
@@ -71,6 +71,8 @@ def read_text(text: str, file: str) -> Manifests:
         problems.append(_problem(file, error, None))
     finally:
         loader.dispose()
+    if problems and _TEMPLATE.search(text):
+        problems = [replace(problem, hint=_TEMPLATE_HINT) for problem in problems]
     return Manifests(tuple(documents[:DOCUMENTS_MAX]), tuple(problems))
 
 
@@ -111,6 +113,8 @@ _HINTS = {
     "something follows": "Put `---` on a line of its own between two documents, or mend the indentation; "
     "objects that were read from the file before stay in force.",
 }
+_TEMPLATE_HINT = "It looks like a template: give what is made of it (`helm template`); what was read before stays in force."
+_TEMPLATE = re.compile(r"\{\{[-\s]")
 _MEANINGS = {"did not find expected <document start>": "something follows the end of a document"}
 """What the parser says, in words that help."""
 

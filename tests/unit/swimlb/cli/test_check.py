@@ -266,3 +266,24 @@ def test_an_empty_path_is_not_the_working_directory() -> None:
 
     assert result.exit_code == 2
     assert "a PATH is empty; name a file or a directory, or - for standard input" in result.stderr
+
+
+def test_a_directory_without_manifests_is_told(tmp_path: Path) -> None:
+    """Such as the one above; nothing at all would be wrong there."""
+    (tmp_path / "base").mkdir()
+
+    result = run("-f", str(tmp_path))
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"{tmp_path}: warning: holds no manifests — "
+        "Name one with files that end in .yaml, .yml, .json; those further in are not read.\n"
+    )
+
+
+@pytest.mark.parametrize("namespace", ["", "a b", "\udcff"])
+def test_what_is_no_namespace_is_refused(namespace: str) -> None:
+    result = run("-f", str(EXAMPLES / "demo"), "--namespace", namespace)
+
+    assert result.exit_code == 2
+    assert "is no name of a namespace; write it like metallb-system" in result.stderr

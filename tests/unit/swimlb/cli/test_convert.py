@@ -133,3 +133,10 @@ def test_a_file_without_a_configuration_is_an_error(given: str) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "holds no configuration of MetalLB until 0.12" in result.stderr
+
+
+def test_what_is_no_namespace_is_refused() -> None:
+    result = run("-", "--namespace", "A B", given=FORMER)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'A B' is no name of a namespace" in result.stderr

@@ -175,3 +175,11 @@ def test_the_command_line_takes_what_the_container_is_started_with(command: clic
 
 def _names(envvar: str | Sequence[str] | None) -> Sequence[str]:
     return () if envvar is None else (envvar,) if isinstance(envvar, str) else envvar
+
+
+@pytest.mark.parametrize("image", ["", "a b", "a\nb: c"])
+def test_what_is_no_image_is_refused(image: str) -> None:
+    result = run("--image", image)
+
+    assert result.exit_code == 2
+    assert "is no name of an image; write it like registry.example.com/swimlb:1.2" in result.stderr

@@ -147,3 +147,19 @@ def test_what_the_router_needs_besides_is_told() -> None:
 
     assert "BGPPeer/metallb-system/tor: BGP has to listen on port 1179" in printed(odd, NODE).stderr
     assert printed(odd, NODE, dialect="bird").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--node", "node-x"), "--node: 'node-x' is not NAME=ADDRESS; write it like node-d=192.0.2.14"),
+        (("--node", "node-x=here"), "--node: 'here' is not an IP address"),
+        (("--node", "node-x=fe80::1%eth0"), "--node: 'fe80::1%eth0' has a zone"),
+        (("--router", "here"), "--router: 'here' is not an IP address"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_the_way_out(options: tuple[str, ...], text: str) -> None:
+    result = printed(TOR, NODE, options=options)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert text in result.stderr

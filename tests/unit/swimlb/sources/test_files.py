@@ -86,6 +86,7 @@ def test_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
     (problem,) = read_paths([tmp_path / "pipe.yaml"]).problems
 
     assert problem.message == "is no regular file"
+    assert "pipe what it gives to a command with `-f -`" in problem.hint
 
 
 def test_a_directory_is_read_again_when_it_has_changed(tmp_path: Path) -> None:

@@ -182,6 +182,18 @@ def test_files_with_a_byte_order_mark_may_be_joined(text: str) -> None:
     assert contents(read_text(text, "test.yaml")) == [{"a": 1}, {"b": 2, "c": 3}]
 
 
+@pytest.mark.parametrize(
+    "text", ["{{- if .Values.pool }}\nkind: A\n{{- end }}", "kind: A\nname: {{ .Values.name }}"]
+)
+def test_a_template_is_told_to_be_one(text: str) -> None:
+    manifests = read(text)
+
+    assert manifests.documents == ()
+    assert {problem.hint[:58] for problem in manifests.problems} == {
+        "It looks like a template: give what is made of it (`helm t"
+    }
+
+
 def test_a_list_without_items_is_no_empty_one() -> None:
     """But one that says that it has none."""
     assert contents(read("kind: List\nitems:\n---\nkind: PodList\nitems: []")) == []
