@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,14 @@ _COLUMNS_UNSEEN = 160
 """Width of a table that goes to a file or a pipe."""
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would act on, in place of showing it."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def print_problems(problems: Sequence[Problem], *, err: bool = False) -> None:
     """A line each, in the manner of compilers, so that editors find the place."""
     for problem in problems:
@@ -25,8 +34,8 @@ def print_problems(problems: Sequence[Problem], *, err: bool = False) -> None:
         # A problem of a whole file names it once.
         names = [name for name in (problem.object, problem.field) if name and name != problem.file]
         told = f"{' '.join(names)}: {problem.message}" if names else problem.message
-        line = f"{severity}: {told} — {problem.hint}"
-        click.echo(f"{where}: {line}" if where else line, err=err)
+        line = f"{severity}: {plain(f'{told} — {problem.hint}')}"
+        click.echo(f"{plain(where)}: {line}" if where else line, err=err)
 
 
 def print_table(problems: Sequence[Problem]) -> None:
@@ -42,10 +51,10 @@ def print_table(problems: Sequence[Problem]) -> None:
         named = "" if problem.object == problem.file else problem.object
         table.add_row(
             Text(problem.severity.value, _COLORS[problem.severity]),
-            Text(named),
-            Text(problem.field),
-            Text(place(problem.file, problem.line)),
-            Text(f"{problem.message}\n→ {problem.hint}"),
+            Text(plain(named)),
+            Text(plain(problem.field)),
+            Text(plain(place(problem.file, problem.line))),
+            Text(f"{plain(problem.message)}\n→ {plain(problem.hint)}"),
         )
     if problems:
         width = None if sys.stdout.isatty() else _COLUMNS_UNSEEN

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from swimlb.cli.problems import plain
+
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> Table:
     """Cells are shown as they are, None as nothing, and one that is too long is folded, not cut.
@@ -17,5 +19,5 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        made.add_row(*(Text("" if cell is None else plain(str(cell))) for cell in row))
     return made

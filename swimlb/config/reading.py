@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from swimlb.config.document import Document, Ref, mapping_of
 from swimlb.config.kinds import ALL_KINDS, Kind, Object, Options, Scope
-from swimlb.config.kinds.common import Metadata
+from swimlb.config.kinds.common import Metadata, is_name
 from swimlb.config.report import Report, Unreadable
 from swimlb.config.schema import describe, read_mapping, read_record, shorten, warn_of_unknown
 from swimlb.config.strangers import report_unknown
@@ -131,9 +131,11 @@ def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
 
 def _likely_name(kind: str, metadata: object) -> str:
     fields = mapping_of(metadata)
-    return str(
-        Ref(kind, *(one if isinstance(one := fields.get(key), str) else "" for key in ("namespace", "name")))
+    namespace, name = (
+        one if isinstance(one := fields.get(key), str) and is_name(one) else ""
+        for key in ("namespace", "name")
     )
+    return str(Ref(kind, namespace, name))
 
 
 def _source_name(document: Document) -> str:

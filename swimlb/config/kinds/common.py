@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from swimlb.config.document import Document, Ref, mapping_of
 from swimlb.config.report import Place
-from swimlb.config.schema import at, read_record, record
+from swimlb.config.schema import at, read_record, record, shorten
 from swimlb.config.types import Converted, LabelMap, Text
 from swimlb.model import Labels
 
@@ -36,16 +36,29 @@ class Options:
     """Who asks needs no password: that of a Secret that is not among the documents is taken to be empty."""
 
 
-def _not_empty(text: str, place: Place) -> str:
+def is_name(text: str) -> bool:
+    """What Kubernetes takes for a name of any kind has no more in it; keys are made of names and slashes."""
+    return text.isprintable() and not set(text) & set("/% ")
+
+
+def _name(text: str, place: Place) -> str:
     if not text:
         raise place.refuse("is empty", "Give the object a name.")
+    return _namespace(text, place)
+
+
+def _namespace(text: str, place: Place) -> str:
+    if not is_name(text):
+        raise place.refuse(
+            f"{shorten(text)!r} cannot be a name", "Write it in lower-case letters, digits, `-` and `.`."
+        )
     return text
 
 
 @record(is_open=True)
 class Metadata:
-    name: str = at("name", Converted(Text(), _not_empty), default="", required=True)
-    namespace: str = at("namespace", Text(), default="")
+    name: str = at("name", Converted(Text(), _name), default="", required=True)
+    namespace: str = at("namespace", Converted(Text(), _namespace), default="")
     labels: Labels = at("labels", LabelMap(), default=())
     annotations: Labels = at("annotations", LabelMap(), default=())
     created: str = at("creationTimestamp", Text(), default="")

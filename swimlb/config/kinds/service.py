@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 
 from swimlb.config.declared import DeclaredService, IgnoredService
 from swimlb.config.health import ANNOTATION, INTERVAL_ANNOTATION, parse_health_check
@@ -12,6 +13,7 @@ from swimlb.config.report import Mistake, Place
 from swimlb.config.schema import at, describe, record
 from swimlb.config.types import (
     Choice,
+    Converted,
     Integer,
     LabelMap,
     ListOf,
@@ -78,11 +80,23 @@ class ServiceSpec:
     load_balancer_ip: IpAddress | None = at("loadBalancerIP", _OptionalAddress(), default=None)
 
 
+class ServiceType(StrEnum):
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+    EXTERNAL_NAME = "ExternalName"
+
+
+def _type(text: str, place: Place) -> ServiceType:
+    """The API server takes empty text for none."""
+    return Choice(ServiceType).read(text or ServiceType.CLUSTER_IP.value, place)
+
+
 @record(is_open=True)
 class TypeSpec:
     """Read first: of a Service that is not ours, nothing else is judged."""
 
-    type: str = at("type", Text(), default="ClusterIP")
+    type: ServiceType = at("type", Converted(Text(), _type), default=ServiceType.CLUSTER_IP)
     load_balancer_class: str = at("loadBalancerClass", Text(), default="")
 
 
@@ -105,7 +119,7 @@ class ServiceStatus:
 
 def decode_service(source: Object) -> DeclaredService | IgnoredService:
     kind = source.read("spec", TypeSpec)
-    if kind.type != "LoadBalancer":
+    if kind.type is not ServiceType.LOAD_BALANCER:
         return IgnoredService(f"its type is {kind.type}, not LoadBalancer")
     if kind.load_balancer_class != source.options.lb_class:
         return IgnoredService(f"its loadBalancerClass is {kind.load_balancer_class or 'not given'}")

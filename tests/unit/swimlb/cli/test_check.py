@@ -287,3 +287,13 @@ def test_what_is_no_namespace_is_refused(namespace: str) -> None:
 
     assert result.exit_code == 2
     assert "is no name of a namespace; write it like metallb-system" in result.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "table"])
+def test_what_a_terminal_would_act_on_is_shown(output: str) -> None:
+    given = BAD_POOL + '  "a\\e[31m\\r": b\n'
+
+    result = run("-f", "-", "-o", output, given=given)
+
+    assert "\x1b" not in result.stdout
+    assert r"a\x1b[31m\r" in "".join(result.stdout.split())

@@ -163,13 +163,15 @@ def test_an_object_of_an_unread_kind_keeps_nothing() -> None:
     assert pool_names(resolve(documents(stranger), before)) == []
 
 
-def test_a_service_that_is_no_longer_ours_is_let_go() -> None:
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "ExternalName", "", None])
+def test_a_service_that_is_no_longer_ours_is_let_go(kind: object) -> None:
     """Being ignored is a good version, not a bad one."""
     before = resolved(service("web"))
 
-    after = resolve(documents(service("web", type="ClusterIP")), before)
+    after = resolve(documents(service("web", type=kind)), before)
 
     assert after.configuration.services == ()
+    assert after.problems == ()
 
 
 def test_deleting_what_an_object_refers_to_leaves_it_in_force() -> None:
@@ -433,6 +435,20 @@ def test_an_object_needs_a_name(metadata: object) -> None:
     result = resolved({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     assert result.has_errors
+    assert result.kept == {}
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "a\nb", "\x1b[31m", "a%2fb"])
+@pytest.mark.parametrize("field", ["name", "namespace"])
+def test_what_is_in_no_name_is_refused(field: str, name: str) -> None:
+    """Service c in a namespace a/b, and b/c in a, would be one and get one address."""
+    web = service("web") | {"metadata": {"name": "web", "namespace": "default", field: name}}
+
+    result = resolved(web)
+
+    assert [(one.field, one.message) for one in result.problems] == [
+        (f"metadata.{field}", f"{name!r} cannot be a name")
+    ]
     assert result.kept == {}
 
 
@@ -762,6 +778,18 @@ def test_what_an_object_elsewhere_refers_to_is_not_judged() -> None:
     stray["metadata"] = {"name": "router"}
 
     assert [problem.field for problem in resolved(stray).problems] == ["metadata.namespace"]
+
+
+@pytest.mark.parametrize("slip", ["Loadbalancer", "LoadBalancr", 5])
+def test_a_slip_in_the_type_of_a_service_lets_nothing_go(slip: object) -> None:
+    before = resolved(service("web"))
+
+    after = resolve(documents(service("web", type=slip)), before)
+
+    (problem,) = after.problems
+    assert (problem.severity, problem.field) == (Severity.ERROR, "spec.type")
+    assert after.configuration == before.configuration
+    assert after.ignored == ()
 
 
 def test_a_service_that_was_ignored_and_is_now_wrong_is_ignored_still() -> None:
