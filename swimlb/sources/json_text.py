@@ -12,7 +12,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _REPLACEMENT = r"\ufffd"
-_GAP = re.compile(r"(?:\s|^---(?=\s))*", re.MULTILINE)
+_GAP = re.compile(r"(?:\s+|^---(?=\s))*", re.MULTILINE)
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 """Of numbers it makes none: they may have any number of digits."""
 

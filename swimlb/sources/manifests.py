@@ -112,10 +112,16 @@ _HINT = "Mend the file around this line; objects that were read from it before s
 _HINTS = {
     "something follows": "Put `---` on a line of its own between two documents, or mend the indentation; "
     "objects that were read from the file before stay in force.",
+    "there is a tab": "Indent by spaces, and put quotes around a value that begins with @, ` or %; "
+    "objects that were read from the file before stay in force.",
 }
 _TEMPLATE_HINT = "It looks like a template: give what is made of it (`helm template`); what was read before stays in force."
 _TEMPLATE = re.compile(r"\{\{[-\s]")
-_MEANINGS = {"did not find expected <document start>": "something follows the end of a document"}
+_MEANINGS = {
+    "did not find expected <document start>": "something follows the end of a document",
+    "found character that cannot start any token": "there is a tab, or a sign that no value begins with",
+    "found a tab character that violates indentation": "there is a tab in the indentation",
+}
 """What the parser says, in words that help."""
 
 

@@ -7,6 +7,7 @@ keys may not repeat. Documents whose aliases would unfold to more than they shou
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import yaml
 
@@ -24,7 +25,26 @@ the process, and the parser's time grows with brackets that are open at once. Up
 TAG_DIRECTIVES_MAX = 100
 """Of a text. The parser compares each with all before it, and no manifest has one."""
 
+BLANKS_MAX = 10_000
+"""In a row, ends of lines included. The parser clears a buffer as long as the longest row at each word after it."""
+
+_BLANKS = re.compile(rf"(?<!\s)\s{{{BLANKS_MAX + 1}}}")
+"""Tried where a row begins and nowhere within it, so that the time stays linear."""
 _TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what the parser would take minutes for. Raises yaml.MarkedYAMLError."""
+    directives = list(islice(_TAG_DIRECTIVE.finditer(text), TAG_DIRECTIVES_MAX + 1))
+    if len(directives) > TAG_DIRECTIVES_MAX:
+        raise _refusal_at(text, directives[0], f"there are more than {TAG_DIRECTIVES_MAX} %TAG directives")
+    if (blanks := _BLANKS.search(text)) is not None:
+        raise _refusal_at(text, blanks, f"there are more than {BLANKS_MAX} blanks in a row")
+
+
+def _refusal_at(text: str, found: re.Match[str], problem: str) -> yaml.MarkedYAMLError:
+    line = text.count("\n", 0, found.start())
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=yaml.Mark("", 0, line, 0, None, 0))
 
 
 class Loader(yaml.CSafeLoader):
@@ -33,8 +53,7 @@ class Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 (PyYAML's own way to configure a loader)
 
     def __init__(self, text: str) -> None:
-        if len(_TAG_DIRECTIVE.findall(text)) > TAG_DIRECTIVES_MAX:
-            raise yaml.YAMLError(f"there are more than {TAG_DIRECTIVES_MAX} %TAG directives")
+        _check_text(text)
         super().__init__(text)
         self._depth = 0
 

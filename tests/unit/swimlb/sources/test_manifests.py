@@ -307,7 +307,26 @@ def test_refuses_directives_without_end() -> None:
     """The parser compares each with all before it: these would keep it busy for minutes."""
     (problem,) = read("%TAG !a! b\n" * 100_000).problems
 
+    assert problem.line == 1
     assert "more than 100 %TAG directives" in problem.message
+
+
+@pytest.mark.parametrize("text", ["a: x{}y y y", 'a: "x{}y y y"', "a: |\n{}  y"])
+@pytest.mark.parametrize("blank", [" ", "\n", " \n"])
+def test_refuses_blanks_without_end(text: str, blank: str) -> None:
+    """The parser would go over them again at each word after them."""
+    (problem,) = read_text("b: c\n" + text.format(blank * 10_001), "test.yaml").problems
+
+    assert "more than 10000 blanks in a row" in problem.message
+    assert problem.line in (2, 3)
+
+
+@pytest.mark.parametrize("text", ["a:\n\tb: c", "a: @b", "a: `b`", "a: b\n\t- c\n"])
+def test_tells_of_tabs_and_signs_in_words_that_help(text: str) -> None:
+    (problem,) = read_text(text, "test.yaml").problems
+
+    assert "there is a tab" in problem.message
+    assert problem.hint.startswith("Indent by spaces, and put quotes around")
 
 
 def test_refuses_a_number_that_nobody_could_tell() -> None:
