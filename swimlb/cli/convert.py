@@ -49,7 +49,7 @@ def metallb_configmap(file: str, namespace: str | None) -> None:
     manifests = read_manifests([file])
     problems, objects = list(manifests.problems), list[dict[str, object]]()
     found = list(_configurations(manifests.documents, problems))
-    if not found and not problems:
+    if not found and not any(problem.severity is Severity.ERROR for problem in problems):
         problems.append(_nothing_found(file))
     for one in found:
         made = converted(one.document, namespace or one.namespace or Options().system_namespace)

@@ -46,9 +46,9 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_manifests(paths: Iterable[str]) -> Manifests:
-    """Everything that `-f` names, in that order."""
+    """Everything that `-f` names, in that order; what it names twice once, or each object in it would be there twice."""
     manifests = Manifests()
-    for path in paths:
+    for path in dict.fromkeys(paths):
         if not path:
             # The working directory, to a Path: hardly what a variable that is not set was to stand for.
             raise click.UsageError("a PATH is empty; name a file or a directory, or - for standard input")

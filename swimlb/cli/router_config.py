@@ -61,7 +61,7 @@ def router_config(
     )
     errors = [problem for problem in resolved.problems if problem.severity is Severity.ERROR]
     print_problems([*errors, *_unknown_nodes(configuration, addresses)], err=True)
-    if manifests.problems and not manifests.documents:
+    if errors and not manifests.documents:
         sys.exit(1)
     try:
         found = routers(configuration, addresses, asn=router_asn)

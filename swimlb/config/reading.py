@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -102,6 +102,12 @@ def _where(document: Document) -> str:
 def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
     """What kind of object it is and how it is called; None after it was reported that nobody can tell."""
     content = mapping_of(report.document.content)
+    if not isinstance(report.document.content, Mapping):
+        report.place.error(
+            f"is no Kubernetes object, but {describe(report.document.content)}",  # pyright: ignore[reportUnknownMemberType]
+            "Begin it like `apiVersion: v1` and `kind: Service`.",
+        )
+        return None
     api_version, name = content.get("apiVersion"), content.get("kind")
     if not isinstance(api_version, str) or not isinstance(name, str):
         report.place.error(

@@ -297,3 +297,12 @@ def test_what_a_terminal_would_act_on_is_shown(output: str) -> None:
 
     assert "\x1b" not in result.stdout
     assert r"a\x1b[31m\r" in "".join(result.stdout.split())
+
+
+def test_what_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(LONELY)
+
+    result = run("-f", str(tmp_path), "-f", str(tmp_path))
+
+    assert result.exit_code == 0
+    assert result.stderr == "1 object, 0 errors, 1 warning\n"

@@ -140,3 +140,10 @@ def test_what_is_no_namespace_is_refused() -> None:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'A B' is no name of a namespace" in result.stderr
+
+
+def test_a_directory_without_manifests_holds_no_configuration(tmp_path: Path) -> None:
+    result = run(str(tmp_path))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds no configuration of MetalLB until 0.12" in result.stderr

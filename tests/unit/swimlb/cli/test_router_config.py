@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner, Result
 
@@ -163,3 +165,10 @@ def test_options_that_make_no_sense_are_refused_with_the_way_out(options: tuple[
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert text in result.stderr
+
+
+def test_nothing_to_print_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(router_config, ("-f", str(tmp_path), "--for", "frr"))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: there is no BGPPeer; give the manifests that hold them\n"

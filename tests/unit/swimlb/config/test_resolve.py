@@ -430,6 +430,15 @@ def test_tells_of_what_is_no_object(content: object) -> None:
     assert result.has_errors
 
 
+@pytest.mark.parametrize(
+    ("content", "what"), [(["a"], "a list"), ("text", "the text 'text'"), (5, "the number 5")]
+)
+def test_says_what_there_is_in_place_of_an_object(content: object, what: str) -> None:
+    (problem,) = resolved(content).problems
+
+    assert problem.message == f"is no Kubernetes object, but {what}"
+
+
 @pytest.mark.parametrize("metadata", [{}, {"name": ""}, {"name": 5}, "text", None])
 def test_an_object_needs_a_name(metadata: object) -> None:
     result = resolved({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
