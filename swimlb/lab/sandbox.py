@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -35,6 +36,9 @@ BASE = Path("/run/swimlb-lab")
 
 _CODE = Path(__file__).parents[2]
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""A sandbox's directory is called after it, and is deleted whole: no name may lead to another one."""
+
 REAP_TIMEOUT = 1.0
 """For the last threads of a process that has ended."""
 
@@ -53,13 +57,13 @@ class Sandbox:
     def create(cls, name: str, base: Path = BASE) -> Self:
         """Begin a sandbox, after removing what dead runs left below `base`.
 
-        Raises `LabError` when this is not root, or one of that name lives already.
+        Raises `LabError` when this is not root, the name is none, or one of that name lives already.
         """
         if os.geteuid() != 0:
             raise LabError("the lab builds network namespaces, which only root may: run it with sudo")
+        path = _ledger_path(name, base)
         with _locked(base):
             remove_stale(base)
-            path = _ledger_path(name, base)
             if path.exists():
                 raise LabError(
                     f"the lab `{name}` is already up: take it down with `swimlb lab down --name {name}`"
@@ -265,4 +269,10 @@ def _locked(base: Path) -> Generator[None]:
 
 
 def _ledger_path(name: str, base: Path) -> Path:
-    return base / name / "state.json"
+    if not _NAME.fullmatch(name):
+        raise LabError(
+            f"`{name}` cannot be the name of a lab: take up to 64 letters, digits, `-`, `_` and `.`, "
+            "a letter or digit first"
+        )
+    # Whoever takes it down may do so from another directory.
+    return base.absolute() / name / "state.json"
