@@ -18,6 +18,7 @@ _TABLE = "table bridge lab_faults"
 GOSSIP_PORT = 7946
 _PER_MILLE = 10
 """Thousandths: loss of less than a percent is a percentage with a decimal."""
+_ALL = 1000
 
 
 def ruleset(loss: Mapping[str, float], partition: Sequence[Sequence[str]]) -> str:
@@ -41,10 +42,16 @@ def ruleset(loss: Mapping[str, float], partition: Sequence[Sequence[str]]) -> st
     for host, percent in loss.items():
         # Each frame meets one of the two rules: it comes from the host, or goes to it.
         lines += [
-            f'    {direction} "{switch_port(host)}" numgen random mod 1000 < {round(percent * _PER_MILLE)} counter drop'
+            f'    {direction} "{switch_port(host)}"{_chance(percent)} counter drop'
             for direction in ("iifname", "oifname")
         ]
     return "\n".join([*lines, "  }", "}", ""])
+
+
+def _chance(percent: float) -> str:
+    thousandths = round(percent * _PER_MILLE)
+    # nftables refuses a limit that every number is below.
+    return "" if thousandths >= _ALL else f" numgen random mod {_ALL} < {thousandths}"
 
 
 def parse_groups(text: str) -> tuple[tuple[str, ...], ...]:
@@ -63,6 +70,8 @@ def parse_groups(text: str) -> tuple[tuple[str, ...], ...]:
 def check_percent(percent: float) -> float:
     if not 0 <= percent <= 100:
         raise LabError(f"loss is a percentage, 0 to 100, not {percent:g}")
+    if percent and not round(percent * _PER_MILLE):
+        raise LabError(f"loss comes in tenths of a percent: {percent:g} is less than one")
     return percent
 
 

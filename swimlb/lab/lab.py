@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from swimlb.lab import faults, http, namespaces, processes, speakers, status, topology
 from swimlb.lab.convergence import disagreements, route_disagreements
@@ -176,16 +176,14 @@ class Lab:
         """Drop that share of the frames from and to a host, at random; 0 ends it."""
         loss = dict(self.sandbox.ledger.settings["loss"])
         loss[self._plugged_in(host)] = faults.check_percent(percent)
-        self.sandbox.ledger.note_settings(loss={name: share for name, share in loss.items() if share})
-        self._apply_faults()
+        self._apply_faults(loss={name: share for name, share in loss.items() if share})
 
     def part(self, groups: Sequence[Sequence[str]]) -> None:
         """Keep groups of hosts from each other; hosts in no group reach everyone. No group ends it."""
         for group in groups:
             for host in group:
                 self._plugged_in(host)
-        self.sandbox.ledger.note_settings(partition=[list(group) for group in groups])
-        self._apply_faults()
+        self._apply_faults(partition=[list(group) for group in groups])
 
     def cut_gossip(self, groups: Sequence[Sequence[str]]) -> None:
         """Drop what groups of nodes say to each other by gossip, and nothing else. No group ends it."""
@@ -303,9 +301,11 @@ class Lab:
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         return lines[-1][:LAST_WORDS_MAX] if lines else "it said nothing"
 
-    def _apply_faults(self) -> None:
-        settings = self.sandbox.ledger.settings
+    def _apply_faults(self, **changed: Any) -> None:
+        """Noted once they are in force: what the kernel refuses must not be in the way of the next ones."""
+        settings = {**self.sandbox.ledger.settings, **changed}
         faults.apply(self._switch, settings["loss"], settings["partition"])
+        self.sandbox.ledger.note_settings(**changed)
 
     def _plugged_in(self, host: str) -> str:
         names = [one.name for one in self.network.on_the_switch]

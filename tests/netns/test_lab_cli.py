@@ -117,6 +117,8 @@ def test_a_speaker_is_ended_and_started_again(commands: Commands, way: str) -> N
 def test_loss_and_partition_add_up_and_are_taken_back(commands: Commands) -> None:
     switch = f"{commands.ledger.prefix}-switch"
 
+    commands.good("loss", "worker-03", "100")
+    rules_of_all = namespaces.run(namespaces.execute(switch, "nft", "list", "ruleset"))
     commands.good("loss", "worker-03", "20")
     commands.good("loss", "worker-02", "0.5")
     commands.good("partition", "master-01/worker-01,worker-02")
@@ -126,6 +128,7 @@ def test_loss_and_partition_add_up_and_are_taken_back(commands: Commands) -> Non
     commands.good("partition", "none")
     rules_after = namespaces.run(namespaces.execute(switch, "nft", "list", "ruleset"))
 
+    assert len(re.findall('ifname "p-worker-03" counter .* drop', rules_of_all)) == 2
     assert rules.count('ifname "p-worker-03" numgen random mod 1000 < 200') == 2
     assert rules.count('ifname "p-worker-02" numgen random mod 1000 < 5') == 2
     assert rules.count(" . ") >= 4

@@ -22,6 +22,21 @@ def test_loss_is_drawn_once_for_each_direction_in_thousandths() -> None:
     assert '    oifname "p-node-a" numgen random mod 1000 < 125 counter drop\n' in text
 
 
+@pytest.mark.parametrize("percent", [99.96, 100])
+def test_the_loss_of_everything_is_left_to_no_chance(percent: float) -> None:
+    """nftables knows no `mod 1000 < 1000`."""
+    text = ruleset({"node-a": percent}, [])
+
+    assert '    iifname "p-node-a" counter drop\n' in text
+    assert '    oifname "p-node-a" counter drop\n' in text
+    assert "numgen" not in text
+
+
+def test_a_loss_that_would_be_none_is_refused() -> None:
+    with pytest.raises(LabError, match=r"tenths of a percent: 0\.04 is less than one"):
+        check_percent(0.04)
+
+
 def test_a_partition_keeps_each_pair_of_different_groups_apart_both_ways() -> None:
     text = ruleset({}, [["node-a", "node-b"], ["node-c"]])
 
