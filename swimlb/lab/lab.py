@@ -145,8 +145,7 @@ class Lab:
         """The whole host is gone: its processes are killed, and its namespace deleted with its link."""
         self.network.node(node)
         namespace = self.sandbox.namespace(node)
-        pids = namespaces.inhabitants([namespace])
-        processes.kill(one for pid in pids if (one := processes.identify(pid)) is not None)
+        processes.kill(namespaces.inhabitants([namespace]))
         namespaces.delete(namespace)
 
     def rebuild(self, node: str) -> None:

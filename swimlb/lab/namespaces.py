@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from swimlb.lab.errors import LabError
+from swimlb.lab.processes import ProcessId, identify
 
 COMMAND_TIMEOUT = 15.0
 """For commands that only talk to the kernel: longer means that the machine is stuck."""
@@ -123,15 +124,16 @@ def exists(name: str) -> bool:
     return (_NAMES / name).exists()
 
 
-def inhabitants(names: Sequence[str]) -> tuple[int, ...]:
+def inhabitants(names: Sequence[str]) -> tuple[ProcessId, ...]:
     """The processes that live in these namespaces, whoever started them there."""
     identities = {_identity(_NAMES / name) for name in names if exists(name)}
-    found: list[int] = []
+    found: list[ProcessId] = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        # Named before it is looked at: whoever gets its pid after the look is somebody else.
+        if entry.name.isdigit() and (process := identify(int(entry.name))) is not None:
             with suppress(OSError):  # It has ended meanwhile.
                 if _identity(entry / "ns" / "net") in identities:
-                    found.append(int(entry.name))
+                    found.append(process)
     return tuple(found)
 
 

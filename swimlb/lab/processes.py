@@ -91,18 +91,21 @@ def kill(processes: Iterable[ProcessId]) -> tuple[ProcessId, ...]:
 
 
 def descendants(process: ProcessId) -> tuple[ProcessId, ...]:
-    """Its children, their children and so on, as they are at this moment."""
+    """Its children, their children and so on, as they are at this moment; none of a process that has ended."""
     parents = {
-        int(entry.name): int(fields[1])
+        ProcessId(int(entry.name), int(fields[19])): int(fields[1])
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))) is not None
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) is not None and fields[0] not in "ZX"
     }
-    found: list[int] = []
+    if not process.is_alive:
+        return ()  # Those were the children of whoever has its pid now.
+    found: list[ProcessId] = []
     generation = [process.pid]
     while generation:
-        generation = [pid for pid, parent in parents.items() if parent in generation]
-        found += generation
-    return tuple(identity for pid in found if (identity := identify(pid)) is not None)
+        children = [one for one, parent in parents.items() if parent in generation]
+        found += children
+        generation = [one.pid for one in children]
+    return tuple(found)
 
 
 def _start_ticks(pid: int) -> int | None:

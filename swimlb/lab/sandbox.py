@@ -217,7 +217,7 @@ class Sandbox:
 
     def _strays(self) -> list[ProcessId]:
         inhabitants = namespaces.inhabitants(self._ledger.namespaces)
-        return [one for pid in inhabitants if pid != os.getpid() and (one := identify(pid)) is not None]
+        return [one for one in inhabitants if one.pid != os.getpid()]
 
     def _reap(self) -> None:
         for pid, child in self._children.items():

@@ -57,6 +57,17 @@ def test_waiting_gives_back_those_that_are_still_there() -> None:
     assert await_exit([myself()], timeout=0.02) == (myself(),)
 
 
+def test_a_process_that_has_ended_has_no_descendants() -> None:
+    """Whoever got its pid may have some: they are not those that were meant."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        predecessor = ProcessId(os.getpid(), myself().started - 1)
+
+        found = descendants(predecessor)
+
+        child.kill()
+    assert found == ()
+
+
 def test_descendants_are_found_through_generations() -> None:
     script = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
