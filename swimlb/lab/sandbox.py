@@ -193,8 +193,7 @@ class Sandbox:
                     f"the lab `{self._ledger.name}` is not entirely removed: {'; '.join(complaints)}"
                 )
             shutil.rmtree(self.home, ignore_errors=True)
-            with suppress(OSError):
-                self.home.parent.rmdir()  # Only the last one finds it empty.
+            _remove_if_empty(self.home.parent)
 
     def __enter__(self) -> Self:
         return self
@@ -206,7 +205,14 @@ class Sandbox:
             self.close()
 
     def _end_processes(self) -> list[str]:
-        survivors = set(kill(self._ledger.processes.values()))
+        # What was interrupted as it was being started is a child of ours, and not in the ledger yet.
+        # Until it is reaped, its pid is its own.
+        unnoted = [
+            one
+            for pid, child in self._children.items()
+            if child.returncode is None and (one := identify(pid)) is not None
+        ]
+        survivors = set(kill({*self._ledger.processes.values(), *unnoted}))
         # Whatever else lives in our namespaces was born of ours: a speaker's children, a command of `lab exec`.
         for _ in range(SWEEPS_MAX):
             if not (strays := self._strays()):
@@ -259,13 +265,38 @@ def remove_stale(base: Path = BASE) -> tuple[str, ...]:
 
 @contextmanager
 def _locked(base: Path) -> Generator[None]:
-    base.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    while True:
+        base.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # The last lab has just gone, and its directory with it.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(base, descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _remove_if_empty(base: Path) -> None:
+    """Only the last lab finds it so. It stays while somebody holds the lock, who is about to make one in it."""
+    with suppress(OSError):
+        descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            base.rmdir()
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open directory is still the one of that name: who holds the lock of a deleted one holds nothing."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _ledger_path(name: str, base: Path) -> Path:
