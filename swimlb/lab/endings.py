@@ -15,15 +15,16 @@ def ending_signals_raise() -> Generator[None]:
     """The first SIGINT, SIGTERM or SIGHUP unwinds the block as an exception, so that `with` blocks clean up.
 
     Those that follow are ignored until the block is left: a user who is impatient, or a terminal that closes,
-    must not interrupt the cleaning up, which is bounded.
+    must not interrupt the cleaning up, which is bounded. A SIGHUP that whoever started us has us ignore (nohup) is.
     """
+    endings = [one for one in _ENDING if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN]
 
     def leave(signum: int, _frame: FrameType | None) -> None:
-        for ending in _ENDING:
+        for ending in endings:
             signal.signal(ending, _ignore)
         raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
 
-    before = {signum: signal.signal(signum, leave) for signum in _ENDING}
+    before = {signum: signal.signal(signum, leave) for signum in endings}
     try:
         yield
     finally:

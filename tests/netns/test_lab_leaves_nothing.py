@@ -23,11 +23,12 @@ STUBBORN = (
 """A process that no polite signal ends, with a child that is like it."""
 
 RUN = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from swimlb.lab.endings import ending_signals_raise
 from swimlb.lab.sandbox import Sandbox
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # These tests may themselves have been started by nohup.
 name, base, stubborn, ending = sys.argv[1:]
 with ending_signals_raise(), Sandbox.create(name, Path(base)) as sandbox:
     sandbox.add_namespaces("node-a", "node-b")
