@@ -27,6 +27,7 @@ START_TIMEOUT = 10.0
 STOP_TIMEOUT = 5.0
 SAMPLE_INTERVAL = 0.1
 ANSWERING_WINDOW = 0.2
+LAST_WORDS_MAX = 300
 
 _numbers = itertools.count(1)
 
@@ -40,6 +41,7 @@ class _Observer:
         self._label = f"{kind}/{number}"
         self._output = sandbox.home / f"{kind}-{number}.jsonl"
         self._log = sandbox.home / f"{kind}-{number}.log"
+        self._is_stopped = False
         sandbox.start_module(
             self._label,
             f"swimlb.lab.{kind}",
@@ -51,12 +53,19 @@ class _Observer:
         wait_until(self._has_begun, timeout=START_TIMEOUT, what=f"the {kind} to begin")
 
     def _has_begun(self) -> bool:
-        if self._sandbox.process(self._label) is None:
-            raise LabError(f"{self._label} has ended: {self._log.read_text().strip()[-300:]}")
+        self._require_seeing()
         return self._output.exists()
+
+    def _require_seeing(self) -> None:
+        """One that has ended by itself has seen nothing since, which is not to be taken for nothing having happened."""
+        if not self._is_stopped and self._sandbox.process(self._label) is None:
+            last_words = self._log.read_text(errors="replace").strip()[-LAST_WORDS_MAX:]
+            raise LabError(f"{self._label} has ended by itself: {last_words or 'it said nothing'}")
 
     def stop(self) -> None:
         """End it; what it saw can still be read."""
+        self._require_seeing()
+        self._is_stopped = True
         self._sandbox.signal(self._label, signal.SIGTERM, timeout=STOP_TIMEOUT)
 
     def __enter__(self) -> Self:
@@ -80,7 +89,11 @@ class ProbeRun(_Observer):
         self.address = address
 
     def recording(self) -> Recording:
-        """What is known for sure: the latest probes are left out while they may still be answered."""
+        """What is known for sure: the latest probes are left out while they may still be answered.
+
+        `LabError`, as from all that observers are asked, when it has ended by itself.
+        """
+        self._require_seeing()
         is_running = self._sandbox.process(self._label) is not None
         settled = clock.monotonic() - SETTLED_AFTER if is_running else float("inf")
         return measure.read_recording(self._output).between(0.0, settled)
@@ -91,6 +104,7 @@ class ProbeRun(_Observer):
 
     def lateness(self, begin: float, end: float) -> float:
         """The most that a probe of that time left after its time."""
+        self._require_seeing()
         return measure.read_lateness(self._output, begin, end)
 
     def answering(self, window: float = ANSWERING_WINDOW) -> str | None:
@@ -128,6 +142,7 @@ class LoadRun(_Observer):
 
     def connections(self) -> tuple[Connection, ...]:
         """Those that have ended; streams that live are there when the load has been stopped."""
+        self._require_seeing()
         return measure.read_connections(self._output)
 
 
@@ -138,6 +153,7 @@ class Referee(_Observer):
         super().__init__(sandbox, "referee", SWITCH)
 
     def claims(self) -> tuple[Claim, ...]:
+        self._require_seeing()
         return measure.read_claims(self._output)
 
     def overlap(self, address: str, winner: str, begin: float, end: float = float("inf")) -> float:
@@ -165,11 +181,14 @@ class RouteSampler:
     def __init__(self, read: Callable[[], tuple[str, ...]]) -> None:
         self._read = read
         self._samples: list[RouteSample] = []
+        self._failure: LabError | OSError | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="route-sampler", daemon=True)
 
     def samples(self) -> tuple[RouteSample, ...]:
-        """The changes so far; the first is how it was at the beginning."""
+        """The changes so far; the first is how it was at the beginning. `LabError`: it could not be read to the end."""
+        if self._failure is not None:
+            raise LabError(f"the route could not be followed: {self._failure}") from self._failure
         return tuple(self._samples)
 
     def __enter__(self) -> Self:
@@ -183,6 +202,12 @@ class RouteSampler:
         self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        except (LabError, OSError) as failure:
+            self._failure = failure
+
+    def _follow(self) -> None:
         while not self._ended.is_set():
             next_hops = self._read()
             if not self._samples or self._samples[-1].next_hops != next_hops:

@@ -48,7 +48,7 @@ class Prober:
         self._is_stopped = False
 
     def stop(self) -> None:
-        """Let `run` end with the next probe."""
+        """Let `run` end with the next probe, and the answers to the last ones."""
         self._is_stopped = True
 
     def run(self) -> None:
@@ -68,9 +68,16 @@ class Prober:
                 flush_at = now + FLUSH_INTERVAL
             # A late prober leaves out the slots that it missed: a burst would measure nothing.
             slot = max(slot + 1, int((now - begin) / self._interval) + 1)
-        self._receive()
+        self._await_answers(poll)
         self._give_up(clock.monotonic())
         self._output.flush()
+
+    def _await_answers(self, poll: select.poll) -> None:
+        """Probes that are on their way when the run ends are no more lost than those before."""
+        until = clock.monotonic() + GIVE_UP_AFTER
+        while self._pending and (left := until - clock.monotonic()) > 0:
+            if poll.poll(left * 1000):
+                self._receive()
 
     def _send(self, sequence: int, now: float, lateness: float) -> None:
         self._pending[sequence] = (now, lateness)

@@ -101,17 +101,26 @@ class RouteMonitor:
         lend_precedence(self._process.pid)
         self._thread = threading.Thread(target=self._run, name="route-monitor", daemon=True)
         self._thread.start()
-        wait_until(self._is_listening, timeout=BEGIN_TIMEOUT, what="`ip monitor` to listen")
+        try:
+            wait_until(self._is_listening, timeout=BEGIN_TIMEOUT, what="`ip monitor` to listen")
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         assert self._process is not None
+        assert self._process.stdout is not None
         assert self._thread is not None
         self._process.kill()
         self._process.wait(STOP_TIMEOUT)
         self._thread.join(STOP_TIMEOUT)
+        self._process.stdout.close()
 
     def _is_listening(self) -> bool:
         """It says nothing before the first change, but its socket is in the kernel's table."""
