@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,12 +64,16 @@ def demo(report: Path, timeline: Path | None, manifests: Path | None, base: Path
     Takes about a minute and needs root. Exit status 0 only if every step held its bound.
     """
     from swimlb.lab.demo import Play
-    from swimlb.lab.lab import Lab
+    from swimlb.lab.lab import Lab, check_machine
     from swimlb.lab.report import write_report, write_timeline
     from swimlb.lab.topology import walkthrough
 
+    # What would be found out after the play, or shown as a part of it.
+    for option, path in (("--report", report), ("--timeline", timeline)):
+        _require_writable(option, path)
     try:
         with ending_signals_raise(), Sandbox.create(NAME, base) as sandbox:
+            check_machine()
             lab = Lab(sandbox, walkthrough(), manifests or find_examples(NAME))
             stage = _choose_stage(lab)
             try:
@@ -89,6 +94,15 @@ def demo(report: Path, timeline: Path | None, manifests: Path | None, base: Path
             f"The lab is still up: `swimlb lab status --name {NAME}`, `swimlb lab down --name {NAME}`."
         )
     sys.exit(0 if story.has_held else 1)
+
+
+def _require_writable(option: str, path: Path | None) -> None:
+    if path is None:
+        return
+    whole = path.absolute()
+    there = next(one for one in (whole, *whole.parents) if one.exists())
+    if not os.access(there, os.W_OK) or (there != whole and not there.is_dir()):
+        raise click.ClickException(f"cannot write {path}: give another place with {option}")
 
 
 class PlainStage:
