@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,14 @@ def _attach(name: str, base: Path) -> Lab:
 
         return KubernetesLab.attach(name, base)
     return Lab.attach(name, base)
+
+
+@contextmanager
+def _attached_alone(name: str, base: Path) -> Generator[Lab]:
+    """For commands that change the lab's record."""
+    _require_root()
+    with Sandbox.alone(name, base):
+        yield _attach(name, base)
 
 
 @lab.command()
@@ -153,6 +162,7 @@ def execute(host: str, command: tuple[str, ...], name: str, base: Path) -> None:
     hosts = [one.name for one in (*attached.network.on_the_switch, OUTSIDE)]
     if host not in hosts:
         raise LabError(f"there is no `{host}` in the lab: it has {', '.join(hosts)}")
+    namespaces.require_tool("ip")
     argv = namespaces.execute(attached.sandbox.namespace(host), *command)
     os.execvp(argv[0], argv)
 
@@ -194,7 +204,8 @@ def stop(node: str, name: str, base: Path) -> None:
 @_which_lab
 def start(node: str, name: str, base: Path) -> None:
     """Start a node's speaker again."""
-    _attach(name, base).start(node)
+    with _attached_alone(name, base) as attached:
+        attached.start(node)
 
 
 @lab.command()
@@ -203,7 +214,8 @@ def start(node: str, name: str, base: Path) -> None:
 @_which_lab
 def loss(host: str, percent: float, name: str, base: Path) -> None:
     """Lose PERCENT of the frames from and to a host; 0 ends it."""
-    _attach(name, base).lose(host, percent)
+    with _attached_alone(name, base) as attached:
+        attached.lose(host, percent)
 
 
 @lab.command()
@@ -211,4 +223,6 @@ def loss(host: str, percent: float, name: str, base: Path) -> None:
 @_which_lab
 def partition(groups: str, name: str, base: Path) -> None:
     """Keep groups of hosts apart: `worker-01,worker-02/master-01`. `none` ends it."""
-    _attach(name, base).part(faults.parse_groups(groups))
+    apart = faults.parse_groups(groups)
+    with _attached_alone(name, base) as attached:
+        attached.part(apart)

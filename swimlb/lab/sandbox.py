@@ -77,6 +77,20 @@ class Sandbox:
         """A sandbox that another process has made and handed over."""
         return cls(Ledger.load(_ledger_path(name, base)))
 
+    @classmethod
+    @contextmanager
+    def alone(cls, name: str, base: Path = BASE) -> Generator[Self]:
+        """Like `attach`; whoever else asks for it alone waits.
+
+        The record is read here and written as a whole: what two write at the same time, one of them would lose.
+        """
+        descriptor = os.open(cls.attach(name, base).home, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield cls.attach(name, base)
+        finally:
+            os.close(descriptor)
+
     @property
     def ledger(self) -> Ledger:
         return self._ledger
