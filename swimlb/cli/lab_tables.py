@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -12,7 +14,8 @@ from swimlb.lab.lab import Lab
 from swimlb.lab.status import SpeakerStatus
 from swimlb.lab.story import Story
 
-_WIDTH = 110
+_WIDTH_UNSEEN = 110
+"""Of tables that go to a file or a pipe."""
 
 
 def status_tables(lab: Lab) -> list[str]:
@@ -47,8 +50,9 @@ def facts_table(story: Story) -> Table:
 
 
 def render(tables: Iterable[Table]) -> list[str]:
-    """Tables as plain lines, without colours, for logs and pipes."""
-    console = Console(width=_WIDTH, no_color=True, force_terminal=False)
+    """Tables as plain lines, without colours, as wide as the terminal if they go to one."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_UNSEEN
+    console = Console(width=width, no_color=True, force_terminal=False)
     with console.capture() as captured:
         for one in tables:
             console.print(one)
