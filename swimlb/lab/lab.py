@@ -130,8 +130,14 @@ class Lab:
         ports = [part for port in service_ports(self.manifests) for part in ("--port", str(port))]
         if ports:
             self.sandbox.start_module(
-                _backend(node), "swimlb.lab.backend", "--name", node, *ports, namespace=node
+                *(_backend(node), "swimlb.lab.backend", "--name", node, *ports),
+                namespace=node,
+                log=self.backend_log(node),
             )
+
+    def backend_log(self, node: str) -> Path:
+        """Where the node's workload says why it has ended, such as for a port that somebody else has."""
+        return self.sandbox.home / f"backend-{node}.log"
 
     def is_backend_running(self, node: str) -> bool:
         return self.sandbox.process(_backend(node)) is not None
@@ -209,7 +215,7 @@ class Lab:
 
     def status(self, node: str, timeout: float = http.TIMEOUT) -> SpeakerStatus | None:
         """What the node's speaker says; None while it does not answer."""
-        return status.read(speakers.directory(self.sandbox, node) / "api.sock", timeout)
+        return status.read(speakers.socket(self.sandbox, node), timeout)
 
     def require_status(self, node: str, timeout: float = http.TIMEOUT) -> SpeakerStatus:
         answer = self.status(node, timeout)

@@ -109,6 +109,10 @@ class Ledger:
                 settings=data["settings"],
             )
         except FileNotFoundError:
-            raise LabError(f"there is no lab `{path.parent.name}`: start it with `swimlb lab up`") from None
+            others = sorted(one.parent.name for one in path.parents[1].glob(f"*/{path.name}"))
+            hint = f"; with `--name` there is {', '.join(others)}" if others else ""
+            raise LabError(
+                f"there is no lab `{path.parent.name}`: start it with `swimlb lab up`{hint}"
+            ) from None
         except (KeyError, TypeError, ValueError) as error:
             raise LabError(f"cannot read {path}: {error}; delete it once its lab is gone") from error

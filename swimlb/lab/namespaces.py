@@ -26,6 +26,7 @@ COMMAND_TIMEOUT = 15.0
 INTERFACE_NAME_OCTETS_MAX = 15
 
 _UNSUPPORTED = ("Operation not supported", "Unknown device type", "Protocol not supported")
+_NOT_PERMITTED = "Operation not permitted"
 _CLONE_NEWNET = 0x40000000
 _NAMES = Path("/run/netns")
 _MINE = Path("/proc/thread-self/ns/net")
@@ -85,6 +86,11 @@ def run(argv: Sequence[str], *, stdin: str | None = None, timeout: float = COMMA
             raise LabError(
                 f"this kernel lacks what the lab needs (network namespaces, veth, bridge, nftables): `{argv[0]}` "
                 f"says {complaint}"
+            )
+        if argv[0] == "ip" and argv[1] != "netns" and _NOT_PERMITTED in complaint:
+            raise LabError(
+                f"root may not do here what the lab needs: `ip` says {complaint}; it takes the capabilities SYS_ADMIN and "
+                "NET_ADMIN, which a container has if it is privileged"
             )
         raise LabError(f"`{' '.join(argv)}` failed: {complaint or f'exit status {done.returncode}'}")
     return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,9 @@ from swimlb.lab.errors import LabError
 from swimlb.lab.processes import ProcessId
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import Host
+
+SOCKET_PATH_OCTETS_MAX = 107
+"""unix(7): 108 with the zero octet at the end."""
 
 
 def start(
@@ -23,6 +27,11 @@ def start(
     if sandbox.process(label(node.name)) is not None:
         raise LabError(f"the speaker of {node.name} is already running")
     home = directory(sandbox, node.name)
+    if len(os.fsencode(socket(sandbox, node.name))) > SOCKET_PATH_OCTETS_MAX:
+        raise LabError(
+            f"{socket(sandbox, node.name)} is too long: the path of a socket has at most {SOCKET_PATH_OCTETS_MAX} bytes; "
+            "give the lab a shorter name, or a base nearer to the root"
+        )
     home.mkdir(exist_ok=True)
     sandbox.start_module(
         label(node.name),
@@ -69,6 +78,11 @@ def label(node: str) -> str:
 def directory(sandbox: Sandbox, node: str) -> Path:
     """Its run directory."""
     return sandbox.home / node
+
+
+def socket(sandbox: Sandbox, node: str) -> Path:
+    """Where it answers people."""
+    return directory(sandbox, node) / "api.sock"
 
 
 def log(sandbox: Sandbox, node: str) -> Path:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from swimlb.lab.errors import LabTimeoutError
+from swimlb.lab.errors import LabError, LabTimeoutError
 from swimlb.runtime import clock
 
 T = TypeVar("T")
@@ -31,9 +31,16 @@ def wait_until(
         if answer := condition():
             return answer
         if clock.monotonic() >= deadline:
-            state = "" if seen is None else f"; by then: {seen()}"
+            state = "" if seen is None else f"; by then: {_told(seen)}"
             raise LabTimeoutError(f"waited {timeout:g} s for {what}{state}")
         time.sleep(interval)
+
+
+def _told(seen: Callable[[], object]) -> object:
+    try:
+        return seen()
+    except (LabError, OSError) as error:  # It must not take the place of what was waited for.
+        return f"nothing is to be seen ({error})"
 
 
 def pause(duration: float) -> None:

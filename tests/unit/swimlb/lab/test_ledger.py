@@ -61,6 +61,14 @@ def test_a_missing_lab_is_named_with_the_way_to_get_one(tmp_path: Path) -> None:
         Ledger.load(tmp_path / "demo" / "state.json")
 
 
+def test_the_other_labs_are_named_where_one_is_missing(tmp_path: Path) -> None:
+    """`swimlb demo --keep` leaves one called `demo`, and `swimlb lab status` looks for `default`."""
+    ledger(tmp_path).save()
+
+    with pytest.raises(LabError, match=r"no lab `default`: .*; with `--name` there is demo$"):
+        Ledger.load(tmp_path / "default" / "state.json")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"version": 99}', '{"version": 1}'])
 def test_a_record_that_cannot_be_understood_is_an_error_of_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state.json"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from swimlb.lab import namespaces
@@ -34,6 +37,20 @@ def test_a_failure_is_one_line(argv: tuple[str, ...], message: str) -> None:
 
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_root_that_is_none_is_told_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is not privileged."""
+    (tmp_path / "ip").write_text(
+        "#!/bin/sh\necho 'mount --make-shared /run/netns failed: Operation not permitted' >&2; exit 1\n"
+    )
+    (tmp_path / "ip").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    with pytest.raises(
+        LabError, match=r"/run/netns failed: .* capabilities SYS_ADMIN and NET_ADMIN.*privileged"
+    ):
+        namespaces.create(["swl0-node-a"])
 
 
 def test_a_command_that_hangs_is_ended() -> None:
