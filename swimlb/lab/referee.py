@@ -26,6 +26,15 @@ from swimlb.runtime import clock
 _ETH_P_ALL = 0x0003
 _ETHERTYPE_ARP = 0x0806
 _SO_ATTACH_FILTER = 26
+_SO_RCVBUFFORCE = 33
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
+_STATISTICS = struct.Struct("@II")
+"""Packets that came, and of these: how many found the queue full."""
+QUEUE_OCTETS = 16 << 20
+"""A node that takes over a thousand addresses announces them all at once, and the bridge shows each frame once for every
+port: by the kernel's usual measure, a few hundred frames."""
+LOOK_FOR_LOSS_INTERVAL = 0.5
 _ETHERNET_OCTETS = 14
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ARP_IPV4_HEADER = (1, 0x0800, 6, 4)
@@ -97,13 +106,30 @@ def open_tap() -> socket.socket:
         _SO_ATTACH_FILTER,
         struct.pack("HxxxxxxP", len(_ONLY_CLAIMS) // 8, ctypes.addressof(program)),
     )
+    tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, QUEUE_OCTETS)
+    missed(tap)  # What came before the filter does not count.
     return tap
 
 
+def missed(tap: socket.socket) -> int:
+    """How many frames have found the queue full since this was asked last."""
+    _, dropped = _STATISTICS.unpack(tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))
+    return dropped
+
+
 def watch(tap: socket.socket, output: TextIO) -> None:
-    """Write claims down until the process is told to end."""
+    """Write claims down until the process is told to end, or has missed one: who did not see all cannot judge."""
+    tap.settimeout(LOOK_FOR_LOSS_INTERVAL)
+    look_at = clock.monotonic()
     while True:
-        frame, (port, _, kind, *_) = tap.recvfrom(_FRAME_OCTETS_MAX)
+        if clock.monotonic() >= look_at:
+            if count := missed(tap):
+                raise SystemExit(f"{count} frames came faster than they could be read: claims are missing")
+            look_at = clock.monotonic() + LOOK_FOR_LOSS_INTERVAL
+        try:
+            frame, (port, _, kind, *_) = tap.recvfrom(_FRAME_OCTETS_MAX)
+        except TimeoutError:
+            continue
         # A frame enters by one port, leaves by others, and is shown to the bridge itself: it counts where it enters.
         if kind == socket.PACKET_OUTGOING or port == _BRIDGE:
             continue

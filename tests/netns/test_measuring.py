@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ SERVICE = "192.0.2.10"
 PORT = 8080
 NODES = {"node-a": "192.0.2.1", "node-b": "192.0.2.2"}
 CLIENT = Host(INSIDE.name, "192.0.2.100")
+BURST, BURST_FIRST = 2000, IPv4Address("198.18.0.0")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,38 @@ def test_the_referee_sees_who_claims_an_address(network: Sandbox, probes: ProbeR
     assert {(claim.port, claim.mac, claim.is_reply) for claim in claims} == {
         (switch_port("node-b"), macs["node-b"], True)
     }
+
+
+def announce_at_once(network: Sandbox, count: int) -> None:
+    """As many ARP announcements as a node sends that takes over a thousand addresses, one straight after the other."""
+    with namespaces.entered(network.namespace("node-a")):
+        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    mac = bytes.fromhex(namespaces.mac_of(network.namespace("node-a")).replace(":", ""))
+    header = b"\xff" * 6 + mac + bytes.fromhex("0806 0001 0800 06 04 0001")
+    with link:
+        link.bind(("eth0", 0))
+        for number in range(count):
+            address = (BURST_FIRST + number).packed
+            link.send(header + mac + address + bytes(6) + address)
+
+
+def test_a_burst_of_claims_is_seen_whole(network: Sandbox) -> None:
+    """Though the referee is kept waiting: an address whose claim it missed would be one that nobody took over."""
+    with Referee(network) as referee:
+        (process,) = (
+            one
+            for label, one in network.ledger.processes.items()
+            if label.startswith("referee/") and one.is_alive
+        )
+
+        def claimed() -> int:
+            return len({one.address for one in referee.claims() if one.address.startswith("198.18.")})
+
+        process.send(signal.SIGSTOP)
+        announce_at_once(network, BURST)
+        process.send(signal.SIGCONT)
+
+        wait_until(lambda: claimed() == BURST, timeout=10, what="all claims to be written down", seen=claimed)
 
 
 def test_a_machine_without_a_link_makes_probes_lost_and_not_an_error(network: Sandbox) -> None:
