@@ -121,7 +121,11 @@ def _kubernetes_up(nodes: int, manifests: Path | None, name: str, base: Path) ->
     )
 
 
-@lab.command(context_settings={"ignore_unknown_options": True})
+@lab.command(
+    # Options behind the first word are kubectl's, which knows a `--name` of its own (`expose`).
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="[--name LAB]",
+)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
 @_which_lab
 def kubectl(arguments: tuple[str, ...], name: str, base: Path) -> None:

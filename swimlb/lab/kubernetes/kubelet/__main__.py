@@ -15,6 +15,7 @@ from typing import Any, assert_never
 from swimlb.kube.client import Client, PatchType
 from swimlb.kube.errors import ApiError, NotFound
 from swimlb.kube.resources import LEASES, NODES, PODS
+from swimlb.lab.errors import LabError
 from swimlb.lab.kubernetes.asking import FROM_CACHE, every, log, run
 from swimlb.lab.kubernetes.kubelet import objects
 from swimlb.lab.kubernetes.kubelet.core import (
@@ -76,7 +77,8 @@ class Shell:
         for effect in self._core.step(event):
             try:
                 answer = await self._perform(effect)
-            except ApiError as error:
+            except (ApiError, LabError, OSError) as error:
+                # One Pod that cannot be started, for a full node say, must not take the others along.
                 log.warning("%s %s: %s", type(effect).__name__, effect.pod.name, error)
                 answer = None
             if answer is not None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from swimlb.cli.lab import lab
+from swimlb.lab.kubernetes.plan import KIND
 from swimlb.lab.ledger import Ledger
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="others are told that they need root")
@@ -56,6 +57,28 @@ def test_a_missing_tool_is_named(
     result = CliRunner().invoke(lab, [name, "--base", str(ledger.path.parents[1]), *arguments])
 
     assert result.output == "Error: `ip` is not installed: run `apt-get install iproute2`\n"
+
+
+def test_options_behind_the_first_word_are_those_of_kubectl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(
+        path=tmp_path / "labs" / "mine" / "state.json", name="mine", prefix="swl0", owner=None
+    ).note_settings(kind=KIND, nodes=3, options=[], controller_options=[], loss={}, partition=[])
+    (tmp_path / "kubectl").write_text("#!/bin/sh\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("SWIMLB_KUBE_TOOLS", str(tmp_path))
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(os, "execvp", lambda _, argv: started.append(argv))
+    ours = ["kubectl", "--base", str(tmp_path / "labs"), "--name", "mine"]
+
+    for separator in ([], ["--"]):
+        result = CliRunner().invoke(
+            lab, [*ours, *separator, "expose", "deployment", "web", "--name", "web-svc", "-h"]
+        )
+        assert result.exit_code == 0, result.output
+
+    assert [argv[-6:] for argv in started] == [("expose", "deployment", "web", "--name", "web-svc", "-h")] * 2
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import cast
 
+import pytest
+
+from swimlb.kube.client import Client
+from swimlb.lab.errors import LabError
+from swimlb.lab.kubernetes.kubelet.__main__ import Shell
 from swimlb.lab.kubernetes.kubelet.core import (
+    Addresses,
     Delete,
     Kubelet,
     Pod,
@@ -16,6 +24,8 @@ from swimlb.lab.kubernetes.kubelet.core import (
     Start,
     Stop,
 )
+from swimlb.lab.kubernetes.kubelet.pods import Pods
+from swimlb.lab.kubernetes.plan import PodRange
 
 WEB = Pod(namespace="default", name="web-1", uid="u1", ports=((80, "TCP"),))
 WEB_READY = replace(WEB, is_held_ready=True)
@@ -37,6 +47,23 @@ def test_starts_a_pod_and_reports_its_addresses() -> None:
 
     assert seen == [Start(WEB)]
     assert up == [Report(WEB, ADDRESSES)]
+
+
+@pytest.mark.parametrize("failure", [LabError("the node has no address left"), OSError("the port is taken")])
+def test_a_pod_that_cannot_be_started_takes_no_other_one_along(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    """Its kubelet would end, and with it all Pods of the node."""
+
+    async def start(_: Pods, pod: Pod) -> Addresses:
+        raise failure
+
+    monkeypatch.setattr(Pods, "start", start)
+    shell = Shell(cast("Client", None), "node-a", ADDRESSES, PodRange(1))
+
+    asyncio.run(shell._play(PodSeen(WEB)))  # pyright: ignore[reportPrivateUsage]
+
+    assert caplog.messages == [f"Start web-1: {failure}"]
 
 
 def test_starts_nothing_twice() -> None:
