@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 PATIENCE = 0.1
 """A later answer counts as none: a client's kernel queues packets while it resolves a neighbour, and sends them
@@ -223,16 +224,30 @@ def doubled_for(claims: Iterable[Claim], address: str, begin: float, end: float)
     return total
 
 
-def read_recording(path: Path) -> Recording:
-    """What a prober has written so far."""
-    probes: list[Probe] = []
-    lateness_max = 0.0
-    for line in _complete_lines(path):
-        sent, answered, by, lateness = json.loads(line)
-        probes.append(Probe(sent, answered, by))
-        lateness_max = max(lateness_max, lateness)
-    probes.sort(key=lambda probe: probe.sent)  # Written as they are answered or given up.
-    return Recording(tuple(probes), lateness_max)
+class RecordingReader:
+    """What a prober has written so far. Asked again, it reads only what is new: who waits for an answer asks all the time,
+    and would otherwise keep the machine busy that is measured."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._probes: list[Probe] = []
+        self._lateness_max = 0.0
+        self._lock = Lock()
+
+    def read(self) -> Recording:
+        with self._lock:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                # A last line without its end is being written.
+                news, end, _ = file.read().rpartition(b"\n")
+            self._offset += len(news) + len(end)
+            for line in news.splitlines():
+                sent, answered, by, lateness = json.loads(line)
+                self._probes.append(Probe(sent, answered, by))
+                self._lateness_max = max(self._lateness_max, lateness)
+            self._probes.sort(key=lambda probe: probe.sent)  # Written as they are answered or given up.
+            return Recording(tuple(self._probes), self._lateness_max)
 
 
 def read_lateness(path: Path, begin: float, end: float) -> float:

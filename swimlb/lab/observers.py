@@ -16,7 +16,7 @@ from typing import Self
 from swimlb.lab import measure
 from swimlb.lab.errors import LabError
 from swimlb.lab.load import STREAM_INTERVAL
-from swimlb.lab.measure import Claim, Connection, Recording
+from swimlb.lab.measure import Claim, Connection, Recording, RecordingReader
 from swimlb.lab.prober import INTERVAL, SETTLED_AFTER
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import INSIDE, SWITCH, Host
@@ -86,6 +86,7 @@ class ProbeRun(_Observer):
     ) -> None:
         options = ("--address", address, "--port", str(port), "--interval", str(interval))
         super().__init__(sandbox, "prober", client.name, *options)
+        self._reader = RecordingReader(self._output)
         self.address = address
 
     def recording(self) -> Recording:
@@ -96,7 +97,7 @@ class ProbeRun(_Observer):
         self._require_seeing()
         is_running = self._sandbox.process(self._label) is not None
         settled = clock.monotonic() - SETTLED_AFTER if is_running else float("inf")
-        return measure.read_recording(self._output).between(0.0, settled)
+        return self._reader.read().between(0.0, settled)
 
     def since(self, moment: float) -> Recording:
         """What is known of the time from a moment on."""

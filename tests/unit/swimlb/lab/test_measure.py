@@ -15,6 +15,7 @@ from swimlb.lab.measure import (
     Outage,
     Probe,
     Recording,
+    RecordingReader,
     Spell,
     claimants,
     doubled_for,
@@ -22,7 +23,6 @@ from swimlb.lab.measure import (
     outages,
     overlap,
     read_connections,
-    read_recording,
     spells,
 )
 
@@ -121,10 +121,26 @@ def test_a_recording_is_read_while_it_is_written(tmp_path: Path) -> None:
     lines = [json.dumps([1.005, 1.006, "node-a", 0.001]), json.dumps([1.0, None, None, 0.030]), "[1.010, 1."]
     path.write_text("\n".join(lines))
 
-    recording = read_recording(path)
+    recording = RecordingReader(path).read()
 
     assert recording == Recording((Probe(1.0, None, None), Probe(1.005, 1.006, "node-a")), lateness_max=0.030)
     assert recording.is_disturbed
+
+
+def test_what_was_read_is_not_read_again(tmp_path: Path) -> None:
+    """A minute's probes take longer to read than it is until the next question."""
+    path = tmp_path / "probes"
+    path.write_text('[1.005, 1.006, "node-a", 0.001]\n[1.0, null, nu')
+    reader = RecordingReader(path)
+    first = reader.read()
+    path.write_text('[9.005, 9.006, "node-z", 9.001]\n[1.0, null, null, 0.030]\n[1.01, null, n')
+
+    second = reader.read()
+
+    answer = Probe(1.005, 1.006, "node-a")
+    assert first == Recording((answer,), lateness_max=0.001)
+    assert second == Recording((Probe(1.0, None, None), answer), lateness_max=0.030)
+    assert reader.read() == second
 
 
 def test_answers_are_counted_by_node() -> None:
