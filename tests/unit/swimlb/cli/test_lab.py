@@ -69,7 +69,11 @@ def test_options_behind_the_first_word_are_those_of_kubectl(
     (tmp_path / "kubectl").chmod(0o755)
     monkeypatch.setenv("SWIMLB_KUBE_TOOLS", str(tmp_path))
     started: list[tuple[str, ...]] = []
-    monkeypatch.setattr(os, "execvp", lambda _, argv: started.append(argv))
+
+    def start(_: str, argv: tuple[str, ...]) -> None:
+        started.append(argv)
+
+    monkeypatch.setattr(os, "execvp", start)
     ours = ["kubectl", "--base", str(tmp_path / "labs"), "--name", "mine"]
 
     for separator in ([], ["--"]):
