@@ -28,6 +28,9 @@ class Vty:
         except OSError as error:
             self._socket.close()
             raise LabError(f"{path} does not answer: {error.strerror or error}") from error
+        except LabError:
+            self._socket.close()
+            raise
 
     def ask(self, command: str) -> str:
         """The answer. `LabError` when the daemon does not know the command, or closes."""

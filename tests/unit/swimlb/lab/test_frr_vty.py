@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Generator
@@ -64,6 +65,19 @@ def test_a_daemon_that_closes_is_told(tmp_path: Path) -> None:
         pytest.raises(LabError, match="has closed after `show`"),
     ):
         vty.ask("show")
+
+
+def test_a_connection_that_fails_at_once_is_closed(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    with (
+        daemon(tmp_path / "vty", [b"half"]) as path,
+        pytest.raises(LabError, match="has closed after `enable`") as caught,
+    ):
+        Vty(path)
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert caught.value.__traceback__ is not None  # It would hold the socket.
 
 
 def test_one_that_is_not_there_is_told(tmp_path: Path) -> None:
