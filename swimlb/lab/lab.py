@@ -112,7 +112,10 @@ class Lab:
         supervisor, *children = speakers.family(self.sandbox, node)
         # It would start them again, and its death would tell them to leave in order.
         supervisor.send(signal.SIGSTOP)
-        if processes.kill([*children, supervisor]):
+        survivors = processes.kill(children)
+        # One that it had started since it was asked for them is still its child.
+        survivors += processes.kill([*processes.descendants(supervisor), supervisor])
+        if survivors:
             raise LabError(f"the speaker of {node} has not ended after SIGKILL")
 
     def speaker_process(self, node: str, which: str) -> ProcessId:

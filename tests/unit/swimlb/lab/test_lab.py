@@ -12,6 +12,7 @@ from swimlb.lab import speakers
 from swimlb.lab.errors import LabError
 from swimlb.lab.lab import Lab
 from swimlb.lab.ledger import Ledger
+from swimlb.lab.processes import ProcessId, descendants
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import INSIDE, walkthrough
 from swimlb.lab.waiting import wait_until
@@ -46,12 +47,46 @@ def test_a_lab_too_deep_for_its_sockets_is_refused_at_once(tmp_path: Path) -> No
         speakers.start(Sandbox(deep), INSIDE, (), join=())
 
 
-def test_a_workload_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def one_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All namespaces are the one that the test runs in."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "ip").write_text('#!/bin/sh\nshift 3; exec "$@"\n')
     (programs / "ip").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("one_network")
+def test_a_child_that_was_born_meanwhile_is_killed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question for a speaker's processes and the stop of its supervisor, that may have started another one."""
+
+    def family_a_moment_ago(_: Sandbox, node: str) -> tuple[ProcessId, ...]:
+        supervisor = sandbox.process(speakers.label(node))
+        assert supervisor is not None
+        return (supervisor,)
+
+    monkeypatch.setattr(speakers, "family", family_a_moment_ago)
+    sandbox = Sandbox(ledger(tmp_path / "labs"))
+    try:
+        lab = Lab(sandbox, walkthrough(), tmp_path)
+        supervisor = sandbox.start(
+            speakers.label("worker-01"), ["sh", "-c", "sleep 60 & wait"], namespace="worker-01"
+        )
+        (child,) = wait_until(lambda: descendants(supervisor), timeout=20, what="the child to be born")
+
+        lab.kill("worker-01")
+
+        assert not supervisor.is_alive
+        assert not child.is_alive
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.usefixtures("one_network")
+def test_a_workload_that_cannot_start_says_why(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
