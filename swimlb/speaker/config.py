@@ -35,9 +35,13 @@ class Config:
     """How long to wait for the ring before announcing alone. A node that is cut off serves its own segment."""
     ring_settle: float = 0.2
     """From the first member that is heard of to announcing: the table of that member is known by then."""
-    return_settle: float = 1.0
+    return_settle: float = 2.0
     """The same while members that this node has lost are still missing: it was probably this node that was cut off,
-    and whoever it does not hear of yet may serve what it would announce."""
+    and whoever it does not hear of yet may serve what it would announce.
+
+    Longer than the second after which a kernel asks anew for a neighbour's MAC: of the first questions on a link that has come
+    back, some get lost, and this node is deaf and dumb to that one neighbour until then.
+    """
     work_per_turn: int = 3000
     """How much of the plan is found anew at a time, in candidates that are weighed: some milliseconds, so that gossip
     is answered in between. What an event touches is mostly less."""
