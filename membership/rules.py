@@ -116,6 +116,9 @@ class Rules:
         record = self._table.get(message.node)
         port = message.port or self._config.port
         if record is None:
+            if message.incarnation >= U32_MAX:
+                # It could never refute, and our own accusation of it would be refused like anybody's.
+                raise DecodeError("incarnation-exhausted")
             self._discover(message, port, now)
             return
         self._expect_refutable(record, message.incarnation)

@@ -91,6 +91,7 @@ def test_tells_a_late_accuser_again() -> None:
         Dead(2**32 - 1, "node-b", "node-c"),
         Suspect(2**31 + 255, "node-b", "node-c"),
         alive("node-b", 2**32 - 1, meta=b"x"),
+        alive("node-new", 2**32 - 1),
     ],
 )
 def test_an_incarnation_that_cannot_be_topped_is_refused(message: Alive | Suspect | Dead) -> None:
