@@ -114,14 +114,11 @@ class Rules:
         if not self.fits(message.versions):
             raise DecodeError("incompatible-versions")
         record = self._table.get(message.node)
+        self._expect_refutable(record, message.incarnation)
         port = message.port or self._config.port
         if record is None:
-            if message.incarnation >= U32_MAX:
-                # It could never refute, and our own accusation of it would be refused like anybody's.
-                raise DecodeError("incarnation-exhausted")
             self._discover(message, port, now)
             return
-        self._expect_refutable(record, message.incarnation)
         if (record.octets, record.port) == (message.address, port):
             self._hear_alive(record, message, port, now)
         elif record is not self._local and self._may_move(record, now):
@@ -418,9 +415,14 @@ class Rules:
         if record is local and local.state == State.ALIVE and message.accuser != local.name:
             self._reception.accused(message.accuser, now)
 
-    def _expect_refutable(self, record: Record, incarnation: int) -> None:
-        believed = max(_INCARNATION_BELIEVED_MAX, record.incarnation + _INCARNATION_STEP_MAX)
-        if incarnation > min(believed, U32_MAX - 1):
+    def _expect_refutable(self, record: Record | None, incarnation: int) -> None:
+        """Whoever is new may have come far, but not so far that it could not refute our own accusation of it."""
+        believed = U32_MAX - 1
+        if record is not None:
+            believed = min(
+                believed, max(_INCARNATION_BELIEVED_MAX, record.incarnation + _INCARNATION_STEP_MAX)
+            )
+        if incarnation > believed:
             raise DecodeError("incarnation-exhausted")
 
     def _refute(self, incarnation: int, accuser: str) -> None:
