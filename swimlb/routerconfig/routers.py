@@ -41,12 +41,16 @@ class Neighbor:
     peer: BgpPeer
     label: str
     """A name that every router takes, and no other neighbor of this one has."""
-    is_internal: bool
-    """It is of the router's own AS (iBGP)."""
+    router_asn: int
 
     @property
     def asn(self) -> int:
         return self.peer.local_asn or self.peer.my_asn
+
+    @property
+    def is_internal(self) -> bool:
+        """It is of the router's own AS (iBGP)."""
+        return self.asn == self.router_asn
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -164,14 +168,7 @@ def routers(
 def _neighbors(sessions: Collection[_Session], router_asn: int) -> tuple[Neighbor, ...]:
     labels = _labels([(peer.name, node) for node, _, peer in sessions])
     return tuple(
-        Neighbor(
-            node,
-            address,
-            peer,
-            labels[peer.name, node],
-            is_internal=(peer.local_asn or peer.my_asn) == router_asn,
-        )
-        for node, address, peer in sessions
+        Neighbor(node, address, peer, labels[peer.name, node], router_asn) for node, address, peer in sessions
     )
 
 
