@@ -46,9 +46,8 @@ nodeSelector:
 {{- $root := first . -}}
 {{- $own := (index $root.Values (last .)).image | default dict -}}
 {{- $common := $root.Values.image -}}
-{{- $isOwn := or $own.repository $own.tag -}}
 {{- /* A digest belongs to the image that it is given with: the common one would override a component's own tag. */ -}}
-{{- $digest := $own.digest | default (ternary "" $common.digest (not (empty $isOwn))) -}}
+{{- $digest := or $own.repository $own.tag $own.digest | empty | ternary $common.digest $own.digest -}}
 image: {{ $own.repository | default $common.repository | default $root.Chart.Name }}:{{ $own.tag | default $common.tag | default $root.Chart.AppVersion }}{{ with $digest }}@{{ . }}{{ end }}
 {{- with $own.pullPolicy | default $common.pullPolicy }}
 imagePullPolicy: {{ . }}
