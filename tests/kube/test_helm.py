@@ -218,7 +218,7 @@ def test_without_webhooks_old_peers_are_read_without_being_converted(lab: Kubern
     lab.kubectl.apply_objects([old])
 
     for version in ("v1beta1", "v1beta2"):
-        read = lab.kubectl.json("get", f"bgppeers.{version}.metallb.io", "old", "-n", NAMESPACE)
-        assert read["apiVersion"] == f"metallb.io/{version}"
-        assert read["spec"].items() >= old["spec"].items()
+        peer = lab.kubectl.json("get", f"bgppeers.{version}.metallb.io", "old", "-n", NAMESPACE)
+        assert peer["apiVersion"] == f"metallb.io/{version}"
+        assert peer["spec"].items() >= old["spec"].items()
     assert lab.kubectl.json("get", "crd", "bgppeers.metallb.io")["spec"]["conversion"] == {"strategy": "None"}

@@ -319,6 +319,16 @@ class TestReception:
         assert effects == [Unwatch(VIP), Announce(VIP, None)]
 
 
+def back_after_losing(*others: str) -> Speaker:
+    """Node-b, whose link went at 1 s and has come back at 10 s. Gossip has lost the others in between."""
+    speaker = running("node-b", *others)
+    speaker.step(LinksChanged(()), 1.0)
+    for name in others:
+        speaker.step(MemberGone(name), 5.0)
+    speaker.step(LinksChanged((link("node-b"),)), 10.0)
+    return speaker
+
+
 class TestOwnLinks:
     def test_gives_addresses_up_at_once_when_nobody_can_hear_it(self) -> None:
         """There is nothing to hand over, and nobody to hear the successor from."""
@@ -355,17 +365,12 @@ class TestOwnLinks:
 
     def test_waits_a_little_for_the_others_when_the_first_one_is_back(self) -> None:
         """It was this node that was away; who is not heard of yet may serve what it would announce."""
-        speaker = running("node-b", "node-a", "node-c")
-        speaker.step(LinksChanged(()), 1.0)
-        speaker.step(MemberGone("node-a"), 5.0)
-        speaker.step(MemberGone("node-c"), 5.0)
-        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+        speaker = back_after_losing("node-a", "node-c")
 
         speaker.step(MemberPresent("node-a", meta("node-a")), 10.0)
         speaker.advance(11.4)
-        assert (
-            speaker.phase is Phase.JOINING
-        )  # The kernel asks for a MAC once a second, and the first question may be lost.
+        # The kernel asks for a MAC once a second, and the first question may be lost.
+        assert speaker.phase is Phase.JOINING
         speaker.step(MemberPresent("node-c", meta("node-c")), 11.5)
         effects = speaker.advance(11.8)
 
@@ -373,11 +378,7 @@ class TestOwnLinks:
         assert Announce(VIP, None) not in effects
 
     def test_waits_no_longer_for_one_that_does_not_come_back(self) -> None:
-        speaker = running("node-b", "node-a", "node-c")
-        speaker.step(LinksChanged(()), 1.0)
-        speaker.step(MemberGone("node-a"), 5.0)
-        speaker.step(MemberGone("node-c"), 5.0)
-        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+        speaker = back_after_losing("node-a", "node-c")
         speaker.step(MemberPresent("node-a", meta("node-a")), 10.0)
 
         speaker.advance(10.0 + Config(node="node-b").return_settle)
@@ -387,10 +388,7 @@ class TestOwnLinks:
 
     def test_serves_its_own_segment_when_the_ring_does_not_come_back(self) -> None:
         """In bounded time."""
-        speaker = running("node-b", "node-c")
-        speaker.step(LinksChanged(()), 1.0)
-        speaker.step(MemberGone("node-c"), 5.0)
-        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+        speaker = back_after_losing("node-c")
 
         speaker.advance(10.0 + Config(node="node-b").join_max)
 
