@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
 
@@ -71,8 +71,8 @@ def _read_path(path: Path) -> Manifests:
 
 def _read_standard_input() -> Manifests:
     try:
-        # None where it is closed.
-        octets = b"" if sys.stdin is None else sys.stdin.buffer.read()  # pyright: ignore[reportUnnecessaryComparison]
+        stdin = cast("TextIO | None", sys.stdin)  # None where it is closed.
+        octets = b"" if stdin is None else stdin.buffer.read()
     except OSError as error:
         return _nothing(_STANDARD_INPUT_NAME, f"cannot be read: {error.strerror}", _STANDARD_INPUT_HINT)
     # Told, as the command that was to write it may have failed: nothing of all would be wrong then.

@@ -101,10 +101,11 @@ def _where(document: Document) -> str:
 
 def _identify(report: Report, options: Options) -> tuple[Kind, Object] | None:
     """What kind of object it is and how it is called; None after it was reported that nobody can tell."""
-    content = mapping_of(report.document.content)
-    if not isinstance(report.document.content, Mapping):
+    whole: object = report.document.content
+    content = mapping_of(whole)
+    if not isinstance(whole, Mapping):
         report.place.error(
-            f"is no Kubernetes object, but {describe(report.document.content)}",  # pyright: ignore[reportUnknownMemberType]
+            f"is no Kubernetes object, but {describe(whole)}",
             "Begin it like `apiVersion: v1` and `kind: Service`.",
         )
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from swimlb.cli.demo import demo
+from tests.rights import needs_root
 
 
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Result:
@@ -43,7 +43,7 @@ def test_the_report_of_the_last_demo_is_there_until_the_next_one_is(
     assert not none.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="others are told that they need root")
+@needs_root
 def test_a_missing_tool_is_an_error_and_not_a_step_of_the_play(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from swimlb.cli.lab import lab
 from swimlb.lab.kubernetes.plan import KIND
 from swimlb.lab.ledger import Ledger
+from tests.rights import needs_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="others are told that they need root")
+pytestmark = needs_root
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_a_plugin_is_asked_once_until_its_answer_expires(tmp_path: Path) -> None
     access = Access.from_kubeconfig(kubeconfig(tmp_path, user={"exec": plugin(tmp_path, script)}))
     expiry, now = 1893456000.0, 1800000000.0
     assert isinstance(access.credentials, ExecPlugin)
-    access.credentials._wall = lambda: now  # pyright: ignore[reportPrivateUsage]
+    access.credentials._wall = lambda: now
 
     async def tokens() -> list[str]:
         nonlocal now

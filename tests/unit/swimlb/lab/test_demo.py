@@ -40,7 +40,7 @@ def reach(unanswered: int) -> list[tuple[str, bool]]:
     play = Play(cast("Lab", ShakyLab(unanswered)), lambda _: None)
     play.story.nodes = {"node-a": "198.51.100.1", "node-b": "198.51.100.2"}
     play.story.macs = {"02:00:00:00:00:01": "node-a"}
-    play._reach(SCENE)  # pyright: ignore[reportPrivateUsage]
+    play._reach(SCENE)
     return [(fact.value, fact.holds) for fact in play.story.facts]
 
 

@@ -70,7 +70,7 @@ def test_a_route_that_cannot_be_read_any_more_is_not_taken_for_one_that_stays(fa
         return answers.pop()
 
     with RouteSampler(read) as sampler:
-        wait_until(lambda: not sampler._thread.is_alive(), timeout=5, what="the sampler to fail")  # pyright: ignore[reportPrivateUsage]
+        wait_until(lambda: not sampler._thread.is_alive(), timeout=5, what="the sampler to fail")
 
     with pytest.raises(LabError, match="the route could not be followed: no such namespace"):
         sampler.samples()
@@ -84,6 +84,6 @@ def test_a_monitor_that_never_listens_is_ended(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(LabTimeoutError, match="`ip monitor` to listen"), monitor:
         pass
 
-    ended = monitor._process  # pyright: ignore[reportPrivateUsage]
+    ended = monitor._process
     assert ended is not None
     assert ended.returncode == -signal.SIGKILL

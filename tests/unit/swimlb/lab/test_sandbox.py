@@ -64,7 +64,7 @@ with _locked(Path(sys.argv[1])):
 def test_the_lock_is_that_of_the_directory_which_is_there(tmp_path: Path) -> None:
     """The last lab takes the directory along while another one waits for its turn: two might go on beside each other."""
     base = tmp_path / "labs"
-    with sandboxes._locked(base):  # pyright: ignore[reportPrivateUsage]
+    with sandboxes._locked(base):
         other = subprocess.Popen([sys.executable, "-c", LOCKED, base], stdout=subprocess.PIPE, text=True)
         wait_until(
             lambda: f"-> FLOCK  ADVISORY  WRITE {other.pid} " in Path("/proc/locks").read_text(),
@@ -80,7 +80,7 @@ def test_the_lock_is_that_of_the_directory_which_is_there(tmp_path: Path) -> Non
 def test_the_directory_stays_for_the_one_who_is_about_to_use_it(tmp_path: Path) -> None:
     base = tmp_path / "labs"
     save_ledger(base / "demo")
-    with sandboxes._locked(base):  # pyright: ignore[reportPrivateUsage]
+    with sandboxes._locked(base):
         Sandbox.attach("demo", base).close()
         was_there = base.is_dir()
 

@@ -61,7 +61,7 @@ def test_a_pod_that_cannot_be_started_takes_no_other_one_along(
     monkeypatch.setattr(Pods, "start", start)
     shell = Shell(cast("Client", None), "node-a", ADDRESSES, PodRange(1))
 
-    asyncio.run(shell._play(PodSeen(WEB)))  # pyright: ignore[reportPrivateUsage]
+    asyncio.run(shell._play(PodSeen(WEB)))
 
     assert caplog.messages == [f"Start web-1: {failure}"]
 
