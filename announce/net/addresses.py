@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from announce.net import rtnetlink
 from announce.net.marks import ADDRESS_PROTOCOL, is_ours, label_for
-from announce.net.rtnetlink import Acknowledgement, AddressMessage, DumpDone
+from announce.net.netlink import Acknowledgement
+from announce.net.rtnetlink import AddressMessage, DumpDone, DumpInterrupted
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -126,13 +127,16 @@ class LocalAddresses:
         self._sequence += 1
         self._socket.send(rtnetlink.dump_addresses(self._sequence))
         present: dict[IpAddress, bool] = {}
+        is_complete = True
         while True:
             for message in rtnetlink.parse(self._socket.recv(_DATAGRAM_OCTETS_MAX)):
                 match message:
                     case AddressMessage(index=index) if index == self._index:
                         present[message.address.ip] = is_ours(message)
-                    case DumpDone(is_interrupted=is_interrupted):
-                        return present, not is_interrupted
+                    case DumpInterrupted():
+                        is_complete = False
+                    case DumpDone():
+                        return present, is_complete
                     case Acknowledgement(errno=refusal):
                         raise OSError(refusal, f"cannot list the addresses: {os.strerror(refusal)}")
                     case _:

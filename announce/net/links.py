@@ -1,6 +1,6 @@
 """Follows the host's interfaces through rtnetlink: a dump at the start, then every change as it happens.
 
-    links dumped ──▶ addresses dumped ──▶ following ──overrun──▶ links dumped ...
+    links dumped ──▶ addresses dumped ──▶ following ──overrun──▶ draining ──nothing left──▶ links dumped ...
 
 While a dump runs nothing is told; at its end the difference to what was told before is. Messages about changes that come
 between those of the dump are applied in the order of their arrival, which is the order of the kernel. Changes that
@@ -17,7 +17,8 @@ from collections.abc import Callable
 from announce.l2 import Interface, InterfaceEvent, InterfaceRemoved
 from announce.net import rtnetlink
 from announce.net.link_table import LinkTable, difference
-from announce.net.rtnetlink import Acknowledgement, AddressMessage, DumpDone, LinkMessage
+from announce.net.netlink import Acknowledgement
+from announce.net.rtnetlink import AddressMessage, DumpDone, DumpInterrupted, LinkMessage
 
 DATAGRAMS_PER_WAKE = 64
 
@@ -51,7 +52,11 @@ class LinkMonitor:
         """Sequence number of the dump that is under way."""
         self._is_dumping_links = False
         self._is_known_stale = False
-        """Messages were lost. What a running dump yields is void, but a socket takes no second one before its end."""
+        """Messages were lost, or may be missing from the dump that is under way. What that yields is void, but a socket takes no
+        second one before its end.
+
+        Nor before it is empty: until then the kernel drops whatever else happens, and does not say so again.
+        """
         self._dumps_begun = 0
         self._changed: set[int] = set()
 
@@ -66,7 +71,7 @@ class LinkMonitor:
             self._socket = opened
             self._begin_dump()
             # The kernel answers a dump from within the system calls that ask for it: no waiting in this loop.
-            while self._dump is not None and self._receive_one():
+            while not self._is_settled and self._receive_one():
                 pass
             self._tell_changed()
             asyncio.get_running_loop().add_reader(opened, self._receive)
@@ -81,26 +86,38 @@ class LinkMonitor:
             self._socket.close()
             self._socket = None
 
+    @property
+    def _is_settled(self) -> bool:
+        """Everything is known, as far as has been read."""
+        return self._dump is None and not self._is_known_stale
+
     def _receive(self) -> None:
+        if self._socket is None:
+            return
         for _ in range(DATAGRAMS_PER_WAKE):
             if not self._receive_one():
                 break
+        else:
+            if not self._is_settled:
+                # Perhaps that was the last one, after which nothing would wake this up.
+                asyncio.get_running_loop().call_soon(self._receive)
         self._tell_changed()
 
     def _receive_one(self) -> bool:
-        """Read one datagram; False when there is none left."""
+        """Read one datagram, or do what has waited for the last one; False when there is none left."""
         assert self._socket is not None
         try:
             datagram, (sender, _) = self._socket.recvfrom(_DATAGRAM_OCTETS_MAX)
         except BlockingIOError:
-            return False
+            if self._dump is not None or not self._is_known_stale:
+                return False
+            self._begin_dump()
+            return True
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
             # More changes than the buffer held: what is known may be wrong, so everything is asked for again.
             self._is_known_stale = True
-            if self._dump is None:
-                self._begin_dump()
             return True
         # Port 0 is the kernel; another process could send here as well.
         if sender == 0:
@@ -115,11 +132,13 @@ class LinkMonitor:
                     self._changed.add(index)
                     if isinstance(message, AddressMessage) and message.is_removal:
                         self._on_gone(message)
+                case DumpInterrupted(sequence=sequence) if sequence == self._dump:
+                    self._is_known_stale = True
                 case DumpDone(sequence=sequence) if sequence == self._dump:
                     self._finish(message)
                 case Acknowledgement(sequence=sequence, errno=code) if sequence == self._dump:
                     raise OSError(code, "the kernel refuses to list its interfaces")
-                case DumpDone() | Acknowledgement():
+                case DumpInterrupted() | DumpDone() | Acknowledgement():
                     pass  # Not the answer to anything that was asked.
 
     def _begin_dump(self) -> None:
@@ -132,8 +151,8 @@ class LinkMonitor:
         self._request(rtnetlink.dump_links)
 
     def _finish(self, done: DumpDone) -> None:
-        if self._is_known_stale or done.is_interrupted or done.errno:
-            self._begin_dump()
+        if self._is_known_stale or done.errno:
+            self._dump, self._is_known_stale = None, True
         elif self._is_dumping_links:
             self._is_dumping_links = False
             self._request(rtnetlink.dump_addresses)
@@ -150,7 +169,7 @@ class LinkMonitor:
         self._socket.send(build(self._sequence))
 
     def _tell_changed(self) -> None:
-        if self._dump is not None:
+        if not self._is_settled:
             return
         changed, self._changed = self._changed, set()
         events: list[InterfaceEvent] = []

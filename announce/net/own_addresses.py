@@ -10,7 +10,8 @@ import socket
 
 from announce.net import rtnetlink
 from announce.net.marks import is_ours
-from announce.net.rtnetlink import Acknowledgement, AddressMessage, DumpDone
+from announce.net.netlink import Acknowledgement
+from announce.net.rtnetlink import AddressMessage, DumpDone
 from announce.net.tcp_options import IpAddress
 
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12

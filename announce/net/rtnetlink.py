@@ -1,49 +1,59 @@
-"""The messages of rtnetlink that swimlb needs: links, addresses and local routes, in bytes (rtnetlink(7), RFC 3549).
+"""The messages of rtnetlink that swimlb needs: links, addresses, local routes and neighbours, in bytes (rtnetlink(7), RFC 3549).
 
-Pure: the sockets are in `links` and `addresses`. All numbers are in the byte order of the host.
+Pure: the sockets are in `links`, `addresses` and `daisy_chain`. All numbers are in the byte order of the host.
 """
 
 from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import TypeAlias
 
+from announce.net.netlink import (
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_OVERRUN,
+    Acknowledgement,
+    NetlinkError,
+    attribute,
+    attributes_in,
+    errno_in,
+    frames,
+    message,
+    unpack,
+)
+
 AF_INET, AF_INET6 = 2, 10
 
-_NLMSG_ERROR, _NLMSG_DONE, _NLMSG_OVERRUN = 2, 3, 4
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
-_NLM_F_DUMP, _NLM_F_CREATE_EXCL = 0x300, 0x600
+_RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
+_NLM_F_DUMP_INTR = 0x10
+_NLM_F_DUMP, _NLM_F_CREATE_EXCL, _NLM_F_CREATE_REPLACE = 0x300, 0x600, 0x500
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_WIRELESS = 1, 3, 10, 11
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
 _IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
 _RTA_DST, _RTA_OIF = 1, 4
+_NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
 _RT_TABLE_LOCAL, _RTN_LOCAL = 255, 2
-_ATTRIBUTE_TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without the flags "nested" and "network byte order"
 _FOREVER = 0xFFFFFFFF
 _SCOPE_HOST = 254
 
-_HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBi")
 _ROUTE = struct.Struct("=8BI")
-_ATTRIBUTE = struct.Struct("=HH")
-_ERRNO = struct.Struct("=i")
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
 
 GROUPS_OF_INTEREST = 0x1 | 0x10 | 0x100
 """RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
-
-
-class NetlinkError(ValueError):
-    """The kernel's, or ours: bytes that are no netlink message. Nothing of the datagram may be believed."""
 
 
 class LinkFlag(IntFlag):
@@ -87,23 +97,24 @@ class AddressMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """NLMSG_ERROR: how a request went. `errno` is 0 for success."""
+class DumpInterrupted:
+    """NLM_F_DUMP_INTR, on any message of a dump: something has changed since the one before, and the dump may miss what has not.
+
+    It has to be made again. Later messages of it do not say so any more, and its end does not either.
+    """
 
     sequence: int
-    errno: int
 
 
 @dataclass(frozen=True, slots=True)
 class DumpDone:
-    """NLMSG_DONE. An interrupted dump may miss something and has to be asked for again."""
+    """NLMSG_DONE."""
 
     sequence: int
     errno: int
-    is_interrupted: bool
 
 
-Message: TypeAlias = LinkMessage | AddressMessage | Acknowledgement | DumpDone
+Message: TypeAlias = LinkMessage | AddressMessage | Acknowledgement | DumpInterrupted | DumpDone
 
 
 def parse(datagram: bytes) -> list[Message]:
@@ -112,48 +123,69 @@ def parse(datagram: bytes) -> list[Message]:
 
 
 def dump_links(sequence: int) -> bytes:
-    return _message(_RTM_GETLINK, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _LINK.pack(0, 0, 0, 0, 0))
+    return message(_RTM_GETLINK, NLM_F_REQUEST | _NLM_F_DUMP, sequence, _LINK.pack(0, 0, 0, 0, 0))
 
 
 def dump_addresses(sequence: int, index: int = 0) -> bytes:
     """Of all interfaces; of one, where the socket has NETLINK_GET_STRICT_CHK."""
-    return _message(_RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, sequence, _ADDRESS.pack(0, 0, 0, 0, index))
+    return message(_RTM_GETADDR, NLM_F_REQUEST | _NLM_F_DUMP, sequence, _ADDRESS.pack(0, 0, 0, 0, index))
 
 
 def add_address(
     sequence: int, index: int, address: IPv4Address | IPv6Address, label: str, protocol: int
 ) -> bytes:
     """Ask for a host address that the kernel accepts packets for but prefers not to speak from."""
-    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE_EXCL
+    flags = NLM_F_REQUEST | NLM_F_ACK | _NLM_F_CREATE_EXCL
     attributes = [(_IFA_PROTO, bytes([protocol])), (_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))]
     if isinstance(address, IPv6Address):
         # Deprecated from the start (preferred for 0 s, valid for ever): never chosen as a source by itself.
         attributes.append((_IFA_CACHEINFO, struct.pack("=IIII", 0, _FOREVER, 0, 0)))
-    return _message(_RTM_NEWADDR, flags, sequence, _address_payload(index, address, label, attributes))
+    return message(_RTM_NEWADDR, flags, sequence, _address_payload(index, address, label, attributes))
 
 
 def remove_address(sequence: int, index: int, address: IPv4Address | IPv6Address, label: str) -> bytes:
     """An IPv4 address is removed only if it carries the label; the kernel has no such check for IPv6."""
     payload = _address_payload(index, address, label, [])
-    return _message(_RTM_DELADDR, _NLM_F_REQUEST | _NLM_F_ACK, sequence, payload)
+    return message(_RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK, sequence, payload)
 
 
 def add_local_route(sequence: int, index: int, address: IPv6Address, protocol: int) -> bytes:
     """Ask for packets to an address to be this host's own, marked with the protocol."""
-    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_CREATE_EXCL
-    return _message(_RTM_NEWROUTE, flags, sequence, _local_route_payload(index, address, protocol))
+    flags = NLM_F_REQUEST | NLM_F_ACK | _NLM_F_CREATE_EXCL
+    return message(_RTM_NEWROUTE, flags, sequence, _local_route_payload(index, address, protocol))
 
 
 def remove_local_route(sequence: int, index: int, address: IPv6Address, protocol: int) -> bytes:
     """Only the one with that protocol: the kernel has its own for each address of an interface."""
-    flags = _NLM_F_REQUEST | _NLM_F_ACK
-    return _message(_RTM_DELROUTE, flags, sequence, _local_route_payload(index, address, protocol))
+    flags = NLM_F_REQUEST | NLM_F_ACK
+    return message(_RTM_DELROUTE, flags, sequence, _local_route_payload(index, address, protocol))
+
+
+NeighbourRequest: TypeAlias = Callable[[int, int, IPv6Address, bytes], bytes]
+"""`put_neighbour` or `remove_neighbour`."""
+
+
+def put_neighbour(sequence: int, index: int, address: IPv6Address, mac: bytes) -> bytes:
+    """Ask for the address to be at the MAC on that interface, for good, whatever was known of it."""
+    flags = NLM_F_REQUEST | NLM_F_ACK | _NLM_F_CREATE_REPLACE
+    return message(_RTM_NEWNEIGH, flags, sequence, _neighbour_payload(index, address, mac))
+
+
+def remove_neighbour(sequence: int, index: int, address: IPv6Address, mac: bytes) -> bytes:
+    return message(
+        _RTM_DELNEIGH, NLM_F_REQUEST | NLM_F_ACK, sequence, _neighbour_payload(index, address, mac)
+    )
+
+
+def _neighbour_payload(index: int, address: IPv6Address, mac: bytes) -> bytes:
+    header = _NEIGHBOUR.pack(AF_INET6, index, _NUD_PERMANENT, 0, 0)
+    return header + attribute(_NDA_DST, address.packed) + attribute(_NDA_LLADDR, mac)
 
 
 def _local_route_payload(index: int, address: IPv6Address, protocol: int) -> bytes:
     header = _ROUTE.pack(AF_INET6, 128, 0, 0, _RT_TABLE_LOCAL, protocol, 0, _RTN_LOCAL, 0)
     attributes = ((_RTA_DST, address.packed), (_RTA_OIF, struct.pack("=I", index)))
-    return header + b"".join(_attribute(kind, value) for kind, value in attributes)
+    return header + b"".join(attribute(kind, value) for kind, value in attributes)
 
 
 def _address_payload(
@@ -166,52 +198,37 @@ def _address_payload(
     else:
         header = _ADDRESS.pack(AF_INET6, 128, 0, 0, index)
     attributes = [(_IFA_LOCAL, address.packed), (_IFA_ADDRESS, address.packed), *more]
-    return header + b"".join(_attribute(kind, value) for kind, value in attributes)
-
-
-def _message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
-    return _HEADER.pack(_HEADER.size + len(payload), kind, flags, sequence, 0) + payload
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    octets = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(octets, kind) + value + bytes(-octets % 4)
+    return header + b"".join(attribute(kind, value) for kind, value in attributes)
 
 
 def _messages(datagram: bytes) -> Iterator[Message]:
-    offset = 0
-    while offset < len(datagram):
-        if len(datagram) - offset < _HEADER.size:
-            raise NetlinkError("a header is cut off")
-        octets, kind, flags, sequence, _ = _HEADER.unpack_from(datagram, offset)
-        if not _HEADER.size <= octets <= len(datagram) - offset:
-            raise NetlinkError(f"a message claims {octets} octets")
-        payload = datagram[offset + _HEADER.size : offset + octets]
-        offset += octets + -octets % 4
-        message = _decode(kind, flags, sequence, payload)
-        if message is not None:
-            yield message
+    for kind, flags, sequence, payload in frames(datagram):
+        if flags & _NLM_F_DUMP_INTR:
+            yield DumpInterrupted(sequence)
+        decoded = _decode(kind, sequence, payload)
+        if decoded is not None:
+            yield decoded
 
 
-def _decode(kind: int, flags: int, sequence: int, payload: bytes) -> Message | None:
+def _decode(kind: int, sequence: int, payload: bytes) -> Message | None:
     if kind in (_RTM_NEWLINK, _RTM_DELLINK):
         return _decode_link(kind == _RTM_DELLINK, payload)
     if kind in (_RTM_NEWADDR, _RTM_DELADDR):
         return _decode_address(kind == _RTM_DELADDR, payload)
-    if kind == _NLMSG_ERROR:
-        return Acknowledgement(sequence, _errno(payload))
-    if kind == _NLMSG_DONE:
-        return DumpDone(sequence, _errno(payload) if payload else 0, bool(flags & _NLM_F_DUMP_INTR))
-    if kind == _NLMSG_OVERRUN:
+    if kind == NLMSG_ERROR:
+        return Acknowledgement(sequence, errno_in(payload))
+    if kind == NLMSG_DONE:
+        return DumpDone(sequence, errno_in(payload) if payload else 0)
+    if kind == NLMSG_OVERRUN:
         raise NetlinkError("the kernel has lost messages")
     return None
 
 
 def _decode_link(is_removal: bool, payload: bytes) -> LinkMessage | None:
-    family, _, index, flags, _ = _unpack(_LINK, payload)
+    family, _, index, flags, _ = unpack(_LINK, payload)
     if family != 0:
         return None  # A bridge's notice about one of its ports (AF_BRIDGE), not about the link itself.
-    attributes = _attributes(payload[_LINK.size :])
+    attributes = attributes_in(payload[_LINK.size :])
     if _IFLA_WIRELESS in attributes:
         return None  # An event of a radio, in the shape of a link message that lacks nearly all of the link.
     return LinkMessage(
@@ -225,8 +242,8 @@ def _decode_link(is_removal: bool, payload: bytes) -> LinkMessage | None:
 
 
 def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
-    family, prefix_length, flags, _, index = _unpack(_ADDRESS, payload)
-    attributes = _attributes(payload[_ADDRESS.size :])
+    family, prefix_length, flags, _, index = unpack(_ADDRESS, payload)
+    attributes = attributes_in(payload[_ADDRESS.size :])
     # On a point-to-point link IFA_ADDRESS is the other end, and IFA_LOCAL ours; IPv6 has mostly IFA_ADDRESS alone.
     packed = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
     if (family, len(packed)) not in ((AF_INET, 4), (AF_INET6, 16)):
@@ -245,24 +262,6 @@ def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
     )
 
 
-def _attributes(payload: bytes) -> dict[int, bytes]:
-    attributes: dict[int, bytes] = {}
-    offset = 0
-    while len(payload) - offset >= _ATTRIBUTE.size:
-        octets, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if not _ATTRIBUTE.size <= octets <= len(payload) - offset:
-            raise NetlinkError(f"an attribute claims {octets} octets")
-        attributes[kind & _ATTRIBUTE_TYPE_MASK] = payload[offset + _ATTRIBUTE.size : offset + octets]
-        offset += octets + -octets % 4
-    return attributes
-
-
-def _unpack(layout: struct.Struct, payload: bytes) -> tuple[int, ...]:
-    if len(payload) < layout.size:
-        raise NetlinkError("a message is cut off")
-    return layout.unpack_from(payload)
-
-
 def _u32(value: bytes) -> int:
     if len(value) != 4:
         raise NetlinkError("a number has the wrong size")
@@ -271,8 +270,3 @@ def _u32(value: bytes) -> int:
 
 def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="replace")
-
-
-def _errno(payload: bytes) -> int:
-    (errno,) = _unpack(_ERRNO, payload)
-    return -errno

@@ -9,7 +9,8 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from announce.net.rtnetlink import AddressMessage, NetlinkError, add_address, parse
+from announce.net.netlink import NetlinkError
+from announce.net.rtnetlink import AddressMessage, add_address, parse
 
 
 def attribute(kind: int, value: bytes) -> bytes:

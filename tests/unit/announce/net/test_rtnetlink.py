@@ -9,13 +9,13 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 import pytest
 from scapy.arch.linux.rtnetlink import rtmsghdr
 
+from announce.net.netlink import Acknowledgement, NetlinkError
 from announce.net.rtnetlink import (
-    Acknowledgement,
     AddressMessage,
     DumpDone,
+    DumpInterrupted,
     LinkFlag,
     LinkMessage,
-    NetlinkError,
     add_address,
     add_local_route,
     dump_addresses,
@@ -88,9 +88,18 @@ def test_reads_a_link() -> None:
 def test_reads_all_messages_of_a_datagram() -> None:
     """A dump packs many into one, and kinds that nobody asked for may be among them."""
     route = header(20, 24) + bytes(4)
-    done = header(20, 3, flags=0x10) + bytes(4)
+    done = header(20, 3) + bytes(4)
 
-    assert parse(NEW_IPV4 + route + done) == [NEW_IPV4_MESSAGE, DumpDone(7, 0, is_interrupted=True)]
+    assert parse(NEW_IPV4 + route + done) == [NEW_IPV4_MESSAGE, DumpDone(7, 0)]
+
+
+def test_an_interrupted_dump_says_so_at_any_message() -> None:
+    """The kernel marks the first one after the change only, be it of a kind that is of no interest."""
+    route = header(20, 24, flags=0x10) + bytes(4)
+    done = header(20, 3) + bytes(4)
+
+    assert parse(NEW_IPV4 + route + done) == [NEW_IPV4_MESSAGE, DumpInterrupted(7), DumpDone(7, 0)]
+    assert parse(header(20, 3, flags=0x10) + bytes(4)) == [DumpInterrupted(7), DumpDone(7, 0)]
 
 
 def test_reads_a_refusal() -> None:
