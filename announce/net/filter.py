@@ -6,7 +6,9 @@ halves, twice: jumps in classic BPF only go forward, so nothing can be shared be
 address the last 32 bits are compared, which tell the addresses of a LAN apart; what passes by mistake, the core drops.
 
 Besides, both drop what the kernel marks as not meant for this interface, among these frames of VLANs that the
-host does not have: their tag is no longer in the frame, and an answer would go to the wrong network.
+host does not have: their tag is no longer in the frame, and an answer would go to the wrong network. A frame of a VLAN that
+the host has comes to the socket of the parent interface, too, as one that was received by the VLAN's interface, by whose
+number it can be told.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _JUMP, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_GREATER_EQUAL = 0x05, 0x15, 0x25, 0x35
 _RETURN = 0x06
 
 _PACKET_TYPE = 0xFFFFF000 + 4  # SKF_AD_OFF + SKF_AD_PKTTYPE of linux/filter.h
+_INTERFACE_INDEX = 0xFFFFF000 + 8  # SKF_AD_OFF + SKF_AD_IFINDEX
 _PACKET_MULTICAST = 2  # of linux/if_packet.h; 0 is "to us", 1 broadcast, 3 "to someone else", 4 outgoing
 _OFFSET_ETHERTYPE, _OFFSET_TYPES, _OFFSET_LENGTHS, _OFFSET_SENDER, _OFFSET_TARGET = 12, 14, 18, 28, 38
 _ARP, _ETHERNET_AND_IPV4, _SIX_AND_FOUR = 0x0806, 0x0001_0800, 0x0604
@@ -62,16 +65,25 @@ _MISS = Instruction(_JUMP, 0, 0, 0)
 """Stands for the jump behind the search, until the length of the search is known."""
 
 
-def build_arp(addresses: Iterable[IPv4Address] | None, ranges_max: int = RANGES_MAX) -> Program:
-    """The program for a set of addresses; None stands for every address. The empty set passes nothing."""
+def build_arp(
+    addresses: Iterable[IPv4Address] | None, ranges_max: int = RANGES_MAX, *, index: int | None = None
+) -> Program:
+    """The program for a set of addresses; None stands for every address. The empty set passes nothing.
+
+    `index` is the number of the interface that has to have received the frame; None: any.
+    """
     values = None if addresses is None else map(int, addresses)
-    return _build(_arp_checks(), values, (_OFFSET_TARGET, _OFFSET_SENDER), ranges_max)
+    checks = [*_received_by(index), *_arp_checks()]
+    return _build(checks, values, (_OFFSET_TARGET, _OFFSET_SENDER), ranges_max)
 
 
-def build_ndp(addresses: Iterable[IPv6Address] | None, ranges_max: int = RANGES_MAX) -> Program:
+def build_ndp(
+    addresses: Iterable[IPv6Address] | None, ranges_max: int = RANGES_MAX, *, index: int | None = None
+) -> Program:
     """The same for neighbor discovery."""
     values = None if addresses is None else (int(address) & _WORD_MAX for address in addresses)
-    return _build(_ndp_checks(), values, (_OFFSET_TARGET_END, _OFFSET_SOURCE_END), ranges_max)
+    checks = [*_received_by(index), *_ndp_checks()]
+    return _build(checks, values, (_OFFSET_TARGET_END, _OFFSET_SOURCE_END), ranges_max)
 
 
 def _build(
@@ -130,6 +142,10 @@ def _ndp_checks() -> Program:
         Instruction(_JUMP_EQUAL, 1, 0, _ADVERTISEMENT),
         _DROP,
     ]
+
+
+def _received_by(index: int | None) -> Program:
+    return [] if index is None else _require(_LOAD_WORD, _INTERFACE_INDEX, index)
 
 
 def _for_this_interface() -> Program:

@@ -59,6 +59,7 @@ _ARP_OCTETS_MAX, _NDP_OCTETS_MAX = 128, 1514
 class _Opened:
     """What belongs to one interface."""
 
+    index: int
     arp: socket.socket
     ndp: socket.socket
     groups: Groups
@@ -114,11 +115,12 @@ class PacketSockets:
             try:
                 arp.bind((interface, _ETH_P_ARP))
                 ndp.bind((interface, _ETH_P_IPV6))
+                index = socket.if_nametoindex(interface)
             except OSError as error:
                 self._on_event(SocketFailed(interface, f"cannot receive from it: {error.strerror}"))
                 return
             on_failure.pop_all()
-        self._opened[interface] = _Opened(arp, ndp, Groups(interface))
+        self._opened[interface] = _Opened(index, arp, ndp, Groups(interface))
         answers = self._answers(interface)
         self._listen(interface, arp, _ARP_OCTETS_MAX, answers.arp)
         self._listen(interface, ndp, _NDP_OCTETS_MAX, answers.ndp)
@@ -136,7 +138,7 @@ class PacketSockets:
         if opened is None:
             return
         try:
-            attach_filters(opened.arp, opened.ndp, addresses)
+            attach_filters(opened.arp, opened.ndp, opened.index, addresses)
         except OSError as error:
             self._fail(interface, f"cannot set the filter: {error.strerror}")
 
@@ -251,17 +253,23 @@ def _loop() -> PromptLoop:
 
 
 def attach_filters(
-    arp: socket.socket, ndp: socket.socket, addresses: frozenset[IPv4Address | IPv6Address] | None
+    arp: socket.socket,
+    ndp: socket.socket,
+    index: int,
+    addresses: frozenset[IPv4Address | IPv6Address] | None,
 ) -> None:
-    """Put filters in place of the ones before; no frame slips through in between. Raises OSError."""
+    """Put filters in place of the ones before; no frame slips through in between. Raises OSError.
+
+    `index` is the number of the interface that both sockets are bound to.
+    """
     if addresses is None:
-        attach(arp, packet_filter.build_arp(None))
-        attach(ndp, packet_filter.build_ndp(None))
+        attach(arp, packet_filter.build_arp(None, index=index))
+        attach(ndp, packet_filter.build_ndp(None, index=index))
         return
     ipv4 = [address for address in addresses if isinstance(address, IPv4Address)]
     ipv6 = [address for address in addresses if isinstance(address, IPv6Address)]
-    _attach_largest(arp, lambda ranges_max: packet_filter.build_arp(ipv4, ranges_max))
-    _attach_largest(ndp, lambda ranges_max: packet_filter.build_ndp(ipv6, ranges_max))
+    _attach_largest(arp, lambda ranges_max: packet_filter.build_arp(ipv4, ranges_max, index=index))
+    _attach_largest(ndp, lambda ranges_max: packet_filter.build_ndp(ipv6, ranges_max, index=index))
 
 
 def _prepared_socket() -> socket.socket:

@@ -303,5 +303,5 @@ def test_the_kernel_takes_the_largest_filter(cable: Cable) -> None:
         arp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         ndp = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     with arp, ndp:
-        attach_filters(arp, ndp, frozenset({*addresses, *addresses_v6}))
-        attach_filters(arp, ndp, frozenset({*addresses[1:], *addresses_v6[1:]}))
+        attach_filters(arp, ndp, 2, frozenset({*addresses, *addresses_v6}))
+        attach_filters(arp, ndp, 2, frozenset({*addresses[1:], *addresses_v6[1:]}))

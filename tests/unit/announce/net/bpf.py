@@ -8,8 +8,8 @@ HOST, BROADCAST, MULTICAST, OTHER_HOST, OUTGOING = range(5)
 """`skb->pkt_type`, of linux/if_packet.h."""
 
 
-def run(program: Program, frame: bytes, packet_type: int = HOST) -> int:
-    """How many octets of the frame pass: 0 is a drop. A load beyond the frame is a drop too."""
+def run(program: Program, frame: bytes, packet_type: int = HOST, index: int = 1) -> int:
+    """How many octets of the frame, received by the interface of that number, pass: 0 is a drop. A load beyond the frame is a drop too."""
     accumulator = position = 0
     while True:
         code, jump_true, jump_false, k = program[position]
@@ -17,6 +17,8 @@ def run(program: Program, frame: bytes, packet_type: int = HOST) -> int:
         match code:
             case 0x20 | 0x28 if k == 0xFFFFF004:
                 accumulator = packet_type
+            case 0x20 if k == 0xFFFFF008:
+                accumulator = index
             case 0x20 | 0x28 | 0x30:
                 octets = {0x20: 4, 0x28: 2, 0x30: 1}[code]
                 if k + octets > len(frame):

@@ -74,6 +74,18 @@ def test_drops_what_is_for_other_hosts(packet_type: int, passes: bool) -> None:
     assert bool(bpf.run(build_arp([VIP]), question(VIP), packet_type)) == passes
 
 
+@pytest.mark.parametrize("is_all", [True, False])
+def test_drops_what_another_interface_has_received(is_all: bool) -> None:
+    """The kernel shows a frame of a VLAN to the socket of the parent interface as well, without its tag."""
+    arp = build_arp(None if is_all else [VIP], index=2)
+    ndp = build_ndp(None if is_all else [VIP6], index=2)
+
+    for program, asked in ((arp, question(VIP)), (ndp, solicitation(VIP6))):
+        bpf.check(program)
+        assert bpf.run(program, asked, bpf.BROADCAST, index=2)
+        assert not bpf.run(program, asked, bpf.BROADCAST, index=7)
+
+
 def test_drops_a_frame_that_is_cut_off() -> None:
     """The loads go no further than the frame."""
     assert not bpf.run(build_arp([VIP]), question(VIP)[:41])
