@@ -121,9 +121,9 @@ class Link:
         """Take over what the kernel says about the interface; with another MAC every address is announced anew that is not hushed."""
         has_new_mac = interface.mac != self._interface.mac
         self._interface = interface
+        self._ndp.update(interface)
         if has_new_mac:
             self._arp.update(interface)
-            self._ndp.update(interface)
             for address in self._announced:
                 if not self.is_hushed(address):
                     self._announcer.start(address, now)

@@ -72,7 +72,11 @@ class NdpLink:
         self._watched.discard(address.packed)
 
     def update(self, interface: Interface) -> None:
+        """Take over what the kernel says: questions are asked from the addresses, answers are given by the MAC."""
+        has_new_mac = interface.mac != self._interface.mac
         self._interface = interface
+        if not has_new_mac:
+            return
         for packed, (_, tally) in list(self._replies.items()):
             self._prepare(IPv6Address(packed), tally)
 

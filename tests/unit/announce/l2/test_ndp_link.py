@@ -225,6 +225,17 @@ class TestAnnouncing:
 
         assert play.at(1.0, SolicitRequested(VIP6)) == []
 
+    def test_asks_as_soon_as_it_has_an_address_to_ask_from(self) -> None:
+        """The kernel takes a second or two to find that nobody else has it, and the interface is open by then."""
+        own = IPv6Interface("fe80::1/64")
+        play = Playbook(ethernet())
+
+        play.at(2.0, InterfaceChanged(replace(ethernet(), addresses=(own,))))
+
+        assert play.at(3.0, SolicitRequested(VIP6)) == [
+            SendFrame("eth0", ndp.solicitation(MAC, own.ip, VIP6))
+        ]
+
 
 class TestGroups:
     def test_addresses_that_end_alike_share_a_group(self) -> None:
