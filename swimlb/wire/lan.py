@@ -137,10 +137,10 @@ class Lan:
         self._driver.feed(event)
         self._tell_links()
         self._note_addresses(event)
-        if (
-            not isinstance(event, l2.InterfaceRemoved)
-            and event.interface.name in self._responder.open_interfaces
-        ):
+        if isinstance(event, l2.InterfaceRemoved):
+            # One that comes back by that name has settings of its own; and most do not come back.
+            self._checked -= {(event.name, 4), (event.name, 6)}
+        elif event.interface.name in self._responder.open_interfaces:
             self._check(event.interface)
 
     def _note_addresses(self, event: l2.InterfaceEvent) -> None:
