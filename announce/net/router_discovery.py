@@ -63,7 +63,6 @@ class DiscoverySocket:
         except OSError as error:
             self._fail(error)
             return
-        self._failure = ""
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
         self._on_event(Opened())
 
@@ -142,6 +141,9 @@ class DiscoverySocket:
             self._socket.sendto(message, (str(group), 0))
         except OSError as error:
             self._fail(error)
+        else:
+            # Not before: an interface that is down, or has no address yet, can be opened.
+            self._failure = ""
 
     def _fail(self, error: OSError) -> None:
         self._close_socket()

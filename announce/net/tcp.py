@@ -103,7 +103,10 @@ class PeerConnections:
                 assert_never(effect)
 
     def close(self) -> None:
-        """The core has ended, and with it all that it knew of: what comes yet is closed, and no news."""
+        """The core has ended, and with it all that it knew of: what the peer opened yet is closed, and no news."""
+        for number, task in self._dialing.items():
+            if number > 0:
+                task.cancel()
         self._dialing.clear()
 
     def _close(self, number: int) -> None:

@@ -138,6 +138,10 @@ def _bird_neighbor(router: Router, one: Neighbor) -> list[str]:
     if peer.opening.is_listening is False and one.address is not None:
         lines.append("  passive on;")
     if _is_multihop(one):
+        if peer.bfd is not None and not peer.ebgp_multihop:
+            lines.append(
+                "  # And BFD is that of several hops. If there is no router between: direct, in place of multihop."
+            )
         lines.append("  multihop;" if peer.hops_max is None else f"  multihop {peer.hops_max};")
     elif one.address is not None:
         if one.has_unknown_distance:

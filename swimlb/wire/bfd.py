@@ -157,11 +157,6 @@ class BfdSessions:
             self._demultiplexer.change(running.session.discriminator, config)
             running.driver.feed(bfd.Retimed(config.timing))
 
-    def config(self, name: str) -> bfd.SessionConfig | None:
-        """How the peer of this name is watched; None: it is not."""
-        running = self._sessions.get(name)
-        return None if running is None else running.session.config
-
     def views(self) -> dict[str, BfdView]:
         """By name of the BGPPeer."""
         return {

@@ -81,6 +81,11 @@ class Peers:
         self._routes: dict[str, set[Route]] = {}
         self._sessions: dict[str, _Session] = {}
         """Of a peer that is wanted no more, until it has ended, too."""
+        self._near: set[str] = set()
+        """Peers that have been on a network of this host since their session was opened.
+
+        They are not far off because the link is down: that is what BFD is to find.
+        """
         self._stopping: dict[str, BgpPeer] = {}
         self._obstacles: dict[str, str] = {}
         self._begun: set[str] = set()
@@ -111,6 +116,7 @@ class Peers:
         self._listeners.close()
         for session in self._sessions.values():
             session.driver.close()
+            session.connections.close()
         self._bfd.close()
 
     def review_paths(self) -> None:
@@ -245,6 +251,7 @@ class Peers:
 
     def _ended(self, name: str) -> None:
         session = self._sessions.pop(name)
+        self._near.discard(name)
         session.driver.close()
         session.connections.close()
         if self._stopping.pop(name, None) is not None:
@@ -258,14 +265,13 @@ class Peers:
     # BFD
 
     def _watch(self, peer: BgpPeer, session: _Session) -> None:
-        before = self._bfd.config(peer.name)
-        # A peer that was near is not far off because the link is down: that is what BFD is to find.
-        is_near = before is not None and not before.is_multihop
+        if self._is_on_link(session.address):
+            self._near.add(peer.name)
         config = bfd_config(
             peer,
             session.address,
             is_internal=session.peer.config.is_internal,
-            is_on_link=is_near or self._is_on_link(session.address),
+            is_on_link=peer.name in self._near,
         )
         if config is None:
             self._bfd.stop(peer.name)

@@ -320,6 +320,21 @@ def test_bird_has_all_for_an_internal_neighbor_with_bfd_to_be_far_but_one_word()
     assert "If there are routers between: multihop, in place of direct.\n  direct;" in text
 
 
+@pytest.mark.parametrize("hops_max", [1, 3])
+@pytest.mark.parametrize("is_multihop", [False, True])
+def test_bird_is_told_what_bfd_of_several_hops_stands_on_where_that_is_not_certain(
+    hops_max: int, is_multihop: bool
+) -> None:
+    """Nodes that are on the router's network speak that of one hop, unless the BGPPeer says that they are not."""
+    peer = replace(PEER, hops_max=hops_max, ebgp_multihop=is_multihop, bfd=BfdProfile(name="normal"))
+    (router,) = routers(configuration(peer), {"node-a": ADDRESSES["node-a"]})
+
+    text = write(router, "bird")
+
+    advice = "If there is no router between: direct, in place of multihop.\n  multihop 3;"
+    assert (advice in text) == ("no router between" in text) == (hops_max == 3 and not is_multihop)
+
+
 @pytest.mark.parametrize("hold_time", [0, 3, 19])
 def test_junos_is_not_told_of_a_hold_time_that_not_all_releases_take(hold_time: int) -> None:
     """The node's is in force all the same, as it is the shorter one."""

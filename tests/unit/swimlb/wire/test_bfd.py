@@ -80,12 +80,12 @@ def test_peers_that_share_a_path_share_its_session() -> None:
             running.want("a", slow)
             running.want("b", quick)
             assert running.views()["a"] == running.views()["b"]
-            assert running.config("a") == quick
+            assert running.views()["a"].config == quick
             assert len(running._by_discriminator) == 1
 
             running.stop("b")
-            assert running.config("a") == slow
-            assert running.config("b") is None
+            assert running.views()["a"].config == slow
+            assert "b" not in running.views()
             running.want("b", replace(slow, source_address=IPv4Address("127.0.0.2")))
             assert len(running._by_discriminator) == 2
 
@@ -104,7 +104,7 @@ def test_peers_share_a_session_where_one_names_what_the_kernel_chooses_for_the_o
             running.want("a", first)
             running.want("b", replace(second, timing=quick))
 
-            assert running.config("a") == running.config("b") == replace(first, timing=quick)
+            assert running.views()["a"].config == running.views()["b"].config == replace(first, timing=quick)
             assert len(running._by_discriminator) == 1
 
     asyncio.run(play())

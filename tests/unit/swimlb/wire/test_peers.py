@@ -74,6 +74,20 @@ def test_an_internal_peer_turns_out_to_be_near_when_the_nodes_address_comes() ->
     asyncio.run(_while_the_network_comes_and_goes())
 
 
+async def _while_more_hops_are_allowed() -> None:
+    external = replace(ROUTER, my_asn=64512)
+    async with running(set()) as peers:
+        peers.perform(StartPeer(external))
+        assert not is_multihop(peers)
+
+        peers.perform(ReconfigurePeer(replace(external, hops_max=3)))
+        assert is_multihop(peers)
+
+
+def test_a_router_that_may_be_further_off_than_it_might_be_before_is_watched_as_such() -> None:
+    asyncio.run(_while_more_hops_are_allowed())
+
+
 async def _while_a_route_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     there = IPv4Address("127.0.0.1")
     named = replace(ROUTER, name="named", source_address=there)
