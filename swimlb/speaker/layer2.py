@@ -56,7 +56,8 @@ class Layer2:
     def open(self) -> None:
         """This node may announce from now on; as long as it asks about its first addresses it vouches for none."""
         self._is_opening = self._config.is_probing
-        self._unsettled.update(dict.fromkeys([*self._plan.addresses, *self.announced]))
+        # Those that were known and are no Service's any more are to be told of, too.
+        self._unsettled.update(dict.fromkeys([*self._plan.addresses, *self.announced, *self._owners]))
 
     def is_in_doubt(self) -> bool:
         """Whether this node does not vouch for what it owns."""
@@ -134,7 +135,7 @@ class Layer2:
             # Once the plan names another owner, nobody has to be watched any more.
             return [] if is_mine else self._conflicts.end_yield(address)
         if ownership is None or not is_mine:
-            ended = self._probes.end(address) if address in self._probes else []
+            ended = self._probes.end(address, now) if address in self._probes else []
             return ended + (self._let_go(address, ownership, now) if address in self.announced else [])
         if self._is_in_question(address, before):
             return self._probes.start(address, ownership.interfaces, now)
@@ -158,9 +159,9 @@ class Layer2:
         self._probes.vouch(address)
         return self._holdings.announce(address, interfaces)
 
-    def _release(self, address: IpAddress) -> list[Effect]:
+    def _release(self, address: IpAddress, now: float) -> list[Effect]:
         """Nobody else has the address, as far as this node has asked."""
-        interfaces, effects = self._probes.release(address)
+        interfaces, effects = self._probes.release(address, now)
         return [*effects, *self._announce(address, interfaces)]
 
     def _let_go(self, address: IpAddress, ownership: Ownership | None, now: float) -> list[Effect]:
@@ -220,7 +221,7 @@ class Layer2:
     def _probe_answered(self, claim: ClaimHeard, now: float) -> list[Effect]:
         claimant, _ = self._recognize(claim, now)
         is_squatter = claimant is Claimant.STRANGER
-        return self._probes.found_in_use(claim, now) if is_squatter else self._release(claim.address)
+        return self._probes.found_in_use(claim, now) if is_squatter else self._release(claim.address, now)
 
     def forgive(self, member: str) -> None:
         """It has come, or gone: what it claimed before, it claimed in another life."""
@@ -256,7 +257,7 @@ class Layer2:
     def advance(self, now: float) -> list[Effect]:
         effects = self._conflicts.advance(now, self._recognize)
         for address in self._probes.silent(now):
-            effects += self._release(address)
+            effects += self._release(address, now)
         return effects + self._probes.advance(now)
 
     def next_deadline(self) -> float | None:

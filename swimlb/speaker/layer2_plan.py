@@ -351,7 +351,10 @@ class Layer2Plan:
         interfaces = group.slate[owner].interfaces if owner is not None and group.slate is not None else None
         if owner != previous.owner:
             if previous.owner is not None:
-                del self._owned[previous.owner][group.first]
+                owned = self._owned[previous.owner]
+                del owned[group.first]
+                if not owned:
+                    del self._owned[previous.owner]
             if owner is not None:
                 self._owned.setdefault(owner, {})[group.first] = None
                 group.owner_rank = rank(owner, group.text)

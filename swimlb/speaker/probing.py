@@ -74,6 +74,8 @@ class Probes:
         """Of those that all questions have been asked about."""
         self._queue: deque[IpAddress] = deque()
         """Those that wait; may name some that are gone, or come again."""
+        self._fill_at: float | None = None
+        """When a place that has come free is given to one that waits, if nothing else is due before."""
         self._squatters: dict[IpAddress, Squatter] = {}
         """The last ones that were heard; they stay while their addresses are asked for again."""
         self._vouched: set[IpAddress] = set()
@@ -114,20 +116,20 @@ class Probes:
         self._queue.append(address)
         return [Watch(address), *self._fill(now)]
 
-    def end(self, address: IpAddress) -> list[Effect]:
+    def end(self, address: IpAddress, now: float) -> list[Effect]:
         """The address is not asked for any more."""
         del self._probes[address]
         self._squatters.pop(address, None)
-        self._asking.discard(address)
+        self._vacate(address, now)
         self._ask_at.discard(address)
         self._silent_at.discard(address)
         return [Unwatch(address)]
 
-    def release(self, address: IpAddress) -> tuple[frozenset[str] | None, list[Effect]]:
+    def release(self, address: IpAddress, now: float) -> tuple[frozenset[str] | None, list[Effect]]:
         """The address may be announced, on these interfaces."""
         one = self._probes[address]
         told: list[Effect] = [AddressFree(address)] if address in self._squatters else []
-        return one.interfaces, [*self.end(address), *told]
+        return one.interfaces, [*self.end(address, now), *told]
 
     def counts(self, claim: ClaimHeard) -> bool:
         """Whether the claim is about an address in question, heard where it would be announced."""
@@ -142,7 +144,7 @@ class Probes:
         is_news = is_other and (one.told_at is None or now - one.told_at >= RETRY_INTERVAL)
         if one.state is not _State.IN_USE:
             one.state = _State.IN_USE
-            self._asking.discard(claim.address)
+            self._vacate(claim.address, now)
             self._silent_at.discard(claim.address)
             self._ask_at.set(claim.address, now + RETRY_INTERVAL)
         if not is_news:
@@ -169,12 +171,13 @@ class Probes:
         return effects + self._fill(now)
 
     def next_deadline(self) -> float | None:
-        deadlines = (self._ask_at.next(), self._silent_at.next())
+        deadlines = (self._ask_at.next(), self._silent_at.next(), self._fill_at)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _fill(self, now: float) -> list[Effect]:
         """Ask for as many of those that wait as there are places."""
         effects: list[Effect] = []
+        self._fill_at = None
         while self._queue and len(self._asking) < ASKED_AT_ONCE:
             address = self._queue.popleft()
             one = self._probes.get(address)
@@ -183,6 +186,12 @@ class Probes:
                 self._asking.add(address)
                 effects.append(self._ask(address, one, now))
         return effects
+
+    def _vacate(self, address: IpAddress, now: float) -> None:
+        self._asking.discard(address)
+        if self._queue and self._fill_at is None:
+            # Not at once: answers can come in faster than questions may go out.
+            self._fill_at = now + QUESTION_INTERVAL
 
     def _ask(self, address: IpAddress, one: _Probe, now: float) -> Ask:
         one.asked += 1

@@ -29,6 +29,7 @@ from swimlb.speaker.events import (
     ReceptionChanged,
     RingJoined,
 )
+from swimlb.speaker.inventory import key_of
 from swimlb.speaker.links import Link, name_id
 from swimlb.speaker.presence import Presence
 from tests.unit.swimlb.speaker.world import ON_LAN, POOL, VIP, allocation
@@ -393,3 +394,16 @@ class TestOwnLinks:
         speaker.advance(10.0 + Config(node="node-b").join_max)
 
         assert speaker.announced == {VIP}
+
+    def test_tells_of_an_address_that_nobody_has_any_more_when_it_has_asked_the_ring(self) -> None:
+        """Its Service was deleted meanwhile. Else its last owner would be asked for it ever after."""
+        speaker = running("node-b", "node-a", "node-c")
+        speaker.step(MemberGone("node-a"), 1.0)
+        speaker.step(LinksChanged(()), 2.0)
+        speaker.step(LinksChanged((link("node-b"),)), 10.0)
+
+        speaker.step(InventoryChanged((), (key_of(allocation()),)), 11.0)
+        effects = speaker.advance(10.0 + Config(node="node-b").join_max)
+
+        assert speaker.phase is Phase.RUNNING
+        assert OwnerChanged(VIP, "node-c", None) in effects

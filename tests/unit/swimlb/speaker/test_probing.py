@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from swimlb.model import L2Advertisement
+from swimlb.model import IpAddress, L2Advertisement
 from swimlb.speaker.core import Config, Speaker
 from swimlb.speaker.effects import (
     AddressFree,
@@ -211,12 +211,31 @@ def test_asks_for_few_addresses_at_a_time() -> None:
     probes.advance(LAST)
     silent = probes.silent(LAST + SILENCE)
     for address in silent:
-        probes.release(address)
+        probes.release(address, LAST + SILENCE)
     then = probes.advance(LAST + SILENCE)
 
     assert sum(isinstance(effect, Ask) for effect in asked) == ASKED_AT_ONCE
     assert silent == addresses[:ASKED_AT_ONCE]
     assert then == [Ask(address) for address in addresses[ASKED_AT_ONCE:]]
+
+
+def test_those_that_wait_are_asked_about_when_all_others_are_gone() -> None:
+    """Every address in question may be another node's, or nobody's, before anybody has answered."""
+    names = {str(number): ip_address("192.0.2.0") + number for number in range(ASKED_AT_ONCE + 3)}
+    speaker = Speaker(Config(node="node-c", is_probing=True, work_per_turn=1_000_000))
+    speaker.step(LinksChanged((link("node-c"),)), 0.0)
+    allocations = [allocation(name, address) for name, address in names.items()]
+    speaker.step(InventoryChanged((POOL, ON_LAN, *allocations)), 0.0)
+    asked = {effect.address for effect in speaker.step(RingJoined(0), 0.0) if isinstance(effect, Ask)}
+    gone = tuple(f"Allocation/default/{name}" for name, address in names.items() if address in asked)
+
+    speaker.step(InventoryChanged((), gone), 0.01)
+    announced: set[IpAddress] = set()
+    while (due := speaker.next_deadline()) is not None and due < 1.0:
+        announced |= {effect.address for effect in speaker.advance(due) if isinstance(effect, Announce)}
+
+    assert len(gone) == ASKED_AT_ONCE
+    assert announced == {*names.values()} - asked
 
 
 def test_many_squatters_do_not_fill_the_log() -> None:

@@ -189,3 +189,15 @@ def test_many_handovers_end_in_turns() -> None:
         assert sum(turns) == leaving
         assert max(turns) == 10
     assert not speaker.announced
+
+
+def test_nodes_that_are_gone_are_forgotten() -> None:
+    """Where nodes come and go for months, each has a name of its own."""
+    speaker = running(100)
+
+    for number in range(20, 30):
+        finish(speaker, MemberPresent(f"node-{number}", HERE), 10.0)
+        assert owned(speaker)[f"node-{number}"]
+        finish(speaker, MemberGone(f"node-{number}"), 10.0)
+
+    assert speaker.standing.layer2._owned.keys() == {*NODES}
