@@ -30,7 +30,9 @@ class HealthChecks:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> HealthChecks:
-        self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        # As many at once as there are checks: one that waits for its turn behind dead endpoints would run out of its time.
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
         return self
 

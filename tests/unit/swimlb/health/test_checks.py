@@ -78,3 +78,32 @@ def test_a_host_that_cannot_be_said_does_not_answer(kind: ProbeKind, host: str) 
             await until(lambda: checks.verdicts() == {"default/web": False})
 
     asyncio.run(play())
+
+
+def test_dead_endpoints_keep_no_other_one_from_being_asked() -> None:
+    """However many of them take a question and never answer it."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def play() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1") as alive, telling([]) as checks:
+            with listener() as dead:
+                silent = {
+                    f"default/dead-{number}": replace(
+                        check_of(dead.getsockname()[1], timeout=60.0), kind=ProbeKind.HTTP
+                    )
+                    for number in range(100)
+                }
+                checks.replace(silent)
+                await asyncio.sleep(0)
+                port = alive.sockets[0].getsockname()[1]
+                good = replace(check_of(port), kind=ProbeKind.HTTP)
+
+                checks.replace({**silent, "default/web": good})
+
+                await until(lambda: checks.verdicts() == {"default/web": True})
+
+    asyncio.run(play())
