@@ -73,7 +73,10 @@ class KeptCertificate:
         try:
             pair = self._read()
             if pair != self._loaded:
-                load_pair(self.context, Certificate(*pair))
+                certificate = Certificate(*pair)
+                # Of a pair that does not match, a context takes the certificate and loses the key that it had.
+                load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate)
+                load_pair(self.context, certificate)
                 self._loaded = pair
                 self._log.info("metrics_certificate_loaded")
         except OSError as error:  # An SSLError is one.

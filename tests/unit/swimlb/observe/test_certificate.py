@@ -52,14 +52,17 @@ def test_shows_the_one_in_the_files_and_the_next_one_when_they_change(tmp_path: 
         assert shown(certificate.context) == written
 
 
+@pytest.mark.parametrize("changed", ["tls.crt", "tls.key"])
 def test_keeps_the_last_good_one_and_tells_once_what_is_wrong(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    changed: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """As where one of the two files is written before the other."""
     certificate = KeptCertificate(CertificateFiles(tmp_path), LOG)
     good = write(tmp_path, "good")
     assert certificate.look()
 
-    (tmp_path / "tls.key").write_bytes(renewed(None, ("other",), NOW).key)
+    other = renewed(None, ("other",), NOW)
+    (tmp_path / changed).write_bytes({"tls.crt": other.certificate, "tls.key": other.key}[changed])
 
     assert [certificate.look(), certificate.look()] == [False, False]
     assert shown(certificate.context) == good
