@@ -33,7 +33,13 @@ def status(run_dir: Path, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
         return
-    _print(answer)
+    try:
+        _print(answer)
+    except KeyError as error:
+        raise click.ClickException(
+            f"the speaker at {socket} does not tell {error}, so it is of another version than this command; "
+            "see all that it tells by --output json, or run the swimlb of its own image"
+        ) from error
 
 
 async def _ask(socket: Path) -> dict[str, Any]:

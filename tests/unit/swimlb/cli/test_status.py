@@ -118,3 +118,16 @@ def test_a_speaker_that_ends_instead_of_answering_is_told(tmp_path: Path, said: 
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: no speaker answers at ")
     assert why in result.stderr
+
+
+def test_a_speaker_of_another_version_is_told_of(tmp_path: Path) -> None:
+    """In the middle of an upgrade the command and the speaker may come from two images."""
+    with answering(tmp_path, {key: ANSWER[key] for key in ANSWER if key != "l2"}):
+        as_table, as_json = (
+            CliRunner().invoke(status, ["--run-dir", str(tmp_path), "--output", output])
+            for output in ("table", "json")
+        )
+
+    assert as_table.exit_code == 1
+    assert "does not tell 'l2', so it is of another version than this command" in as_table.output
+    assert (as_json.exit_code, '"node": "node-a"' in as_json.output) == (0, True)
