@@ -9,12 +9,14 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from swimlb.lab.kubernetes.installation import NAMESPACE
 from swimlb.lab.kubernetes.lab import KubernetesLab, network
 from swimlb.lab.sandbox import Sandbox
+from tests.kube.workloads import FOLLOWED_WITHIN
 
 BASE = Path("/run/swimlb-lab-tests")
 WALKTHROUGH = Path(__file__).parents[2] / "examples" / "walkthrough"
@@ -88,9 +90,32 @@ def clear(lab: KubernetesLab) -> None:
     What follows from these too, which Kubernetes collects by itself: for a minute after it has found the API server away it does
     not, and the next test's Service, of the same name, would be served by Pods that are about to go.
     """
+    _scale_down(lab)
     quietly = ("--wait", "--timeout=30s", "--ignore-not-found")
     lab.kubectl("delete", "deployments,daemonsets,statefulsets,replicasets", "--all", *quietly)
     lab.kubectl("delete", "pods", "--all", *quietly)
     for kind in ("services", "endpointslices"):
         lab.kubectl("delete", kind, "--field-selector", "metadata.name!=kubernetes", *quietly)
     lab.kubectl("-n", NAMESPACE, "delete", ",".join(OUR_KINDS), "--all", *quietly)
+
+
+def _scale_down(lab: KubernetesLab) -> None:
+    """Have Deployments ask for no Pods, until what follows them has seen that.
+
+    Who sees a ReplicaSet deleted before its Deployment makes it anew, with Pods that would serve the next test beside its own.
+    """
+
+    def is_followed(deployment: Any) -> bool:
+        status = deployment["status"]
+        is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+        return is_seen and not status.get("replicas")
+
+    if not lab.kubectl.json("get", "deployments")["items"]:
+        return
+    lab.kubectl("scale", "deployments", "--all", "--replicas=0")
+    lab.kubectl.wait_for(
+        "deployments",
+        until=lambda answer: all(map(is_followed, answer["items"])),
+        timeout=FOLLOWED_WITHIN,
+        description="Deployments to ask for nothing",
+    )

@@ -64,16 +64,18 @@ def curl(
         try:
             found = [lab.get(address, port, client=client) for _ in range(REQUESTS)]
         except OSError as error:
-            refusals.append(str(error))
+            rounds.append(str(error))
             return None
-        return found if pods is None or {one.text for one in found} == pods else None
+        who = {one.text for one in found}
+        rounds.append(f"answered by {', '.join(sorted(who))}")
+        return found if pods is None or who == pods else None
 
-    refusals: list[str] = []
+    rounds: list[str] = []
     all_of_them = wait_until(
         answers,
         timeout=ANSWER_TIMEOUT,
-        what=f"{address} to answer {client.name}",
-        seen=lambda: f"{Counter(refusals)}; {paths(lab, address)}; {explain(lab)}",
+        what=f"{address} to answer {client.name}" + (f" by {', '.join(sorted(pods))}" if pods else ""),
+        seen=lambda: f"{Counter(rounds)}; {paths(lab, address)}; {explain(lab)}",
         interval=0.2,
     )
     assert {answer.status for answer in all_of_them} == {200}

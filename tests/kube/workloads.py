@@ -56,32 +56,55 @@ def service(
 
 
 def wait_for_pods(lab: KubernetesLab) -> set[str]:
-    """The names of all Pods, once they are ready."""
+    """The names of all Pods, once they are as many as the workloads ask for, and all are ready.
 
-    def conditions(pod: Any) -> dict[str, str]:
-        return {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+    They come one by one: the first may be ready before the second is there. And one that a test before has left may be about to go.
+    """
 
-    def is_ready(pod: Any) -> bool:
-        return conditions(pod).get("Ready") == "True"
+    def are_there(answer: Any) -> bool:
+        workloads, pods = _parted(answer)
+        return len(pods) == sum(map(_wanted, workloads)) > 0 and all(map(_is_ready, pods))
 
     def waited_for(answer: Any) -> object:
-        pods = [] if isinstance(answer, str) else [pod for pod in answer["items"] if not is_ready(pod)]
-        nodes = {pod["spec"].get("nodeName") for pod in pods}
+        if isinstance(answer, str):
+            return answer
+        workloads, pods = _parted(answer)
+        nodes = {pod["spec"].get("nodeName") for pod in pods if not _is_ready(pod)}
         return (
-            {pod["metadata"]["name"]: (pod["spec"].get("nodeName"), conditions(pod)) for pod in pods}
-            or answer,
+            {pod["metadata"]["name"]: (pod["spec"].get("nodeName"), pod["status"]) for pod in pods},
+            {one["metadata"]["name"]: _wanted(one) for one in workloads},
             {node: last_words(lab, "kubelet", node) for node in nodes if node},
             last_words(lab, "scheduler", CONTROL.name),
         )
 
     answer = lab.kubectl.wait_for(
-        "pods",
-        until=lambda answer: answer["items"] and all(map(is_ready, answer["items"])),
+        "deployments,daemonsets,pods",
+        until=are_there,
         timeout=FOLLOWED_WITHIN,
         description="Pods to be ready",
         seen=waited_for,
     )
-    return {pod["metadata"]["name"] for pod in answer["items"]}
+    return {pod["metadata"]["name"] for pod in _parted(answer)[1]}
+
+
+def _parted(answer: Any) -> tuple[list[Any], list[Any]]:
+    """Workloads and Pods."""
+    workloads = [one for one in answer["items"] if one["kind"] != "Pod"]
+    return workloads, [one for one in answer["items"] if one["kind"] == "Pod"]
+
+
+def _wanted(workload: Any) -> int:
+    """How many Pods a Deployment asks for, or a DaemonSet, once the cluster has followed it."""
+    if workload["kind"] == "Deployment":
+        return workload["spec"]["replicas"]
+    return workload["status"]["desiredNumberScheduled"]
+
+
+def _is_ready(pod: Any) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return "deletionTimestamp" not in pod["metadata"] and any(
+        one["type"] == "Ready" and one["status"] == "True" for one in conditions
+    )
 
 
 def last_words(lab: KubernetesLab, program: str, host: str) -> list[str]:

@@ -34,6 +34,12 @@ def edited(lab: Lab, manifests: Path) -> Iterator[Path]:
         timeout=TIMEOUT,
         what="all problems to be gone with their cause",
     )
+    # An address that was nobody's is asked for on the LAN first; until then speakers are of one mind, too.
+    wait_until(
+        lambda: all(status is not None and status.owner_of(ADDRESS) for status in lab.statuses().values()),
+        timeout=TIMEOUT,
+        what=f"all speakers to name an owner of {ADDRESS}",
+    )
     lab.wait_until_settled()
     assert {
         node: status.processes for node, status in lab.statuses().items() if status is not None
