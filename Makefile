@@ -14,7 +14,7 @@ STAMPS := .setup
 # Debian 12 pins the versions of these.
 DEMO_PACKAGES := python3-venv iproute2 nftables frr
 IMAGE_PACKAGES := mmdebstrap buildah
-TEST_PACKAGES := $(DEMO_PACKAGES) $(IMAGE_PACKAGES) runc golang-github-containers-common bird2 gobgpd exabgp serf keepalived prometheus procps golang-go golang-github-hashicorp-memberlist-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) $(IMAGE_PACKAGES) runc golang-github-containers-common bird2 gobgpd exabgp serf keepalived prometheus procps chromium fonts-dejavu-core golang-go golang-github-hashicorp-memberlist-dev
 
 GO ?= $(abspath $(BIN)/go)
 DEBIAN_GO := $(firstword $(wildcard /usr/lib/go-1.19/bin/go) go)
@@ -181,7 +181,7 @@ demo: setup ## Watch addresses come up, an owner die and another take over; writ
 # Checking
 
 .PHONY: check
-check: setup-dev ## Format, lint, types, import rules, unit and property tests: under a minute
+check: setup-dev ## Format, lint, types, import rules, unit and property tests: two minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-style check-tests
 
 .PHONY: check-style
@@ -204,10 +204,10 @@ format: setup-dev ## Bring the code into its form
 # Most real ones wait for real time, so that two sets of them share the machine, and those in virtual time give way to both.
 # Those in network namespaces count every lost packet, and have the machine to themselves.
 .PHONY: test
-test: setup-dev ## Everything: check, simulation, real daemons, network namespaces, a real Kubernetes
+test: setup-dev ## Everything: check, simulation, real daemons, network namespaces, a real Kubernetes, a browser
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check-style check-tests test-tools
 	@$(MAKE) --no-print-directory --jobs=3 test-virtual test-kube test-interop
-	@$(MAKE) --no-print-directory test-netns
+	@$(MAKE) --no-print-directory test-browser test-netns
 
 .PHONY: test-tools
 test-tools: go-peers crd-check helm kube-tools metallb prometheus-operator image
@@ -225,6 +225,10 @@ test-kube:
 .PHONY: test-interop
 test-interop:
 	@$(BIN)/pytest -q --durations=5 tests/interop
+
+.PHONY: test-browser
+test-browser:
+	@$(BIN)/pytest -q tests/browser
 
 .PHONY: test-netns
 test-netns:
@@ -249,14 +253,14 @@ bench: setup-dev metallb-current kube-tools $(STAMPS)/bench ## Failover beside k
 		$(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
 
 .PHONY: bench-membership
-bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 15 min; QUICK=1: 2 min
+bench-membership: setup-dev go-peers $(STAMPS)/bench ## Gossip beside memberlist, serf and kinship: 17 min; QUICK=1: 2 min
 	@$(BIN)/python -m bench.membership $(if $(QUICK),--quick)
 
 CUTS ?= 60
 RUNS ?= 20
 
 .PHONY: bench-layer2
-bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 15 min; CUTS=N of ours, RUNS=N of the rest; QUICK=1: 3 min
+bench-layer2: setup-dev $(STAMPS)/bench ## Failover beside keepalived, and ARP replies: 17 min; CUTS=N of ours, RUNS=N of the rest; QUICK=1: 3 min
 	@$(BIN)/python -m bench.layer2 --cuts $(CUTS) --runs $(RUNS) $(if $(QUICK),--quick)
 
 .PHONY: bench-speaker

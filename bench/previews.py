@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeAlias
 from bench import watched_lab
 from bench.contenders import ROOT
 from bench.membership import ending_in_order, say
-from swimlb.dashboards import BOARDS
+from swimlb.dashboards import BOARDS, with_choices
 from swimlb.dashboards.grafana import COLUMNS
 from swimlb.lab.lab import Lab
 from swimlb.lab.sandbox import Sandbox
@@ -145,7 +145,7 @@ def read(dashboard: Found, server: Answering) -> Iterator[Drawn]:
 
 
 def _answer(target: Found, server: Answering) -> Iterator[Series]:
-    expression = with_choices(target["expr"])
+    expression = with_choices(target["expr"], RATE_INTERVAL)
     if target["instant"]:
         for labels, value in server.query(expression):
             yield Series(legend(target["legendFormat"], labels), [(WINDOW, value)])
@@ -153,11 +153,6 @@ def _answer(target: Found, server: Answering) -> Iterator[Series]:
         for labels, points in server.query_range(expression, WINDOW):
             known = [(at, value) for at, value in points if isfinite(value)]
             yield Series(legend(target["legendFormat"], labels), known)
-
-
-def with_choices(expression: str) -> str:
-    """As it is asked when everything is chosen at the top of the page."""
-    return re.sub(r"\$(?!__)\w+", ".*", expression).replace("$__rate_interval", RATE_INTERVAL)
 
 
 def legend(pattern: str, labels: Labels) -> str:

@@ -12,7 +12,14 @@ from swimlb.lab.measure import LATENESS_MAX, longest_outage
 from swimlb.lab.story import Fact, Story
 from swimlb.lab.timeline import draw_closeup, draw_timeline
 
-_STYLE = """
+SCROLLING_STYLE = """
+  .scroll { overflow-x: auto; } .scroll svg { min-width: 720px; }
+  @media print { .scroll { overflow: visible; } .scroll svg { min-width: 0; } }
+"""
+"""What `scrolling` needs."""
+
+_STYLE = (
+    """
   :root { color-scheme: light dark; --ink: #1d2733; --faint: #6b7785; --line: #e3e8ee; --ground: #ffffff;
           --good: #0a7d4f; --bad: #c62f2f; }
   @media (prefers-color-scheme: dark) {
@@ -26,6 +33,8 @@ _STYLE = """
   td.figure { font-variant-numeric: tabular-nums; }
   .good { color: var(--good); } .bad { color: var(--bad); } .faint { color: var(--faint); }
 """
+    + SCROLLING_STYLE
+)
 
 
 def render_report(story: Story, written_at: str) -> str:
@@ -35,7 +44,7 @@ def render_report(story: Story, written_at: str) -> str:
         if story.has_held
         else '<strong class="bad">not every step held its bound</strong>'
     )
-    closeups = [draw_closeup(story, closeup) for closeup in story.closeups]
+    closeups = [scrolling(draw_closeup(story, closeup)) for closeup in story.closeups]
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -46,7 +55,7 @@ def render_report(story: Story, written_at: str) -> str:
             f"<h1>swimlb demo</h1><p>{verdict}. <span class='faint'>{escape(written_at)}</span></p>",
             *_disturbance(story),
             "<h2>Timeline</h2>",
-            draw_timeline(story),
+            scrolling(draw_timeline(story)),
             *(["<h2>Probe by probe</h2>", *closeups] if closeups else []),
             "<h2>Figures</h2>",
             _facts_table(story.facts),
@@ -57,6 +66,11 @@ def render_report(story: Story, written_at: str) -> str:
             "",
         ]
     )
+
+
+def scrolling(wide: str) -> str:
+    """HTML that a reader with a phone moves to the side, and not the whole page; texts in drawings keep a size that can be read."""
+    return f'<div class="scroll">{wide}</div>'
 
 
 def write_report(story: Story, path: Path, written_at: str) -> None:
@@ -117,7 +131,7 @@ def _tracks_table(story: Story) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
 
 
 def _machine() -> str:

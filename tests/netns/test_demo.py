@@ -13,6 +13,7 @@ import pytest
 
 from swimlb.lab.ledger import Ledger
 from swimlb.lab.waiting import wait_until
+from tests.browser.pages import PHONE, look_at, require_readable
 from tests.netns.test_lab_leaves_nothing import traces
 
 DEMO = [sys.executable, "-m", "swimlb", "demo"]
@@ -51,6 +52,7 @@ def test_the_demo_holds_its_bounds_and_draws_its_report(base: Path, tmp_path: Pa
     assert "Every step held its bound." in output
     assert "\x1b" not in output
     assert report.read_text().count("<svg") == 3
+    require_readable(look_at(report.read_text(), tmp_path, width=PHONE))
     assert timeline.read_text().startswith("<svg")
     assert traces(ledger) == []
 

@@ -8,12 +8,8 @@ from math import isnan
 import pytest
 
 from bench import previews
-from bench.previews import legend, lone, quantity, shortened, spans, with_choices, with_gaps
+from bench.previews import legend, lone, quantity, shortened, spans, with_gaps
 from swimlb.dashboards import BOARDS
-
-
-def test_everything_is_chosen() -> None:
-    assert with_choices('rate(a{ip=~"$ip"}[$__rate_interval])') == 'rate(a{ip=~".*"}[10s])'
 
 
 @pytest.mark.parametrize(
