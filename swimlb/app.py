@@ -97,6 +97,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
     from swimlb.speaker.core import Config, Speaker
     from swimlb.speaker.links import SubnetRule
     from swimlb.speaker.presence import MAGIC
+    from swimlb.wire.chaining import Chaining
     from swimlb.wire.lan import Lan
     from swimlb.wire.peers import Peers
     from swimlb.wire.process import Wire
@@ -129,6 +130,7 @@ async def _wire(settings: Settings, link_fd: int) -> None:
             subnet_rule=SubnetRule(settings.subnet),
             is_probing=settings.is_probing,
             is_hearing_checked=settings.is_hearing_checked,
+            is_chaining=settings.keeps_connections,
         )
     )
     gossip = ml.Config(
@@ -152,10 +154,17 @@ async def _wire(settings: Settings, link_fd: int) -> None:
         wire.review_addresses,
         is_data_path_local=settings.data_path == "local",
     )
+
+    def told_interfaces() -> list[l2.Interface]:
+        told = {link.mac for link in speaker.inventory.presences[settings.node].links}
+        return [interface for interface in lan.open_interfaces if interface.mac in told]
+
     async with asyncio.TaskGroup() as tasks:
+        ring = Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks)
         wire.attach(
-            Ring(gossip, seeds, secret_files, rng, recorder, log, wire.tell, wire.report, tasks),
+            ring,
             lan,
+            Chaining(log, told_interfaces, ring.address_of),
             Peers(settings.node, rng, recorder, log, wire.tell, wire.report, tasks, lan.is_on_link),
             lambda facts, on_batch: Link(link_fd, facts, Subscriber(SCHEMA), on_batch, wire.crash),
         )

@@ -96,6 +96,8 @@ class Settings(Endpoints):
     """Ask whether a stranger has an address before it is announced for the first time."""
     is_hearing_checked: bool = True
     """Ask on the LAN whether other nodes hear who asks for their addresses, and pass over those that do not."""
+    keeps_connections: bool = False
+    """Send packets of connections that began on another node, before an address moved, on to that node."""
     refresh_interval: float = 60.0
     """Seconds after which an address on the LAN is announced again, for ever; 0: never."""
     excluded_interfaces: tuple[str, ...] | None = None

@@ -150,6 +150,12 @@ SECRET_DIRECTORY_VARIABLE = "METALLB_ML_SECRET_KEY_PATH"  # noqa: S105 (the name
     help="Ask other nodes for their addresses on the LAN now and then, and pass over those that do not hear it.",
 )
 @click.option(
+    "--keep-connections/--no-keep-connections",
+    default=None,
+    show_default="keep with --kubernetes",
+    help="Send what belongs to connections that are open when an address moves on to the node where they began.",
+)
+@click.option(
     "--refresh-interval",
     default=60.0,
     show_default=True,
@@ -186,6 +192,7 @@ def speaker(
     data_path: str | None,
     probe: bool,
     hearing_check: bool,
+    keep_connections: bool | None,
     refresh_interval: float,
     log_level: str,
     **endpoints: Unpack[EndpointOptions],
@@ -225,6 +232,7 @@ def speaker(
             data_path=data_path or ("forward" if kubernetes else "local"),
             is_probing=probe,
             is_hearing_checked=hearing_check,
+            keeps_connections=kubernetes if keep_connections is None else keep_connections,
             refresh_interval=refresh_interval,
             log_level=log_level,
             **endpoints,

@@ -288,6 +288,8 @@ class Cluster:
                     self.news.append((self.net.now, name, effect))
                 case fx.StartPeer() | fx.ReconfigurePeer() | fx.StopPeer() | fx.Advertise():
                     pass  # There is no router here.
+                case fx.ChainTo() | fx.KnowMember():
+                    pass  # Nor a connection.
                 case _:
                     assert_never(effect)
         self._wake_at(node.speaker.next_deadline(), name, node, self._advance_speaker)

@@ -159,6 +159,11 @@ def _addresses(snapshot: Snapshot) -> Iterator[Metric]:
         ["reason"],
         by_label(snapshot.facts.get("lan", {}).get("dropped", {})),
     )
+    yield gauge(
+        "swimlb_l2_chained_addresses",
+        "Addresses of which this node knows who had them before, so that connections go on that began there.",
+        snapshot.facts.get("lan", {}).get("chained", 0),
+    )
     withheld = Counter((fact["by"], fact["reason"]) for _, fact in snapshot.of_kind("withheld"))
     yield gauges(
         "swimlb_withheld_services",
@@ -211,18 +216,20 @@ def _moves(moves: Fact) -> Iterator[Metric]:
 
 def _gossip(snapshot: Snapshot) -> Iterator[Metric]:
     members = [fact for _, fact in snapshot.of_kind("member")]
-    states = Counter(fact["state"] for fact in members)
-    yield gauges(
-        "swimlb_gossip_members",
-        "Members of the ring as this node sees them, itself included.",
-        ["state"],
-        [((state,), states[state]) for state in _MEMBER_STATES],
-    )
-    yield gauge(
-        "swimlb_gossip_deaf_members",
-        "Members that are passed over because they do not answer on the LAN.",
-        sum(bool(fact["deaf_to"]) for fact in members),
-    )
+    if members:
+        # Who is no member yet, or not heard of, sees nobody: told as a number that would be a ring without members.
+        states = Counter(fact["state"] for fact in members)
+        yield gauges(
+            "swimlb_gossip_members",
+            "Members of the ring as this node sees them, itself included.",
+            ["state"],
+            [((state,), states[state]) for state in _MEMBER_STATES],
+        )
+        yield gauge(
+            "swimlb_gossip_deaf_members",
+            "Members that are passed over because they do not answer on the LAN.",
+            sum(bool(fact["deaf_to"]) for fact in members),
+        )
     gossip = snapshot.facts.get("gossip")
     if gossip is None:
         return

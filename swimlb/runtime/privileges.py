@@ -37,7 +37,7 @@ class Capability(IntEnum):
     NET_BIND_SERVICE = 10
     """BGP's port, where a router opens the session."""
     NET_ADMIN = 12
-    """Addresses on `lo`, TCP MD5."""
+    """Addresses on `lo`, TCP MD5, rules for open connections."""
     NET_RAW = 13
     """ARP and NDP."""
     SYS_NICE = 23

@@ -42,6 +42,7 @@ from swimlb.speaker.events import (
     RingLeft,
     StopRequested,
 )
+from swimlb.speaker.former_owners import FormerOwners
 from swimlb.speaker.hearing import HearingChecks
 from swimlb.speaker.inventory import Inventory
 from swimlb.speaker.layer2 import Layer2
@@ -85,6 +86,7 @@ class Speaker:
         self._peering = Peering()
         self._checks = HearingChecks(config.node)
         self._verdicts = Verdicts(self._inventory)
+        self._former = FormerOwners(config.node, config.goodbye_max) if config.is_chaining else None
         self._reading = Reading(self._inventory, self._standing)
         self._unready: Set[str] = frozenset()
         """Services that this node is not ready for, by batches that are known as a whole."""
@@ -173,8 +175,8 @@ class Speaker:
                 return self._joined(now)
             case MemberPresent(name, meta):
                 return self._member_present(name, Presence.decode(meta), now)
-            case MemberGone(name):
-                return self._member_gone(name, now)
+            case MemberGone(name, has_failed):
+                return self._member_gone(name, now, has_failed=has_failed)
             case ClaimHeard():
                 self._hear_answer(event)
                 return self._layer2.hear(event, now) + self._review_doubt() + self._continue_stop(now)
@@ -199,6 +201,8 @@ class Speaker:
             effects += ended
             self._work_due = now
         effects += self._layer2.advance(now) + self._review_doubt() + self._ask(now)
+        if self._former is not None:
+            effects += self._former.advance(now)
         if self.phase is Phase.JOINING and self._life.is_over(now):
             effects += self._joined(now)
         elif self._work_due is not None:
@@ -211,6 +215,7 @@ class Speaker:
             self._life.next_deadline(),
             self._layer2.next_deadline(),
             self._checks.next_deadline(),
+            self._former.next_deadline() if self._former is not None else None,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -267,15 +272,20 @@ class Speaker:
             self._layer2.forgive(name)
             if not presence.is_joining:
                 self._layer2.announce_again()
-        return self._turn(now)
+        known = self._former.member_present(name, presence) if self._former is not None else []
+        return known + self._turn(now)
 
-    def _member_gone(self, name: str, now: float) -> list[Effect]:
+    def _member_gone(self, name: str, now: float, *, has_failed: bool) -> list[Effect]:
         if name == self._config.node or name not in self._inventory.presences:
             return []
-        self._acquaintances.lose(name, self._inventory.presences.pop(name), now)
+        presence = self._inventory.presences.pop(name)
+        self._acquaintances.lose(name, presence, now)
         self._layer2.forgive(name)
         self._standing.touch_node(name)
-        return self._checks.member_gone(name) + self._turn(now)
+        has_said_goodbye = presence.is_leaving or not has_failed
+        former = self._former
+        ended = former.member_gone(name, now, has_said_goodbye=has_said_goodbye) if former is not None else []
+        return ended + self._checks.member_gone(name) + self._turn(now)
 
     def _links_changed(self, links: tuple[Link, ...], now: float) -> list[Effect]:
         was_cut_off = self._inventory.presences[self._config.node].is_cut_off
@@ -351,6 +361,7 @@ class Speaker:
             *read,
             *verdicts,
             *self._settle_local(change),
+            *self._note_former(change),
             *self._note_moved(moved, now),
             *(self._layer2.settle(change.ownerships, now) if is_on_lan else ()),
             *self._review_doubt(),
@@ -379,9 +390,12 @@ class Speaker:
         """Who is deaf by now: such a node is passed over wherever another one can be found."""
         before = self._inventory.deaf.keys()
         effects = self._verdicts.review(now)
-        if self._inventory.deaf.keys() != before:
+        deaf = self._inventory.deaf.keys()
+        if deaf != before:
             self._standing.layer2.touch_election()
             self._layer2.review_held()
+            if self._former is not None:
+                effects += self._former.send_nothing_to(sorted(deaf - before))
         return effects
 
     def _note_moved(self, moved: list[OwnerChanged], now: float) -> list[Effect]:
@@ -391,6 +405,15 @@ class Speaker:
             for change in moved
             for effect in self._checks.owner_changed(change.address, change.previous, change.owner, now)
         ]
+
+    def _note_former(self, change: PlanChange) -> list[Effect]:
+        """Also while this node announces nothing yet: what it comes to own then, others have now."""
+        if self._former is None:
+            return []
+        planned = {address: self._standing.layer2.ownership(address) for address in change.ownerships}
+        return self._former.note_owners(
+            {address: None if one is None else one.owner for address, one in planned.items()}
+        )
 
     def _settle_local(self, change: PlanChange) -> list[Effect]:
         if self._local is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from announce.bgp.routes import Route
 from swimlb.model import BgpPeer, IpAddress
+from swimlb.speaker.links import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,21 @@ class EndAnswer:
     """Do not answer for an address of `AnswerAskers` any more."""
 
     address: IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTo:
+    """Packets for these addresses, of connections that this node does not know, belong to that member; None: to nobody."""
+
+    members: Mapping[IpAddress, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KnowMember:
+    """The interfaces of a member of which `ChainTo` may speak; none: it is of no interest any more."""
+
+    member: str
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +256,7 @@ LanEffect: TypeAlias = (
     | AnswerAskers
     | EndAnswer
 )
+ChainEffect: TypeAlias = ChainTo | KnowMember
 PeerEffect: TypeAlias = StartPeer | ReconfigurePeer | StopPeer | Advertise
 RingEffect: TypeAlias = JoinRing | PublishMeta | LeaveRing
 NewsEffect: TypeAlias = (
@@ -252,4 +270,4 @@ NewsEffect: TypeAlias = (
     | DeafnessChanged
 )
 """For people."""
-Effect: TypeAlias = LanEffect | PeerEffect | RingEffect | NewsEffect | Stopped
+Effect: TypeAlias = LanEffect | ChainEffect | PeerEffect | RingEffect | NewsEffect | Stopped

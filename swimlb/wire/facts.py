@@ -20,6 +20,7 @@ from swimlb.model import IpAddress
 from swimlb.runtime import clock
 from swimlb.runtime.replica import Publisher
 from swimlb.speaker.core import Speaker
+from swimlb.wire.chaining import Chaining
 from swimlb.wire.lan import Lan
 from swimlb.wire.moves import Moves
 from swimlb.wire.peer_facts import peer_entry
@@ -42,6 +43,7 @@ class Facts:
         ring: Ring,
         lan: Lan,
         peers: Peers,
+        chaining: Chaining,
         moves: Moves,
         process: dict[str, Any],
         published: Publisher,
@@ -50,6 +52,7 @@ class Facts:
         self._ring = ring
         self._lan = lan
         self._peers = peers
+        self._chaining = chaining
         self._moves = moves
         self._process = process
         self._published = published
@@ -117,7 +120,10 @@ class Facts:
         """What there is little of."""
         entries: dict[str, dict[str, Any]] = {
             "speaker": {"phase": self._speaker.phase.name.lower(), **self._process},
-            "lan": {"dropped": dict(sorted(self._lan.drops.items()))},
+            "lan": {
+                "dropped": dict(sorted(self._lan.drops.items())),
+                "chained": self._chaining.addresses,
+            },
         }
         if (metrics := self._ring.metrics()) is not None:
             entries["gossip"] = _gossip(metrics)

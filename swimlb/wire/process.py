@@ -30,6 +30,7 @@ from swimlb.speaker import effects as fx
 from swimlb.speaker import events as ev
 from swimlb.speaker.core import Speaker
 from swimlb.speaker.inventory import Record
+from swimlb.wire.chaining import Chaining
 from swimlb.wire.facts import Facts
 from swimlb.wire.lan import Lan
 from swimlb.wire.moves import Moves
@@ -70,10 +71,17 @@ class Wire:
         self._done: asyncio.Future[None] | None = None
 
     def attach(
-        self, ring: Ring, lan: Lan, peers: Peers, link: Callable[[Publisher, Callable[[Batch], None]], Link]
+        self,
+        ring: Ring,
+        lan: Lan,
+        chaining: Chaining,
+        peers: Peers,
+        link: Callable[[Publisher, Callable[[Batch], None]], Link],
     ) -> None:
-        self._ring, self._lan, self._peers = ring, lan, peers
-        self._facts = Facts(self._speaker, ring, lan, peers, self._moves, self._process, self._published)
+        self._ring, self._lan, self._chaining, self._peers = ring, lan, chaining, peers
+        self._facts = Facts(
+            self._speaker, ring, lan, peers, chaining, self._moves, self._process, self._published
+        )
         self._link = link(self._published, self._learn)
 
     def tell(self, event: ev.Event) -> None:
@@ -81,6 +89,7 @@ class Wire:
         self._moves.hear(event, clock.monotonic())
         if isinstance(event, ev.LinksChanged):
             self._peers.review_paths()
+            self._chaining.review()
         self._driver.feed(event)
         self.report()
 
@@ -125,6 +134,7 @@ class Wire:
                     timer.cancel()
             self._driver.close()
             self._peers.close()
+            self._chaining.close()
             self._lan.close()
             await self._ring.close()
             self._link.close()
@@ -210,6 +220,8 @@ class Wire:
             ):
                 self._log.debug(type(effect).__name__.lower(), address=str(effect.address))
                 self._lan.perform(effect)
+            case fx.ChainTo() | fx.KnowMember():
+                self._chaining.perform(effect)
             case fx.StartPeer() | fx.ReconfigurePeer() | fx.StopPeer() | fx.Advertise():
                 self._peers.perform(effect)
             case fx.JoinRing() | fx.PublishMeta() | fx.LeaveRing():

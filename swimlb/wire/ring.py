@@ -8,10 +8,12 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import membership as ml
 from membership.net import SeedResolver, Transport
+from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.runtime import clock
 from swimlb.runtime.driver import Driver
@@ -97,6 +99,11 @@ class Ring:
     def members(self) -> tuple[ml.Member, ...]:
         """Everybody known by name, the dead included; empty before `join`."""
         return () if self._memberlist is None else self._memberlist.known()
+
+    def address_of(self, name: str) -> IpAddress | None:
+        """Where a member gossips, if it is known."""
+        found = (member.address for member in self.members() if member.name == name)
+        return next(map(ip_address, found), None)
 
     def metrics(self) -> ml.Metrics | None:
         """What the member counts of itself; None before `join`."""

@@ -20,9 +20,11 @@ from swimlb.lab.kubernetes.kubelet.objects import UNREADY_ANNOTATION
 from swimlb.lab.kubernetes.lab import KubernetesLab, network
 from swimlb.lab.kubernetes.metallb import NAMESPACE, manifest
 from swimlb.lab.kubernetes.plan import CONTROL
+from swimlb.lab.measure import longest_outage
 from swimlb.lab.observers import LoadRun, ProbeRun
 from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.waiting import wait_until
+from swimlb.runtime import clock
 from tests.kube.fleet import configuration, our_speakers, run_options
 from tests.kube.followed import Followed
 from tests.kube.workloads import address_of, deployment, service, wait_for_pods
@@ -35,9 +37,11 @@ ROLLED_OUT_WITHIN = 90.0
 PORT = 8080
 RATE = 40.0
 """New connections a second."""
-MOVES = 4
-"""Of the address, at most: away from its first owner and back, in each rollout. A connection that is open at that very moment
-is reset, since nodes do not share what kube-proxy's rules have translated; one that lasts a few milliseconds hardly ever is."""
+STREAMS = 20
+"""Connections that stay open meanwhile, with a word to and fro every now and then."""
+STALL_MAX = 0.5
+"""Between two answered datagrams. A connection would be made after a gap of up to 3 s, too: its SYN is sent again. Usually none
+is lost at all, but machines on which all of a cluster runs do stop for a moment."""
 PACE = ("--set", "speaker.minReadySeconds=1")
 BEGIN_UNREADY = "speaker.podAnnotations." + UNREADY_ANNOTATION.replace(".", "\\.") + "=true"
 
@@ -111,7 +115,8 @@ def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(
                 timeout=30,
                 what="an answer",
             )
-            with LoadRun(lab.sandbox, [address], PORT, streams=0, rate=RATE) as load:
+            announced = clock.monotonic()
+            with LoadRun(lab.sandbox, [address], PORT, streams=STREAMS, rate=RATE) as load:
                 roll(lab, "upgrade", "swimlb", CHART, "--reuse-values", "--set", "speaker.profile=fast")
                 assert "--profile=fast" in arguments_of_speakers(lab)
                 assert key(lab) == first
@@ -122,16 +127,19 @@ def test_installs_over_metallbs_kinds_upgrades_rolls_back_and_leaves_them(
             connections = load.connections()
             assert followed.starts == 3 * nodes
 
+        streams = [one for one in connections if one.is_stream]
         failed = [one for one in connections if one.error is not None]
-        refused = [one for one in failed if one.connected is None]
-        lost = [one for one in probes.recording().probes if not one.is_answered]
+        datagrams = probes.since(announced).probes
+        lost = [one for one in datagrams if not one.is_answered]
         with capsys.disabled():
             print(
-                f"\n  helm upgrade and rollback: {len(failed)} of {len(connections)} new connections failed, "
-                f"{len(lost)} of {len(probes.recording().probes)} datagrams were lost"
+                f"\n  helm upgrade and rollback: {len(failed)} of {len(connections)} connections failed, "
+                f"{len(streams)} of them open all the time, {len(lost)} of {len(datagrams)} datagrams were lost"
             )
-        assert refused == []
-        assert len(failed) <= MOVES
+        assert failed == []
+        assert len(streams) == STREAMS
+        outage = longest_outage(datagrams)
+        assert outage is None or outage.duration < STALL_MAX
         assert len(connections) > RATE * 10
 
         helm(lab, "uninstall", "swimlb")

@@ -13,8 +13,8 @@ from typing import Self
 
 from swimlb.lab import namespaces
 from swimlb.lab.lab import Lab
-from swimlb.lab.measure import Outage, longest_outage
-from swimlb.lab.observers import ProbeRun, Referee
+from swimlb.lab.measure import Connection, Outage, longest_outage
+from swimlb.lab.observers import LoadRun, ProbeRun, Referee
 from swimlb.lab.prober import INTERVAL
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
@@ -211,6 +211,47 @@ def restart_in_turn(lab: Lab) -> float:
         rest(lab)
         pause(0.5)
     return clock.monotonic() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class RollingRestart:
+    """What clients and the LAN saw while every speaker was restarted."""
+
+    took: float
+    connections: tuple[Connection, ...]
+    claimants: dict[str, set[str]]
+    """MACs that claimed an address, by address."""
+
+    @property
+    def broken(self) -> list[Connection]:
+        return [one for one in self.connections if one.error is not None]
+
+    @property
+    def streams(self) -> list[Connection]:
+        return [one for one in self.connections if one.is_stream]
+
+    @property
+    def fresh(self) -> list[Connection]:
+        return [one for one in self.connections if not one.is_stream]
+
+    def check(self, streams: int, rate: float, by: str) -> None:
+        """All of the load was there all the time, answered by that server alone, and every address was elsewhere meanwhile."""
+        assert len(self.streams) == streams
+        assert min(one.ended - one.begun for one in self.streams) > self.took
+        assert len(self.fresh) >= rate * self.took * 0.8
+        # A connection that was being made when the load ended has no answer, and no error.
+        assert {one.by for one in self.connections if one.by is not None} == {by}
+        assert [address for address, macs in self.claimants.items() if len(macs) < 2] == []
+
+
+def restart_under_load(lab: Lab, addresses: Sequence[str], *, streams: int, rate: float) -> RollingRestart:
+    with Referee(lab.sandbox) as referee:
+        with LoadRun(lab.sandbox, addresses, PORT, streams=streams, rate=rate) as load:
+            pause(1.0)
+            took = restart_in_turn(lab)
+        connections = load.connections()
+        claimants = {address: set(referee.claimants(address, 0.0)) for address in addresses}
+    return RollingRestart(took, connections, claimants)
 
 
 def milliseconds(values: dict[str, float]) -> str:

@@ -93,6 +93,7 @@ class Play(RuleBasedStateMachine):
                 is_data_path_local=True,
                 is_probing=self.is_probing,
                 is_hearing_checked=self.is_hearing_checked,
+                is_chaining=True,
             )
         )
         self.now = 0.0
@@ -100,6 +101,11 @@ class Play(RuleBasedStateMachine):
         self.watched: set[IpAddress] = set()
         self.answered: set[IpAddress] = set()
         self.local: set[IpAddress] = set()
+        self.former: dict[IpAddress, str] = {}
+        """To whom packets of unknown connections are sent on."""
+        self.known: dict[str, tuple[Link, ...]] = {}
+        self.gone: dict[str, float | None] = {}
+        """Who is not there, with when it said goodbye, if it did."""
         self.running: set[str] = set()
         self.stopping: set[str] = set()
         self.told: dict[str, object] = {}
@@ -146,6 +152,15 @@ class Play(RuleBasedStateMachine):
                     self.local.add(address)
                 case fx.RemoveLocalAddress(address):
                     self.local.remove(address)
+                case fx.ChainTo(members):
+                    for address, member in members.items():
+                        assert self.former.get(address) != member, "nothing is told twice"
+                        if member is None:
+                            del self.former[address]
+                        else:
+                            self.former[address] = member
+                case fx.KnowMember(member, links):
+                    self.known[member] = links
                 case fx.StartPeer(peer):
                     assert peer.name not in self.running | self.stopping
                     self.running.add(peer.name)
@@ -195,6 +210,7 @@ class Play(RuleBasedStateMachine):
     ) -> None:
         links = (() if is_cut_off else (LINKS[name],)) if tells_links else None
         presence = Presence.of(is_leaving=is_leaving, links=links, unanswering=unanswering)
+        self.gone.pop(name, None)
         self.tell(MemberPresent(name, presence.encode()))
 
     @rule(links=st.sampled_from([(), (LINKS["node-a"],)]))
@@ -207,9 +223,11 @@ class Play(RuleBasedStateMachine):
     def reception_changes(self, is_heard: bool) -> None:
         self.tell(ReceptionChanged(is_heard))
 
-    @rule(name=OTHERS)
-    def member_goes(self, name: str) -> None:
-        self.tell(MemberGone(name))
+    @rule(name=OTHERS, has_failed=st.booleans())
+    def member_goes(self, name: str, has_failed: bool) -> None:
+        if (presence := self.speaker.inventory.presences.get(name)) is not None:
+            self.gone[name] = self.now if presence.is_leaving or not has_failed else None
+        self.tell(MemberGone(name, has_failed))
 
     @rule(
         address=st.sampled_from(ADDRESSES),
@@ -267,6 +285,27 @@ class Play(RuleBasedStateMachine):
     @invariant()
     def announces_only_what_traffic_finds_an_end_for(self) -> None:
         assert self.announced.keys() <= self.local
+
+    @invariant()
+    def sends_nothing_on_to_the_dead(self) -> None:
+        if self.is_stopped:
+            return
+        for member in self.former.values():
+            said_goodbye = self.gone.get(member, self.now)
+            assert said_goodbye is not None, "it has not"
+            assert self.now < said_goodbye + Config(node="node-a").goodbye_max
+
+    @invariant()
+    def sends_on_to_who_owns_as_long_as_that_is_another(self) -> None:
+        if self.speaker.phase not in (Phase.JOINING, Phase.RUNNING) or self.speaker.is_busy:
+            return
+        layer2, inventory = self.speaker.standing.layer2, self.speaker.inventory
+        for address in layer2.addresses:
+            ownership = layer2.ownership(address)
+            owner = None if ownership is None else ownership.owner
+            if owner not in (None, "node-a", *inventory.deaf):
+                assert self.former.get(address) == owner
+                assert self.known.get(owner or "", ()) == inventory.presences[owner or ""].links
 
     def teardown(self) -> None:
         """Whatever happened before, a stop ends in bounded time and holds nothing but what routers still send to."""

@@ -92,6 +92,7 @@ EVERYTHING: dict[str, Any] = {
     "bgp/router": BGP,
     "counts": {"moves": MOVES, "gossip": GOSSIP, "bfd_drops": {}},
     "gossip": {"awareness": 0, "lateness_max": 0.0, "suspicions": 0, "failures": 0, "refutations": 0},
+    "member/node-a": {"state": "alive", "deaf_to": []},
 }
 
 
@@ -124,7 +125,17 @@ def test_metrics_are_there_before_wire_has_reported() -> None:
 
     assert found[labelled("swimlb_speaker_phase", phase="starting")] == 1
     assert found[labelled("swimlb_build_info", version="1.2.3")] == 1
-    assert found[labelled("swimlb_gossip_members", state="alive")] == 0
+
+
+def test_who_is_no_member_tells_of_none() -> None:
+    """A speaker that starts, or a *wire* that is silent: with 0 alive they would disagree with all others, as if the ring were split."""
+    member = {"state": "alive", "deaf_to": []}
+    alive, deaf = labelled("swimlb_gossip_members", state="alive"), labelled("swimlb_gossip_deaf_members")
+
+    without, within = scraped(snapshot()), scraped(snapshot(member__a=member, member__b=member))
+
+    assert not {alive, deaf} & without.keys()
+    assert (within[alive], within[deaf]) == (2, 0)
 
 
 def test_announced_addresses_carry_metallbs_labels() -> None:

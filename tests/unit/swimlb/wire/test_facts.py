@@ -21,6 +21,7 @@ from swimlb.speaker.rules import RuleOptions
 from swimlb.watch.status import Facts, status
 from swimlb.watch.world import World
 from swimlb.wire import facts
+from swimlb.wire.chaining import Chaining
 from swimlb.wire.lan import Lan
 from swimlb.wire.moves import Moves
 from swimlb.wire.peers import Peers
@@ -77,9 +78,10 @@ def teller(
     """The way of the fact: wire's table, across to watch, into the answer of the API."""
     rng, speaker = random.Random(2), Speaker(Config(node="node-a"))
     peers = Peers("node-a", rng, recorder, log, lambda event: None, lambda: None, tasks, lambda address: True)
+    chaining = Chaining(log, lambda: (), lambda member: None)
 
     published = Publisher(FACTS_SCHEMA)
-    told = facts.Facts(speaker, ring, lan, peers, Moves("node-a"), {"pid": 1}, published)
+    told = facts.Facts(speaker, ring, lan, peers, chaining, Moves("node-a"), {"pid": 1}, published)
 
     def answer() -> dict[str, Any]:
         told.refresh()
@@ -117,4 +119,4 @@ def test_frames_that_were_dropped_are_told_by_reason() -> None:
             lan.drops["not-a-request"] += 2
             return teller(ring, lan, recorder, log, tasks)()["lan"]
 
-    assert asyncio.run(told()) == {"dropped": {"not-a-request": 2}}
+    assert asyncio.run(told()) == {"dropped": {"not-a-request": 2}, "chained": 0}
