@@ -34,6 +34,8 @@ DOCUMENT = ROOT / "docs" / "reference" / "benchmarks-metrics.md"
 HOST, PORT = "127.0.49.3", 17499
 TICK = 0.002
 SERIES = (500, 5_000, 20_000)
+GOAL_SERIES, GOAL = 5_000, 0.010
+"""So much longer than at rest may the loop wait, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,21 @@ def page(outcomes: list[Outcome], scrapes: int) -> str:
             *map(str, (one.at_rest, one.in_thread, one.in_loop)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "The goal: with 5,000 series the loop waits no more than 10 ms longer than at rest."]
-    return "\n".join(lines) + "\n"
+    goals = [_goal(one) for one in outcomes if one.series == GOAL_SERIES]
+    return "\n".join([*lines, "", *goals]) + "\n"
+
+
+def _goal(outcome: Outcome) -> str:
+    at_rest, scraped = outcome.at_rest, outcome.in_thread
+    longer = {
+        "by the 99th percentile": scraped.p99 - at_rest.p99,
+        "by the most": scraped.most - at_rest.most,
+    }
+    found = [
+        f"{words} {1000 * one:.0f} ms, {'reached' if one <= GOAL else 'not reached'}"
+        for words, one in longer.items()
+    ]
+    return f"The goal: with {GOAL_SERIES:,} series the loop waits no more than {1000 * GOAL:g} ms longer than at rest. It is {'; '.join(found)}."
 
 
 def main() -> None:

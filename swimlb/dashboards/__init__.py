@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from swimlb.dashboards.boards import BOARDS
-from swimlb.dashboards.grafana import Board, Panel, Query, Row, document
+from swimlb.dashboards.grafana import Board, Panel, Query, Row, document, with_choices
 
-__all__ = ["BOARDS", "Board", "Panel", "Query", "Row", "document"]
+__all__ = ["BOARDS", "Board", "Panel", "Query", "Row", "document", "with_choices"]

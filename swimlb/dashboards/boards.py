@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from swimlb.dashboards.grafana import Board, Panel, Query, Row, Variable
 
 _WINDOW = "$__rate_interval"
-_NODE = Variable("instance", "swimlb_build_info", "instance")
+_BUILD = "swimlb_build_info"
+_NODE = Variable("instance", _BUILD, "instance")
 _HERE = 'instance=~"$instance"'
+
+_WHERE = 'cluster=~"$cluster",namespace=~"$namespace"'
+_INSTALLATION = (
+    Variable("cluster", _BUILD, "cluster"),
+    Variable("namespace", _BUILD, "namespace", '{cluster=~"$cluster"}'),
+)
+"""Series need not have these labels: to choose all is to choose those without."""
+_METRIC = re.compile(r"\b(?P<name>(?:metallb|swimlb)_\w+)(?P<selector>\{)?")
+
+
+def _by_installation(board: Board) -> Board:
+    """The same of the clusters and namespaces that are chosen: one Prometheus may have several, whose numbers do not add up."""
+    rows = (replace(row, panels=tuple(map(_panel_within, row.panels))) for row in board.rows)
+    variables = (replace(one, selector=f"{{{_WHERE}}}") for one in board.variables)
+    return replace(board, rows=tuple(rows), variables=(*_INSTALLATION, *variables))
+
+
+def _panel_within(panel: Panel) -> Panel:
+    queries = (replace(query, expression=_METRIC.sub(_within, query.expression)) for query in panel.queries)
+    return replace(panel, queries=tuple(queries))
+
+
+def _within(metric: re.Match[str]) -> str:
+    return f"{metric['name']}{{{_WHERE}{',' if metric['selector'] else '}'}"
 
 
 def _stat(title: str, about: str, expression: str, warns_from: float | None = 1) -> Panel:
     return Panel(title, about, (Query(expression),), kind="stat", width=4, height=4, warns_from=warns_from)
 
 
-def _quantiles(histogram: str, by: str = "") -> tuple[Query, ...]:
+def _quantiles(histogram: str, of: str = "") -> tuple[Query, ...]:
+    """`of` selects some of its series."""
     return tuple(
         Query(
-            f"histogram_quantile({share}, sum by (le{by}) (rate({histogram}_bucket[{_WINDOW}])))",
+            f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{of}[{_WINDOW}])))",
             f"p{share[2:]:0<2}",
         )
         for share in ("0.5", "0.99")
@@ -35,7 +64,7 @@ _TAKEOVER = Panel(
     unit="s",
 )
 
-FLEET = Board(
+_FLEET = Board(
     "fleet",
     "swimlb / Fleet",
     "Is everything served, by whom, and does anything need a person?",
@@ -172,7 +201,7 @@ FLEET = Board(
     ),
 )
 
-NODE = Board(
+_SPEAKER = Board(
     "node",
     "swimlb / Node",
     "One speaker: its phase, what it announces, how it feels.",
@@ -271,7 +300,7 @@ NODE = Board(
 )
 
 _IP = 'ip=~"$ip"'
-ADDRESS = Board(
+_ADDRESS = Board(
     "address",
     "swimlb / Address",
     "One address: who has it, since when, and who asks for it.",
@@ -333,7 +362,7 @@ ADDRESS = Board(
 )
 
 _PEER = 'peer=~"$peer"'
-ROUTERS = Board(
+_ROUTERS = Board(
     "routers",
     "swimlb / BGP and BFD",
     "Sessions with routers, and what goes over them.",
@@ -443,7 +472,7 @@ ROUTERS = Board(
 )
 
 _POOL = 'pool=~"$pool"'
-POOLS = Board(
+_POOLS = Board(
     "pools",
     "swimlb / Pools",
     "How full they are, and for how long they last.",
@@ -485,7 +514,7 @@ POOLS = Board(
                 ),
                 Panel(
                     "Change within a day",
-                    "Addresses more, or less, in use than 24 hours ago, drawn on from the last 6 hours.",
+                    "Addresses that come into use, or go out of it, within 24 hours if it goes on as in the last 6.",
                     (
                         Query(
                             f"86400 * max by (pool) (deriv(metallb_allocator_addresses_in_use_total{{{_POOL}}}[6h]))",
@@ -500,7 +529,7 @@ POOLS = Board(
     (Variable("pool", "metallb_allocator_addresses_total", "pool"),),
 )
 
-GOSSIP = Board(
+_GOSSIP = Board(
     "gossip",
     "swimlb / Gossip",
     "Whether speakers hear each other, and how fast.",
@@ -517,7 +546,7 @@ GOSSIP = Board(
                 Panel(
                     "Round trips",
                     "Of direct probes.",
-                    _quantiles("swimlb_gossip_rtt_seconds"),
+                    _quantiles("swimlb_gossip_rtt_seconds", f"{{{_HERE}}}"),
                     unit="s",
                     width=12,
                 ),
@@ -601,4 +630,4 @@ GOSSIP = Board(
     (_NODE,),
 )
 
-BOARDS = (FLEET, NODE, ADDRESS, ROUTERS, POOLS, GOSSIP)
+BOARDS = tuple(map(_by_installation, (_FLEET, _SPEAKER, _ADDRESS, _ROUTERS, _POOLS, _GOSSIP)))

@@ -6,6 +6,7 @@ Every query goes to the data source that is chosen at the top of the page. Sizes
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -56,6 +57,8 @@ class Variable:
     name: str
     metric: str
     label: str
+    selector: str = ""
+    """Of the metric's series those that follow from other choices, as in PromQL; empty: all."""
     has_all: bool = True
 
 
@@ -75,6 +78,11 @@ class Board:
     def panels(self) -> Iterator[Panel]:
         for row in self.rows:
             yield from row.panels
+
+
+def with_choices(expression: str, window: str) -> str:
+    """As Grafana asks it when everything is chosen at the top of the page; `window` stands for `$__rate_interval`."""
+    return re.sub(r"\$(?!__)\w+", ".*", expression).replace("$__rate_interval", window)
 
 
 def document(board: Board) -> str:
@@ -122,7 +130,7 @@ def _datasource() -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
-    query = f"label_values({variable.metric}, {variable.label})"
+    query = f"label_values({variable.metric}{variable.selector}, {variable.label})"
     return {
         "name": variable.name,
         "type": "query",

@@ -131,11 +131,13 @@ def test_the_alerts_are_those_of_the_file() -> None:
     assert rules() == yaml.safe_load((CHART / "files/alerts.yaml").read_text())
 
 
-def test_who_installs_no_controller_is_not_told_that_there_is_none() -> None:
-    alone = "SwimlbControllerAbsent"
+@pytest.mark.parametrize(
+    ("part", "alone"), [("controller", "SwimlbControllerAbsent"), ("speaker", "SwimlbSpeakersAbsent")]
+)
+def test_what_is_not_installed_is_not_missed(part: str, alone: str) -> None:
     every, some = (
         {rule["alert"] for group in found["groups"] for rule in group["rules"]}
-        for found in (rules(), rules("--set", "controller.enabled=false"))
+        for found in (rules(), rules("--set", f"{part}.enabled=false"))
     )
 
     assert every - some == {alone}
@@ -172,6 +174,14 @@ def test_metallbs_values_choose_among_its_alerts(tmp_path: Path) -> None:
     assert nearly_all["expr"].endswith(" > 97.5")
     assert nearly_all["labels"] == {"severity": "page"}
     assert all(by_name[name] == usual[name] for name in usual if name.startswith("Swimlb"))
+
+
+def test_files_of_dashboards_are_nobody_elses() -> None:
+    """Grafana's sidecar names them by the keys alone: of two ConfigMaps with one key the later one is shown."""
+    rendered = objects(render("--set", "grafana.dashboards.enabled=true"))
+    files = {key for one in rendered if one["kind"] == "ConfigMap" for key in one["data"]}
+
+    assert files == {f"swimlb-{path.name}" for path in (CHART / "files/dashboards").iterdir()}
 
 
 def test_the_delivered_manifests_are_what_the_chart_renders() -> None:

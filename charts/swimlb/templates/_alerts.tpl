@@ -29,6 +29,7 @@ The groups of files/alerts.yaml, changed by the values that name an alert of Met
       {{- end -}}
     {{- else if hasPrefix "MetalLBAddressPoolUsage" $rule.alert -}}
     {{- else if and (eq $rule.alert "SwimlbControllerAbsent") (not $.Values.controller.enabled) -}}
+    {{- else if and (eq $rule.alert "SwimlbSpeakersAbsent") (not $.Values.speaker.enabled) -}}
     {{- else if hasKey $byAlert $rule.alert -}}
       {{- $own := get $byAlert $rule.alert -}}
       {{- if $own.enabled -}}

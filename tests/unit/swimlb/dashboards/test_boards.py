@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swimlb.dashboards import BOARDS, Board, document
+from swimlb.dashboards import BOARDS, Board, document, with_choices
 
 ROOT = Path(__file__).parents[4]
 IDS = [board.name for board in BOARDS]
@@ -21,6 +21,10 @@ def imported(board: Board) -> dict[str, Any]:
 
 def expressions(board: Board) -> list[str]:
     return [query.expression for panel in board.panels() for query in panel.queries]
+
+
+def test_everything_is_chosen() -> None:
+    assert with_choices('rate(a{ip=~"$ip"}[$__rate_interval])', "10s") == 'rate(a{ip=~".*"}[10s])'
 
 
 def test_every_board_has_an_id_of_its_own() -> None:
@@ -76,3 +80,24 @@ def test_every_variable_that_is_used_can_be_chosen(board: Board) -> None:
     used = {name for one in expressions(board) for name in re.findall(r"\$(?!__)(\w+)", one)}
 
     assert used == {variable.name for variable in board.variables}
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=IDS)
+def test_what_is_chosen_goes_for_every_panel(board: Board) -> None:
+    """Nobody takes the numbers of all for those of the one that was chosen."""
+    for variable in board.variables:
+        assert [one for one in expressions(board) if f"${variable.name}" not in one] == []
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=IDS)
+def test_numbers_of_several_clusters_do_not_add_up(board: Board) -> None:
+    """Each metric of an expression is of the clusters and namespaces that are chosen, and so is each other choice."""
+    chosen = '{cluster=~"$cluster",namespace=~"$namespace"'
+    asked = [*expressions(board), *(variable.metric + variable.selector for variable in board.variables[2:])]
+
+    assert [
+        one
+        for one in asked
+        for metric in re.finditer(r"\b(?:metallb|swimlb)_\w+", one)
+        if not one[metric.end() :].startswith(chosen)
+    ] == []
