@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import mean, median
+from statistics import mean, median, stdev
 
 from bench.layer2_report import Found, black_holes, spread
 from bench.matrix.judge import Run
@@ -42,11 +42,26 @@ class Measure:
 
 
 def _outage(runs: Runs) -> float:
-    return median(_ENDLESS if run["outage"] is None else run["outage"] for run in runs)
+    return _middle([run["outage"] for run in runs])
 
 
 def _known(runs: Runs, key: str) -> list[float]:
     return [run[key] for run in runs if run[key] is not None]
+
+
+def _claimed(runs: Runs) -> Runs:
+    """Those in which nodes claim addresses, and no router decides."""
+    return [run for run in runs if run["two_owners"] is not None]
+
+
+def _black_holes(runs: Runs) -> float | None:
+    seen = _claimed(runs)
+    return mean(run["is_black_hole"] for run in seen) if seen else None
+
+
+def _black_holes_text(runs: Runs) -> str:
+    seen = _claimed(runs)
+    return black_holes(seen) if seen else "-"
 
 
 def _two_owners(runs: Runs) -> float | None:
@@ -59,15 +74,35 @@ def _two_owners_text(runs: Runs) -> str:
     return f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
 
 
+def _two_owners_noise(theirs: Runs, ours: Runs) -> float:
+    """Twice the standard error of the difference of two means; of a single run, what may pass between two questions."""
+    both = [_known(runs, "two_owners") for runs in (theirs, ours)]
+    if any(len(known) < 2 for known in both):
+        return ASKED_EVERY
+    return 2 * sqrt(sum(stdev(known) ** 2 / len(known) for known in both))
+
+
+def _middle(values: Sequence[float | None]) -> float:
+    """The median; None lasted longer than it was watched, and counts as the longest."""
+    return median(_ENDLESS if one is None else one for one in values)
+
+
+def _middle_text(values: Sequence[float | None]) -> str:
+    """Median (max) in milliseconds, and how many lasted longer."""
+    known = [one for one in values if one is not None]
+    endless = len(values) - len(known)
+    middle = _middle(values)
+    text = "longer" if middle == _ENDLESS else f"{1000 * middle:.0f}"
+    most = f" ({1000 * max(known):.0f})" if known else ""
+    return text + most + (f", {endless} longer" if endless else "")
+
+
 def _back_text(runs: Runs) -> str:
-    known = _known(runs, "outage_back")
-    endless = len(runs) - len(known)
-    text = f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
-    return text + (f", {endless} longer" if endless else "")
+    return _middle_text([run["outage_back"] for run in runs])
 
 
 def _back(runs: Runs) -> float:
-    return median(_ENDLESS if run["outage_back"] is None else run["outage_back"] for run in runs)
+    return _middle([run["outage_back"] for run in runs])
 
 
 def _share(part: str, whole: str) -> Callable[[Runs], float | None]:
@@ -106,13 +141,13 @@ OUTAGE = Measure("outage, ms", _outage, spread, INTERVAL)
 OUTAGE_IN_SHORT = Measure("outage, ms", _outage, _outage_text, INTERVAL)
 MEASURES = (
     OUTAGE,
-    Measure("black holes", lambda runs: mean(run["is_black_hole"] for run in runs), black_holes),
+    Measure("black holes", _black_holes, _black_holes_text),
     Measure("outage at the end, ms", _back, _back_text, INTERVAL),
-    Measure("two owners, ms", _two_owners, _two_owners_text, ASKED_EVERY),
+    Measure("two owners, ms", _two_owners, _two_owners_text, 0.001, _two_owners_noise),
     Measure(
         "false moves",
         lambda runs: mean(run["false_moves"] for run in runs),
-        lambda runs: str(sum(run["false_moves"] for run in runs)),
+        lambda runs: f"{sum(run['false_moves'] for run in runs)} in {len(runs)}",
     ),
     Measure(
         "broken connections",
@@ -129,14 +164,19 @@ MEASURES = (
 )
 
 
+def _takeovers(runs: Runs) -> list[float | None]:
+    """None: not all addresses were claimed while it was watched. Nothing, where routers decide."""
+    return [run["taken_over_after"] for run in _claimed(runs)]
+
+
 def _takeover(runs: Runs) -> float | None:
-    known = _known(runs, "taken_over_after")
-    return median(known) if known else None
+    times = _takeovers(runs)
+    return _middle(times) if times else None
 
 
 def _takeover_text(runs: Runs) -> str:
-    known = _known(runs, "taken_over_after")
-    return f"{1000 * median(known):.0f} ({1000 * max(known):.0f})" if known else "-"
+    times = _takeovers(runs)
+    return _middle_text(times) if times else "-"
 
 
 TAKEN_OVER = Measure("all claimed after, ms", _takeover, _takeover_text, INTERVAL)

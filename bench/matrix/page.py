@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from bench.contenders import ROOT
 from bench.layer2_report import Found
@@ -19,6 +19,7 @@ from bench.matrix.questions import INTERVAL as ASKED_EVERY
 from bench.matrix.scene import SAMPLED, STREAMS
 from swimlb.lab.measure import LATENESS_MAX
 from swimlb.lab.prober import INTERVAL
+from swimlb.lab.report import SCROLLING_STYLE, scrolling
 
 _REFERENCE = ROOT / "docs" / "reference"
 _STYLE = (
@@ -32,30 +33,35 @@ _STYLE = (
          max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
   h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
   h3 { font-size: 1rem; margin: 1.8rem 0 0.2rem; } p { margin: 0.4rem 0; }
-  .scroll { overflow-x: auto; }
-  table { border-collapse: collapse; font-size: 13px; margin: 0.6rem 0; } td { white-space: nowrap; } td.long { white-space: normal; } th { vertical-align: bottom; font-weight: 600; } li { margin: 0.15rem 0; }
+  table { border-collapse: collapse; font-size: 13px; margin: 0.6rem 0; } td, tbody th { white-space: nowrap; } td.long { white-space: normal; } th { font-weight: 600; } li { margin: 0.15rem 0; }
   th, td { text-align: left; padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-  td { font-variant-numeric: tabular-nums; } td:first-child { font-weight: 600; } td.ours:first-child { color: var(--ours); }
+  thead th { vertical-align: bottom; } td { font-variant-numeric: tabular-nums; } th.ours { color: var(--ours); }
   .better { background: var(--mark); } .better::after { content: " ◂"; color: var(--theirs); }
   .faint { color: var(--faint); } code { font-size: 13px; }
+  @media print { body { max-width: none; margin: 0; } table { font-size: 9px; }
+                 td, tbody th { white-space: normal; padding-right: 0.3rem; } tr, svg { break-inside: avoid; } h2, h3 { break-after: avoid; } }
 """
     + STYLE
+    + SCROLLING_STYLE
 )
 
 _MEANINGS = {
     "Outage": f"a client sends a probe every {1000 * INTERVAL:g} ms; from the last one answered before to the first one answered after, the "
-    f"longest of a run: median (min-max). 0: nothing was lost. Where there are many addresses, {SAMPLED} of the node's are probed, every "
-    f"{1000 * INTERVAL * SAMPLED:g} ms each, and the worst counts",
-    "Black hole": "no answer for more than 0.5 s after another node had claimed the address",
-    "Outage at the end": "the same from when the fault is mended until all is well: median (max)",
+    f"longest of a run: median (min-max). 0: nothing was lost. Where there are many addresses, {SAMPLED} of the node's are probed (with "
+    f"BGP those that it answers of a few more), every {1000 * INTERVAL * SAMPLED:g} ms each, and the worst counts",
+    "Black hole": "no answer for more than 0.5 s after another node had claimed the address. With BGP nobody claims one, and none can be seen",
+    "Outage at the end": "the same from when the fault is mended until all is well: median (max). Longer: the client had no answer even then",
+    "All claimed after": "when the last of the node's addresses had been claimed by another node: median (max). Longer: not while it was watched",
     "Two owners": f"for how long in all two nodes answered ARP for the address in turns, asked every {1000 * ASKED_EVERY:g} ms, from the fault "
     "until all is well again: median (max)",
     "False moves": "the client's address changed hands more often than the fault made necessary, or an address of a node that was not "
-    "hurt was claimed by another; all runs together",
+    "hurt was claimed by another; in all runs, and in how many that is",
     "Broken connections": f"of {STREAMS} TCP connections that were established before, those that broke before all was well, all runs together. A node "
-    "that takes over knows nothing of them. With BGP some are to other nodes, and a router that shares flows anew breaks some of these",
+    "that takes over knows nothing of them; ours, on Kubernetes and after a planned move, sends their packets on to the one before. With BGP some are to other nodes, and a router that shares flows anew breaks some of these",
     "Disturbed": f"runs whose prober was itself more than {1000 * LATENESS_MAX:g} ms late; they were done again, twice at most",
-    "Failed": "runs that came to no end, because the contender was not well again in time",
+    "Late": "runs that are in the figures though their prober was as late as that, because it had been twice before: what they tell is "
+    "in part the machine's",
+    "Failed": "runs that came to no end, because the contender was not well again in time, or the bench itself failed; they are in no figure",
 }
 
 
@@ -105,6 +111,9 @@ class Results:
     def count(self) -> int:
         return sum(len(one["runs"]) for one in self._cells.values())
 
+    def late(self) -> int:
+        return sum(_late(one) for one in self._cells.values())
+
     def runs_each(self) -> tuple[int, int]:
         """The fewest and the most runs of a cell that has any."""
         counts = [len(one["runs"]) for one in self._cells.values() if one["runs"]] or [0]
@@ -140,6 +149,11 @@ class Results:
                 yield from _cheaper(rival.name, beside, costs[0], costs[1])
 
 
+def _late(cell: Found) -> int:
+    """Runs that were kept though the machine was too busy to tell the time of them."""
+    return sum(run["lateness"] > LATENESS_MAX for run in cell["runs"])
+
+
 def _cheaper(rival: str, beside: str, theirs: Found, ours: Found) -> Iterator[Better]:
     for one in PRICES:
         if one.is_better(theirs, ours):
@@ -158,10 +172,12 @@ def render(found: Found, reference: Path) -> str:
             *_introduction(results),
             *_overview(results),
             *_better(results),
+            *_words(),
             *_faults(results),
             *_sizes(results),
             *_costs(results),
             *_contenders(),
+            *_circumstances(results),
             *_earlier(reference),
             "</body></html>",
             "",
@@ -173,23 +189,41 @@ def _introduction(results: Results) -> Iterator[str]:
     fewest, most = results.runs_each()
     runs = f"{most} runs" if fewest == most else f"{fewest} to {most} runs"
     yield (
-        f"<p>Written by <code>make bench</code>; do not edit. {results.count()} runs, {runs} in a cell; the data are "
+        f"<p>Written by <code>make bench</code>; do not edit. {results.count()} runs, {results.late()} of them late, {runs} in a cell; the data are "
         '<a href="failover.json">failover.json</a>, and <a href="README.md">README.md</a> says how to repeat it.</p>'
     )
-    planned, lacking = len(list(plan.all_cells())), len(results.lacking())
-    yield f"<p>{planned - lacking} of {planned} planned cells have been measured. {escape(plan.DESIGN)}</p>"
-    yield from _sessions(results.sessions)
     yield (
         "<p>Every contender on the same kind of network of namespaces, all on one machine: nodes and a client on one switch (layer 2), or "
-        "behind an FRR router (BGP). What happens, happens to the node that answers the client.</p><ul>"
+        "behind an FRR router (BGP). What happens, happens to the node that answers the client.</p>"
     )
+    yield (
+        '<p>A rival\'s figure <span class="better">so marked</span> is better than that of the swimlb beside it, the one with about the same '
+        "timers and surroundings (see Contenders), by more than the measurement resolves; shares of connections, and for how long there were "
+        "two owners on average, by more than twice the standard error of their difference. What is in brackets is not compared.</p>"
+    )
+
+
+def _words() -> Iterator[str]:
+    yield "<h2>What the words mean</h2><ul>"
     yield from (f"<li><em>{words}</em>: {meaning}.</li>" for words, meaning in _MEANINGS.items())
     yield "</ul>"
     yield (
-        '<p>A rival\'s figure <span class="better">so marked</span> is better than that of the swimlb beside it, the one with about the same '
-        "timers and surroundings (see Contenders), by more than the measurement resolves; shares of connections by more than twice the "
-        "standard error of their difference.</p>"
+        f"<p>After a fault a contender is watched for {_windows()} (see Contenders), and how much longer something lasts is not known. Whoever is watched for "
+        "longer meets more of what happens now and then, as outages and moves under loss.</p>"
     )
+
+
+def _windows() -> str:
+    windows = sorted({one.window for one in CONTENDERS})
+    return " or ".join(f"{window:g} s" for window in windows)
+
+
+def _circumstances(results: Results) -> Iterator[str]:
+    """What was measured where and when: nothing that a reader begins with."""
+    planned, lacking = len(list(plan.all_cells())), len(results.lacking())
+    yield "<h2>What was measured, and where</h2>"
+    yield f"<p>{planned - lacking} of {planned} planned cells have been measured. {escape(plan.DESIGN)}</p>"
+    yield from _sessions(results.sessions)
 
 
 def _sessions(sessions: Sequence[Found]) -> Iterator[str]:
@@ -211,10 +245,19 @@ def _sessions(sessions: Sequence[Found]) -> Iterator[str]:
 
 def _overview(results: Results) -> Iterator[str]:
     yield "<h2>Outage of the client, ms</h2>"
-    yield "<p>Three nodes, one address; medians. Longer: than it was watched.</p>"
+    yield (
+        f"<p>From answer to answer, of a client that sends a probe every {INTERVAL * 1000:g} ms. Three nodes, one address; medians of "
+        f"{results.runs_each()[1]} runs, or of as many as is said. Longer: than it was watched.</p>"
+    )
     faults = [fault for fault in FAULTS if any(results.runs(one.name, fault.name) for one in CONTENDERS)]
     rows = (
-        [_name(one), *(_cell(OUTAGE_IN_SHORT, one, _at(results, fault.name)) for fault in faults)]
+        [
+            _name(one),
+            *(
+                _cell(OUTAGE_IN_SHORT, one, _at(results, fault.name), _fewer(results, one.name, fault.name))
+                for fault in faults
+            ),
+        ]
         for one in CONTENDERS
         if any(results.runs(one.name, fault.name) for fault in faults)
     )
@@ -223,6 +266,23 @@ def _overview(results: Results) -> Iterator[str]:
 
 def _at(results: Results, fault: str, nodes: int = 3, addresses: int = 1) -> Callable[[str], list[Found]]:
     return lambda name: results.runs(name, fault, nodes, addresses)
+
+
+def _fewer(results: Results, contender: str, fault: str, nodes: int = 3, addresses: int = 1) -> list[str]:
+    """How many runs there are, where others have more, and how many came to no end."""
+    cell = results.cell(contender, fault, nodes, addresses)
+    if cell is None:
+        return []
+    count, failed = len(cell["runs"]), len(cell["failures"])
+    fewer = [f"{count} run{'s' if count > 1 else ''}"] if 0 < count < results.runs_each()[1] else []
+    return fewer + ([f"{failed} failed"] if failed else [])
+
+
+def _marred(results: Results, contender: str, fault: str, nodes: int, addresses: int) -> list[str]:
+    """The same, and how many runs are the machine's in part."""
+    cell = results.cell(contender, fault, nodes, addresses)
+    late = 0 if cell is None else _late(cell)
+    return _fewer(results, contender, fault, nodes, addresses) + ([f"{late} late"] if late else [])
 
 
 def _better(results: Results) -> Iterator[str]:
@@ -254,44 +314,56 @@ def _faults(results: Results) -> Iterator[str]:
             Row(one.name, one.is_ours, [run["outage"] for run in results.runs(one.name, fault.name)])
             for one in measured
         ]
-        yield draw_distributions(rows, f"{fault.title}: outage of the client in milliseconds")
+        plot = draw_distributions(rows, f"{fault.title}: outage of the client in milliseconds")
+        yield scrolling(plot)
         yield _table(
-            ["", "runs", *(measure.title for measure in MEASURES), "disturbed", "failed"],
+            ["", "runs", *(measure.title for measure in MEASURES), "disturbed", "late", "failed"],
             (_fault_row(results, one, fault.name) for one in measured),
         )
+        yield from _failures(results, fault.name, measured, [(3, 1)])
 
 
 def _fault_row(results: Results, contender: Contender, fault: str) -> list[str]:
     cell = results.cell(contender.name, fault)
     assert cell is not None
     figures = (_cell(measure, contender, _at(results, fault)) for measure in MEASURES)
-    failed = (
-        f"<td title={quoteattr('; '.join(cell['failures']))}>{len(cell['failures'])}</td>"
-        if cell["failures"]
-        else "<td>0</td>"
-    )
     return [
         _name(contender),
         f"<td>{len(cell['runs'])}</td>",
         *figures,
-        f"<td>{cell['disturbed']}</td>",
-        failed,
+        f"<td>{cell['disturbed']}</td><td>{_late(cell)}</td><td>{len(cell['failures'])}</td>",
     ]
+
+
+def _failures(
+    results: Results, fault: str, contenders: Iterable[Contender], scales: Sequence[tuple[int, int]]
+) -> Iterator[str]:
+    """Why runs are in no figure of the table above."""
+    for one, (nodes, addresses) in product(contenders, scales):
+        cell = results.cell(one.name, fault, nodes, addresses)
+        if cell is not None and cell["failures"]:
+            size = "" if len(scales) == 1 else f", {nodes} nodes, {addresses:,} addresses"
+            words = f"{one.name}{size}, failed: {'; '.join(cell['failures'])}"
+            yield f'<p class="faint">{escape(words)}</p>'
 
 
 def _sizes(results: Results) -> Iterator[str]:
     sizes = [scale for scale in results.scales() if scale[1] == 1]
     if len(sizes) > 1:
-        yield "<h2>More nodes</h2>"
+        yield f"<h2>More nodes</h2>{_legend(results)}"
         for fault in FAULTS:
             heads = [f"{nodes} nodes" for nodes, _ in sizes]
             yield from _size_table(results, OUTAGE, fault, sizes, heads)
     counts = [scale for scale in results.scales() if scale[0] == 3]
     if len(counts) > 1:
-        yield "<h2>More addresses</h2>"
+        yield f"<h2>More addresses</h2>{_legend(results)}"
         for fault, measure in product(FAULTS, (OUTAGE, TAKEN_OVER)):
             heads = [f"{addresses:,} addresses" for _, addresses in counts]
             yield from _size_table(results, measure, fault, counts, heads)
+
+
+def _legend(results: Results) -> str:
+    return f"<p>Of {results.runs_each()[1]} runs, or of as many as is said, with how many of them were late, or failed.</p>"
 
 
 def _size_table(
@@ -317,16 +389,29 @@ def _size_table(
     yield _table(
         ["", *heads],
         (
-            [_name(one), *(_cell(measure, one, _at(results, fault.name, *scale)) for scale in scales)]
+            [
+                _name(one),
+                *(
+                    _cell(
+                        measure,
+                        one,
+                        _at(results, fault.name, *scale),
+                        _marred(results, one.name, fault.name, *scale),
+                    )
+                    for scale in scales
+                ),
+            ]
             for one in varied
         ),
     )
+    yield from _failures(results, fault.name, varied, scales)
 
 
 def _costs(results: Results) -> Iterator[str]:
+    is_mixed = len({_processor(results, one) for one in results.costs}) > 1
     yield "<h2>What it costs to do nothing</h2>"
     yield (
-        f"<p>Per node, over {plan.REST:g} s in which nothing happened and nobody probed. Packets are what the node sends of gossip, VRRP, ARP, BGP "
+        f"<p>Per node, once, over {plan.REST:g} s in which nothing happened and nobody probed. Packets are what the node sends of gossip, VRRP, ARP, BGP "
         "and BFD, octets with IP headers; what is said to the API server is not in it. RSS counts a library once for each process, PSS shares it out.</p>"
     )
     rows: list[list[str]] = []
@@ -340,15 +425,25 @@ def _costs(results: Results) -> Iterator[str]:
                 _data(price.text(cost), is_better=beside is not None and price.is_better(cost, beside))
                 for price in PRICES
             ]
-            rows.append([_name(one), f"<td>{nodes}</td><td>{addresses:,}</td>", *figures])
-    yield _table(["", "nodes", "addresses", *(price.title for price in PRICES)], rows)
+            where = [_data(_processor(results, cost))] if is_mixed else []
+            rows.append([_name(one), f"<td>{nodes}</td><td>{addresses:,}</td>", *figures, *where])
+    where = ["processor"] if is_mixed else []
+    yield _table(["", "nodes", "addresses", *(price.title for price in PRICES), *where], rows)
+
+
+def _processor(results: Results, cost: Found) -> str:
+    session: Found = results.sessions[int(cost["session"])]
+    return session["machine"]["processor"]
 
 
 def _contenders() -> Iterator[str]:
     yield "<h2>Contenders</h2>"
     yield _table(
-        ["", "what it is", "held against"],
-        ([_name(one), _data(f"{one.way}: {one.what}"), _data(one.beside or "")] for one in CONTENDERS),
+        ["", "what it is", "held against", "watched, s"],
+        (
+            [_name(one), _data(f"{one.way}: {one.what}"), _data(one.beside or ""), _data(f"{one.window:g}")]
+            for one in CONTENDERS
+        ),
     )
     yield (
         "<p>On Kubernetes (a real etcd, API server, controller manager and kube-proxies) an address's traffic ends in the same workload on the "
@@ -396,8 +491,8 @@ def readme(found: Found) -> Iterator[str]:
     yield "```"
     yield ""
     yield from plan.DESIGN.split("\n")
-    yield "What is disturbed by other work on the machine is done again and counted; Ctrl-C leaves nothing behind, and loses the run that"
-    yield "is under way."
+    yield "What is disturbed by other work on the machine is done again, twice at most, and told; Ctrl-C leaves nothing behind, and loses"
+    yield "the run that is under way."
     yield ""
     fewest, most = results.runs_each()
     lacking, cells = len(results.lacking()), len(list(plan.all_cells()))
@@ -420,15 +515,22 @@ def _name(contender: Contender) -> str:
     return f'<td class="{"ours" if contender.is_ours else "theirs"}">{escape(contender.name)}</td>'
 
 
-def _cell(measure: Measure, contender: Contender, runs_of: Callable[[str], list[Found]]) -> str:
+def _cell(
+    measure: Measure,
+    contender: Contender,
+    runs_of: Callable[[str], list[Found]],
+    notes: Sequence[str] = (),
+) -> str:
     runs = runs_of(contender.name)
     is_better = contender.beside is not None and measure.is_better(runs, runs_of(find(contender.beside).name))
-    return _data(measure.text(runs) if runs else "", is_better=is_better)
+    return _data(measure.text(runs) if runs else "", is_better=is_better, notes=notes)
 
 
-def _data(text: str, *, is_better: bool = False) -> str:
+def _data(text: str, *, is_better: bool = False, notes: Sequence[str] = ()) -> str:
     inside = f'<span class="better">{escape(text)}</span>' if is_better else escape(text)
-    return f"<td>{inside}</td>"
+    words = ("; " if text else "") + ", ".join(notes)
+    beside = f'<span class="faint">{escape(words)}</span>' if notes else ""
+    return f"<td>{inside}{beside}</td>"
 
 
 def _wrapped(text: str) -> str:
@@ -436,9 +538,11 @@ def _wrapped(text: str) -> str:
 
 
 def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """Of cells that are HTML already, under headings that are not."""
-    heads = "".join(f"<th>{escape(one)}</th>" for one in head)
-    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-    )
+    """Of cells that are HTML already, under headings that are not. The first cell of a row is its heading."""
+    heads = "".join(f'<th scope="col">{escape(one)}</th>' if one else "<td></td>" for one in head)
+    body = "\n".join(f"<tr>{_heading(row[0])}{''.join(row[1:])}</tr>" for row in rows)
+    return scrolling(f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>")
+
+
+def _heading(cell: str) -> str:
+    return f'<th scope="row"{cell.removeprefix("<td").removesuffix("</td>")}</th>'

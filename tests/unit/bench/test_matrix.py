@@ -17,7 +17,7 @@ from bench.matrix.contenders import CONTENDERS, find
 from bench.matrix.drawing import Row, draw_distributions, place
 from bench.matrix.faults import FAULTS, half
 from bench.matrix.faults import find as find_fault
-from bench.matrix.figures import MEASURES, OUTAGE
+from bench.matrix.figures import MEASURES, OUTAGE, TAKEN_OVER
 from bench.matrix.judge import Run
 from bench.matrix.kubernetes import memberlist_file, objects
 from bench.matrix.meter import Cost, Traffic, read_counters, read_memory, ruleset
@@ -197,6 +197,82 @@ def test_the_page_is_well_formed_and_needs_nothing_else(tmp_path: Path) -> None:
     assert "1 longer than the window" in text
 
 
+def table_rows(text: str) -> dict[str, list[str]]:
+    """By contender, those of the first table of a fault."""
+    table = text[text.index("<h2>Fault by fault") :]
+    table = table[table.index("<table>") : table.index("</table>") + len("</table>")]
+    rows = [["".join(cell.itertext()) for cell in row] for row in ElementTree.fromstring(table).iter("tr")]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_runs_that_are_kept_though_the_machine_was_busy_are_told(tmp_path: Path) -> None:
+    """They were done again before, in vain: that they are in the figures must not look as if they had been quiet."""
+    kept = store.Store(tmp_path / "failover.json", {})
+    kept.add_disturbed(cell("swimlb normal"))
+    kept.add_disturbed(cell("swimlb normal"))
+    for lateness in (0.001, 0.03):
+        kept.add_run(cell("swimlb normal"), replace(RUN, lateness=lateness))
+    kept.add_run(
+        plan.Cell(find("swimlb normal"), find_fault("cut"), Scale(nodes=5)), replace(RUN, lateness=0.1)
+    )
+
+    text = page.render(kept.found, tmp_path)
+
+    rows = table_rows(text)
+    shown = dict(zip(rows[""], rows["swimlb normal"], strict=True))
+    assert (shown["runs"], shown["disturbed"], shown["late"]) == ("2", "2", "1")
+    assert "3 runs, 2 of them late" in text
+    assert '420 (420-420)<span class="faint">; 1 run, 1 late</span>' in text
+
+
+def test_a_cell_of_fewer_runs_than_others_or_of_failures_says_so(tmp_path: Path) -> None:
+    found = published(tmp_path, replace(RUN, outage=2.8))
+    kept = store.Store(tmp_path / "failover.json", found)
+    kept.add_failure(cell("keepalived 1 s"), "waited for < 30 s")
+
+    text = page.render(kept.found, tmp_path)
+
+    assert '2800<span class="faint">; 1 run, 1 failed</span>' in text
+    assert '<p class="faint">keepalived 1 s, failed: waited for &lt; 30 s</p>' in text
+    ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>").strip())
+
+
+def test_each_row_and_column_of_the_page_has_a_heading_that_says_so(tmp_path: Path) -> None:
+    text = page.render(published(tmp_path, RUN), ROOT / "docs" / "reference")
+
+    tables = list(ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>").strip()).iter("table"))
+    assert tables
+    for table in tables:
+        head, *rows = table.iter("tr")
+        assert {(one.tag, one.get("scope")) for one in head if one.text} == {("th", "col")}
+        assert {(row[0].tag, row[0].get("scope")) for row in rows} == {("th", "row")}
+        assert {len(row) for row in rows} == {len(head)}
+
+
+def test_how_long_each_contender_is_watched_is_told(tmp_path: Path) -> None:
+    """What is longer than the window is longer than that, and who is watched for longer has more to answer for."""
+    text = page.render(published(tmp_path, RUN), tmp_path)
+
+    assert "watched for 6 s or 15 s" in text
+    assert "<td>swimlb normal, Kubernetes</td><td>15</td>" in text
+    assert "<td>swimlb fast, Kubernetes</td><td>6</td>" in text
+
+
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_costs_of_several_machines_name_theirs(tmp_path: Path, is_mixed: bool) -> None:
+    """A share of another core is another share."""
+    found = published(tmp_path, RUN)
+    found["sessions"].append(json.loads(json.dumps(found["sessions"][0])))
+    found["costs"][1]["session"] = 1
+    if is_mixed:
+        found["sessions"][1]["machine"]["processor"] = "Another CPU"
+
+    text = page.render(found, tmp_path)
+
+    assert ("<td>Another CPU</td>" in text) is is_mixed
+    assert (">processor<" in text) is is_mixed
+
+
 def test_what_was_not_measured_is_said_to_be_lacking(tmp_path: Path) -> None:
     results = page.Results(published(tmp_path, RUN))
 
@@ -219,12 +295,54 @@ def test_shares_that_differ_by_chance_are_alike() -> None:
     assert elsewhere.is_better(theirs, [vars_of(replace(RUN, broken_elsewhere=20, streams_elsewhere=33))])
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "is_better"),
+    [
+        ([0.0, 0.0, 0.0], [0.02, 0.03, 0.04], True),
+        ([0.0, 0.03, 0.0], [0.0, 0.02, 0.04], False),
+        ([0.0], [0.04], False),
+        ([0.0], [0.06], True),
+    ],
+    ids=["always", "by chance", "one run, within what is asked for", "one run"],
+)
+def test_two_owners_of_each_run_are_told_from_none_though_they_are_few_milliseconds(
+    theirs: list[float], ours: list[float], is_better: bool
+) -> None:
+    """A single run may miss what is shorter than from question to question, many runs do not."""
+    (measure,) = (one for one in MEASURES if one.title == "two owners, ms")
+    runs = [[vars_of(replace(RUN, two_owners=known)) for known in each] for each in (theirs, ours)]
+
+    assert measure.is_better(*runs) is is_better
+
+
 def test_every_measure_has_words_for_every_run() -> None:
     routed = vars_of(replace(RUN, two_owners=None, taken_over_after=None, outage_back=None))
 
     assert [measure.text([routed]) for measure in MEASURES] == [
-        *("420 (420-420)", "0 in 1", "-, 1 longer", "-", "0", "20 of 20", "-")
+        *("420 (420-420)", "-", "longer, 1 longer", "-", "0 in 1", "20 of 20", "-")
     ]
+
+
+def test_a_black_hole_is_seen_only_where_nodes_claim_addresses() -> None:
+    """Where routers decide there are no claims, so that none would be found whatever happened."""
+    (black_holes,) = (measure for measure in MEASURES if measure.title == "black holes")
+    claimed = vars_of(replace(RUN, is_black_hole=True))
+    routed = vars_of(replace(RUN, two_owners=None, taken_over_after=None))
+
+    assert (black_holes.text([claimed]), black_holes.value([claimed])) == ("1 in 1", 1)
+    assert (black_holes.text([routed]), black_holes.value([routed])) == ("-", None)
+
+
+@pytest.mark.parametrize(
+    ("title", "key"), [("outage at the end, ms", "outage_back"), (TAKEN_OVER.title, "taken_over_after")]
+)
+def test_what_lasted_longer_than_it_was_watched_is_the_longest_in_a_median(title: str, key: str) -> None:
+    """As with outages: to leave such runs out would make those look quick that did not come back at all."""
+    (measure,) = (one for one in (*MEASURES, TAKEN_OVER) if one.title == title)
+    runs = [vars_of(replace(RUN, **{key: after})) for after in (0.1, 0.2, 0.3, None, None)]
+
+    assert (measure.text(runs), measure.value(runs)) == ("300 (300), 2 longer", 0.3)
+    assert (measure.text(runs[2:]), measure.value(runs[2:])) == ("longer (300), 2 longer", float("inf"))
 
 
 def vars_of(run: Run) -> store.Found:
@@ -310,6 +428,17 @@ def test_every_row_that_is_wanted_is_on_the_page_of_its_bench() -> None:
         for excerpt in bench.excerpts:
             for cells in excerpt.first_cells:
                 assert replace(excerpt, first_cells=[cells]).of(tables) is not None, (bench.title, cells)
+
+
+def test_every_contender_of_the_ring_is_on_the_page() -> None:
+    """The fast settings of rivals, too: those of ours stand there."""
+    (membership,) = (bench for bench in earlier.BENCHES if bench.page == "benchmarks-membership")
+    tables = list(earlier.read_tables((ROOT / "docs/reference/benchmarks-membership.md").read_text()))
+    (measured,) = (one for one in tables if one.heading == "10 members" and "SIGKILL" in one.columns)
+
+    (shown,) = earlier.excerpts(membership, ROOT / "docs/reference")
+
+    assert [row[0] for row in shown.rows] == [row[0] for row in measured.rows]
 
 
 def test_every_bench_that_make_knows_is_on_the_page() -> None:
