@@ -164,7 +164,7 @@ class Speaker:
         return self._note(self._step(event, now)) if self.phase is not Phase.STOPPED else []
 
     def advance(self, now: float) -> list[Effect]:
-        return self._note(self._advance(now))
+        return self._note(self._advance(now)) if self.phase is not Phase.STOPPED else []
 
     def _step(self, event: Event, now: float) -> list[Effect]:
         match event:
@@ -210,6 +210,8 @@ class Speaker:
         return effects + self._continue_stop(now)
 
     def next_deadline(self) -> float | None:
+        if self.phase is Phase.STOPPED:
+            return None
         deadlines = (
             self._work_due,
             self._life.next_deadline(),
@@ -345,7 +347,7 @@ class Speaker:
         """Bring the plan up to date, as far as a turn goes, and perform what is different."""
         read = self._read(now)
         is_reading = self._reading.is_pending
-        if self.phase in (Phase.STARTING, Phase.STOPPED):
+        if self.phase is Phase.STARTING:
             self._work_due = now if is_reading else None
             return read
         standing = self._standing

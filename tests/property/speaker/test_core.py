@@ -316,6 +316,7 @@ class Play(RuleBasedStateMachine):
             self.perform(self.speaker.advance(self.now))
 
         assert self.speaker.phase is Phase.STOPPED
+        assert self.speaker.next_deadline() is None
         assert self.is_stopped
         assert not self.announced
         assert not self.local or self.is_kept

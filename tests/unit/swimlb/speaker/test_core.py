@@ -344,6 +344,20 @@ def test_stops_in_bounded_time_when_nobody_helps() -> None:
     assert speaker.next_deadline() is None
 
 
+def test_orders_nothing_any_more_once_it_has_stopped() -> None:
+    """Whatever was still to come: here who said goodbye before is not sent on to any longer."""
+    speaker = Speaker(Config(node="node-a", is_chaining=True, goodbye_max=30.0))
+    speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
+    speaker.step(MemberPresent("node-b", HERE), 0.0)
+    speaker.step(MemberGone("node-b", has_failed=False), 0.5)
+    speaker.step(StopRequested(), 1.0)
+    speaker.step(RingLeft(), 1.1)
+
+    assert speaker.advance(2.0)[-1:] == [Stopped()]
+    assert speaker.next_deadline() is None
+    assert speaker.advance(31.0) == []
+
+
 def test_frees_at_once_when_the_last_speaker_stops() -> None:
     """There is no successor to hear."""
     speaker = running("node-c")
