@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import TypeAlias
 
 from announce.net import nftables, rtnetlink
-from announce.net.netlink import NLMSG_ERROR, errno_in, frames
+from announce.net.marks import ADDRESS_PROTOCOL
+from announce.net.netlink import NLMSG_ERROR, Acknowledgement, errno_in, frames
 from announce.net.nftables import (
     FORMER,
     INTERFACES,
@@ -28,6 +29,7 @@ from announce.net.nftables import (
     add_elements,
     remove_elements,
 )
+from announce.net.rtnetlink import DumpDone, NeighbourMessage
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -83,6 +85,7 @@ class DaisyChain:
                 opened.bind((0, 0))
             for family in Family:
                 self._perform(nftables.build(family))
+            self._remove_leftovers()
         except BaseException:
             self._rules.close()
             self._routes.close()
@@ -98,9 +101,7 @@ class DaisyChain:
 
     def close(self) -> None:
         self._rules.close()
-        for hop in self._pinned:
-            self._ask(rtnetlink.remove_neighbour, hop)
-        self._pinned.clear()
+        self._unpin(self._pinned)
         self._routes.close()
 
     def __len__(self) -> int:
@@ -128,7 +129,7 @@ class DaisyChain:
             addresses = [address for address in different if address.version == version]
             for start in range(0, len(addresses), _AT_ONCE):
                 self._write(family, {one: different[one] for one in addresses[start : start + _AT_ONCE]})
-        self._unpin()
+        self._unpin(self._pinned - set(self._hops.values()))
 
     def _write(self, family: Family, hops: Mapping[IpAddress, Hop | None]) -> None:
         before = [address.packed for address in hops if address in self._hops]
@@ -149,27 +150,55 @@ class DaisyChain:
                 self._hops[address] = hop
 
     def _pin(self, hops: Iterable[Hop]) -> None:
-        for hop in {hop for hop in hops if hop.mac is not None} - self._pinned:
-            if refusal := self._ask(rtnetlink.put_neighbour, hop):
+        for hop in set(hops) - self._pinned:
+            if hop.mac is None:
+                continue
+            assert isinstance(hop.gateway, IPv6Address), "the kernel finds IPv4 addresses by itself"
+            request = rtnetlink.put_neighbour(
+                self._number(), hop.interface, hop.gateway, hop.mac, ADDRESS_PROTOCOL
+            )
+            if refusal := self._ask(request):
                 raise OSError(refusal, f"cannot put the neighbour {hop.gateway}: {os.strerror(refusal)}")
             self._pinned.add(hop)
 
-    def _unpin(self) -> None:
-        for hop in self._pinned - set(self._hops.values()):
-            self._ask(rtnetlink.remove_neighbour, hop)
+    def _unpin(self, hops: Iterable[Hop]) -> None:
+        for hop in list(hops):
+            assert isinstance(hop.gateway, IPv6Address)
+            self._ask(rtnetlink.remove_neighbour(self._number(), hop.interface, hop.gateway))
             self._pinned.discard(hop)
 
-    def _ask(self, request: rtnetlink.NeighbourRequest, hop: Hop) -> int:
-        """The errno that the kernel answers with."""
-        assert isinstance(hop.gateway, IPv6Address)
-        assert hop.mac is not None
-        self._sequence += 1
-        self._routes.send(request(self._sequence, hop.interface, hop.gateway, hop.mac))
+    def _remove_leftovers(self) -> None:
+        """Neighbours of an earlier life that was killed: unlike the table, the kernel keeps them. None are ours yet."""
+        self._routes.send(rtnetlink.dump_neighbours(self._number()))
+        found: list[NeighbourMessage] = []
+        is_done = False
+        while not is_done:
+            for message in rtnetlink.parse(self._routes.recv(_DATAGRAM_OCTETS_MAX)):
+                match message:
+                    case NeighbourMessage(protocol=mark) if mark == ADDRESS_PROTOCOL:
+                        found.append(message)
+                    case DumpDone():
+                        is_done = True
+                    case Acknowledgement(errno=refusal):
+                        raise OSError(refusal, f"cannot list the neighbours: {os.strerror(refusal)}")
+                    case _:
+                        pass
+        for neighbour in found:
+            # Gone meanwhile, with its interface? So much the better.
+            self._ask(rtnetlink.remove_neighbour(self._number(), neighbour.index, neighbour.address))
+
+    def _ask(self, request: bytes) -> int:
+        """The errno that the kernel answers the last number with."""
+        self._routes.send(request)
         return next(self._answers(self._routes))
 
-    def _perform(self, operations: list[Operation]) -> None:
+    def _number(self) -> int:
+        """For the next request."""
         self._sequence += 1
-        self._rules.send(nftables.batch(operations, self._sequence))
+        return self._sequence
+
+    def _perform(self, operations: list[Operation]) -> None:
+        self._rules.send(nftables.batch(operations, self._number()))
         # Each message that fails is answered, and the last one in any case.
         if refusal := next(self._answers(self._rules)):
             raise OSError(refusal, f"nf_tables: {os.strerror(refusal)}")

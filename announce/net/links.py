@@ -18,7 +18,13 @@ from announce.l2 import Interface, InterfaceEvent, InterfaceRemoved
 from announce.net import rtnetlink
 from announce.net.link_table import LinkTable, difference
 from announce.net.netlink import Acknowledgement
-from announce.net.rtnetlink import AddressMessage, DumpDone, DumpInterrupted, LinkMessage
+from announce.net.rtnetlink import (
+    AddressMessage,
+    DumpDone,
+    DumpInterrupted,
+    LinkMessage,
+    NeighbourMessage,
+)
 
 DATAGRAMS_PER_WAKE = 64
 
@@ -138,7 +144,7 @@ class LinkMonitor:
                     self._finish(message)
                 case Acknowledgement(sequence=sequence, errno=code) if sequence == self._dump:
                     raise OSError(code, "the kernel refuses to list its interfaces")
-                case DumpInterrupted() | DumpDone() | Acknowledgement():
+                case NeighbourMessage() | DumpInterrupted() | DumpDone() | Acknowledgement():
                     pass  # Not the answer to anything that was asked.
 
     def _begin_dump(self) -> None:

@@ -1,11 +1,13 @@
-"""How swimlb recognizes the addresses that it has put on an interface, also those of an earlier life."""
+"""How swimlb recognizes the addresses and neighbours that it has put on an interface, also those of an earlier life."""
 
 from __future__ import annotations
 
 from announce.net.rtnetlink import AddressMessage
 
 ADDRESS_PROTOCOL = 0x5B
-"""Our IFA_PROTO: a recent `ip address show proto 0x5b` lists what swimlb has put there. Linux before 5.18 ignores it."""
+"""Our IFA_PROTO: a recent `ip address show proto 0x5b` lists what swimlb has put there. Linux before 5.18 ignores it.
+
+The same number marks local routes (`ip -6 route show table local proto 0x5b`) and neighbours (NDA_PROTOCOL)."""
 
 _LABEL_SUFFIX = ":slb"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
@@ -34,7 +34,7 @@ AF_INET, AF_INET6 = 2, 10
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
-_RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
+_RTM_NEWNEIGH, _RTM_DELNEIGH, _RTM_GETNEIGH = 28, 29, 30
 _NLM_F_DUMP_INTR = 0x10
 _NLM_F_DUMP, _NLM_F_CREATE_EXCL, _NLM_F_CREATE_REPLACE = 0x300, 0x600, 0x500
 
@@ -42,7 +42,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_WIRELESS = 1, 3, 10, 11
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 3, 6, 8, 11
 _IFA_F_NODAD, _IFA_F_TENTATIVE = 0x02, 0x40
 _RTA_DST, _RTA_OIF = 1, 4
-_NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
+_NDA_DST, _NDA_LLADDR, _NDA_PROTOCOL, _NUD_PERMANENT = 1, 2, 12, 0x80
 _RT_TABLE_LOCAL, _RTN_LOCAL = 255, 2
 _FOREVER = 0xFFFFFFFF
 _SCOPE_HOST = 254
@@ -96,6 +96,17 @@ class AddressMessage:
     """IFA_F_TENTATIVE: the kernel has not found yet that nobody else has it (RFC 4862 section 5.4), or found that somebody has."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourMessage:
+    """RTM_NEWNEIGH, of an IPv6 address."""
+
+    index: int
+    address: IPv6Address
+    mac: bytes
+    protocol: int
+    """NDA_PROTOCOL: who put it there; 0 when nobody said."""
+
+
 @dataclass(frozen=True, slots=True)
 class DumpInterrupted:
     """NLM_F_DUMP_INTR, on any message of a dump: something has changed since the one before, and the dump may miss what has not.
@@ -114,7 +125,9 @@ class DumpDone:
     errno: int
 
 
-Message: TypeAlias = LinkMessage | AddressMessage | Acknowledgement | DumpInterrupted | DumpDone
+Message: TypeAlias = (
+    LinkMessage | AddressMessage | NeighbourMessage | Acknowledgement | DumpInterrupted | DumpDone
+)
 
 
 def parse(datagram: bytes) -> list[Message]:
@@ -161,25 +174,28 @@ def remove_local_route(sequence: int, index: int, address: IPv6Address, protocol
     return message(_RTM_DELROUTE, flags, sequence, _local_route_payload(index, address, protocol))
 
 
-NeighbourRequest: TypeAlias = Callable[[int, int, IPv6Address, bytes], bytes]
-"""`put_neighbour` or `remove_neighbour`."""
+def dump_neighbours(sequence: int) -> bytes:
+    """Of IPv6, on all interfaces."""
+    payload = _NEIGHBOUR.pack(AF_INET6, 0, 0, 0, 0)
+    return message(_RTM_GETNEIGH, NLM_F_REQUEST | _NLM_F_DUMP, sequence, payload)
 
 
-def put_neighbour(sequence: int, index: int, address: IPv6Address, mac: bytes) -> bytes:
-    """Ask for the address to be at the MAC on that interface, for good, whatever was known of it."""
+def put_neighbour(sequence: int, index: int, address: IPv6Address, mac: bytes, protocol: int) -> bytes:
+    """Ask for the address to be at the MAC on that interface, for good, whatever was known of it, marked with the protocol."""
     flags = NLM_F_REQUEST | NLM_F_ACK | _NLM_F_CREATE_REPLACE
-    return message(_RTM_NEWNEIGH, flags, sequence, _neighbour_payload(index, address, mac))
+    attributes = [(_NDA_LLADDR, mac), (_NDA_PROTOCOL, bytes([protocol]))]
+    return message(_RTM_NEWNEIGH, flags, sequence, _neighbour_payload(index, address, attributes))
 
 
-def remove_neighbour(sequence: int, index: int, address: IPv6Address, mac: bytes) -> bytes:
-    return message(
-        _RTM_DELNEIGH, NLM_F_REQUEST | NLM_F_ACK, sequence, _neighbour_payload(index, address, mac)
-    )
+def remove_neighbour(sequence: int, index: int, address: IPv6Address) -> bytes:
+    flags = NLM_F_REQUEST | NLM_F_ACK
+    return message(_RTM_DELNEIGH, flags, sequence, _neighbour_payload(index, address, []))
 
 
-def _neighbour_payload(index: int, address: IPv6Address, mac: bytes) -> bytes:
+def _neighbour_payload(index: int, address: IPv6Address, more: list[tuple[int, bytes]]) -> bytes:
     header = _NEIGHBOUR.pack(AF_INET6, index, _NUD_PERMANENT, 0, 0)
-    return header + attribute(_NDA_DST, address.packed) + attribute(_NDA_LLADDR, mac)
+    attributes = [(_NDA_DST, address.packed), *more]
+    return header + b"".join(attribute(kind, value) for kind, value in attributes)
 
 
 def _local_route_payload(index: int, address: IPv6Address, protocol: int) -> bytes:
@@ -215,6 +231,8 @@ def _decode(kind: int, sequence: int, payload: bytes) -> Message | None:
         return _decode_link(kind == _RTM_DELLINK, payload)
     if kind in (_RTM_NEWADDR, _RTM_DELADDR):
         return _decode_address(kind == _RTM_DELADDR, payload)
+    if kind == _RTM_NEWNEIGH:
+        return _decode_neighbour(payload)
     if kind == NLMSG_ERROR:
         return Acknowledgement(sequence, errno_in(payload))
     if kind == NLMSG_DONE:
@@ -251,15 +269,33 @@ def _decode_address(is_removal: bool, payload: bytes) -> AddressMessage | None:
     if prefix_length > len(packed) * 8:
         raise NetlinkError(f"an address has a prefix length of {prefix_length}")
     interface = IPv4Interface if family == AF_INET else IPv6Interface
-    protocol = attributes.get(_IFA_PROTO, b"\0")
     return AddressMessage(
         is_removal=is_removal,
         index=index,
         address=interface((packed, prefix_length)),
         label=_text(attributes.get(_IFA_LABEL, b"")),
-        protocol=protocol[0] if protocol else 0,
+        protocol=_octet(attributes.get(_IFA_PROTO, b"")),
         is_tentative=bool(flags & _IFA_F_TENTATIVE),
     )
+
+
+def _decode_neighbour(payload: bytes) -> NeighbourMessage | None:
+    family, index, _, _, _ = unpack(_NEIGHBOUR, payload)
+    attributes = attributes_in(payload[_NEIGHBOUR.size :])
+    packed = attributes.get(_NDA_DST, b"")
+    if (family, len(packed)) != (AF_INET6, 16):
+        return None
+    return NeighbourMessage(
+        index=index,
+        address=IPv6Address(packed),
+        mac=attributes.get(_NDA_LLADDR, b""),
+        protocol=_octet(attributes.get(_NDA_PROTOCOL, b"")),
+    )
+
+
+def _octet(value: bytes) -> int:
+    """0 where there is none."""
+    return value[0] if value else 0
 
 
 def _u32(value: bytes) -> int:

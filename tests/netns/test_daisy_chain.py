@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -133,6 +136,32 @@ def test_leaves_nothing(namespace: str, chain: DaisyChain, index: int) -> None:
 
     assert "swimlb" not in tables(namespace)
     assert neighbours(namespace) == {}
+
+
+def test_removes_what_an_earlier_life_has_left(namespace: str, index: int) -> None:
+    """One that was killed: its table goes with it, its neighbours stay. Those of an administrator are left alone."""
+    fixed = "fe80::5b:1"
+    add = ("ip", "-6", "neigh", "add", fixed, "lladdr", MAC.hex(":"), "dev", "eth0")
+    namespaces.run(namespaces.execute(namespace, *add))
+    hops = f"{{IPv6Address('{SIX}'): Hop(gateway_for(mac), {index}, mac)}}"
+    killed = (
+        "import os, signal; from ipaddress import IPv6Address; "
+        "from announce.net.daisy_chain import DaisyChain, Hop, gateway_for; "
+        f"mac = bytes.fromhex('{MAC.hex()}'); DaisyChain().change({hops}); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    life = subprocess.run(
+        namespaces.execute(namespace, sys.executable, "-c", killed), check=False, timeout=10.0
+    )
+    before = neighbours(namespace)
+
+    with namespaces.entered(namespace):
+        chain = DaisyChain()
+    with chain:
+        after = neighbours(namespace)
+
+    assert life.returncode == -signal.SIGKILL
+    assert before == {fixed: MAC.hex(":"), str(gateway_for(MAC)): MAC.hex(":")}
+    assert after == {fixed: MAC.hex(":")}
 
 
 def test_what_fails_is_told_and_changes_nothing(namespace: str, chain: DaisyChain, index: int) -> None:

@@ -16,11 +16,14 @@ from announce.net.rtnetlink import (
     DumpInterrupted,
     LinkFlag,
     LinkMessage,
+    NeighbourMessage,
     add_address,
     add_local_route,
     dump_addresses,
     dump_links,
+    dump_neighbours,
     parse,
+    put_neighbour,
     remove_address,
     remove_local_route,
 )
@@ -196,6 +199,21 @@ def test_a_local_route_is_asked_for_and_removed_by_its_protocol(
     assert attributes == {1: "2001:db8::10", 4: 1}
 
 
+def test_reads_back_the_neighbour_that_it_asked_for() -> None:
+    """The request has the layout of the kernel's report, which `ip -6 neigh` reads in the tests of `daisy_chain`."""
+    address, mac = IPv6Address("fe80::5b:200:0:aa"), bytes.fromhex("0200000000aa")
+
+    assert parse(put_neighbour(9, 2, address, mac, 0x5B)) == [
+        NeighbourMessage(index=2, address=address, mac=mac, protocol=0x5B)
+    ]
+
+
+def test_of_ipv4_neighbours_it_reads_none() -> None:
+    ipv4 = struct.pack("=BxxxiHBB", 2, 1, 2, 0, 0) + bytes.fromhex("08000100c0000201")
+
+    assert parse(header(16 + len(ipv4), 28) + ipv4) == []
+
+
 def test_removes_an_address_only_under_our_label() -> None:
     """The kernel then leaves the same address of an administrator alone."""
     request = rtmsghdr(remove_address(9, 1, IPv4Address("192.0.2.10"), "lo:slb"))
@@ -205,7 +223,9 @@ def test_removes_an_address_only_under_our_label() -> None:
     assert attributes == {1: "192.0.2.10", 2: "192.0.2.10", 3: b"lo:slb\0"}
 
 
-@pytest.mark.parametrize(("request_", "kind"), [(dump_links(3), 18), (dump_addresses(3), 22)])
+@pytest.mark.parametrize(
+    ("request_", "kind"), [(dump_links(3), 18), (dump_addresses(3), 22), (dump_neighbours(3), 30)]
+)
 def test_asks_for_a_dump(request_: bytes, kind: int) -> None:
     """NLM_F_REQUEST and NLM_F_DUMP."""
     read = rtmsghdr(request_)
