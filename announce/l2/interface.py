@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 
 DEFAULT_EXCLUDED_INTERFACES = (
     "^docker.*",
@@ -44,6 +44,12 @@ class Interface:
     """Index of the bridge, bond or VRF that this interface is a port of."""
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
     """Those that can be used already, sorted by family, then by value."""
+
+    @property
+    def asks_from(self) -> IPv6Address | None:
+        """The link-local address from which neighbours are asked; None: nobody can be asked by IPv6 here."""
+        own = (one for one in self.addresses if isinstance(one, IPv6Interface) and one.is_link_local)
+        return next((one.ip for one in own), None)
 
 
 class InterfaceRules:

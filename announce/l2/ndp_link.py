@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Set
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv6Address
 
 from announce.l2 import ndp
 from announce.l2.effects import (
@@ -95,10 +95,8 @@ class NdpLink:
 
     def solicitation(self, address: IPv6Address) -> bytes | None:
         """None where there is no address to ask from: an answer to a probe is for everybody, like an announcement."""
-        for own in self._interface.addresses:
-            if isinstance(own, IPv6Interface) and own.is_link_local:
-                return ndp.solicitation(self._interface.mac, own.ip, address)
-        return None
+        source = self._interface.asks_from
+        return None if source is None else ndp.solicitation(self._interface.mac, source, address)
 
     def answer(self, frame: bytes) -> bytes | None:
         """The reply to a plain question, which is what nearly every frame is that the filter passes; else None."""

@@ -53,6 +53,8 @@ class ClaimHeard:
     interface: str
     is_answer: bool = False
     """It was said to this node alone, which has asked."""
+    can_ask: bool = True
+    """This node has what it needs to ask about the address on that interface."""
 
 
 @dataclass(frozen=True, slots=True)

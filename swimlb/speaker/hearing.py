@@ -11,7 +11,8 @@ most, whatever the size of the ring and the count of addresses. A round:
 A question is missed when nobody has answered it, though
 
     - the member has been heard about this very address on an interface of ours, by announcement or answer: so both stand
-      on one LAN, and it is no address that is announced elsewhere;
+      on one LAN, and it is no address that is announced elsewhere. It has to be one on which questions can be asked: by
+      IPv6, not before it has an address of its own;
     - another member was heard on the same interface in the same round: so it is not us who do not hear. Where no other
       member has anything to be asked for, the member's own announcements must have been heard between the misses.
     - this node has run on time.
@@ -77,7 +78,7 @@ class _Question:
 
     address: IpAddress
     heard_on: set[str] = field(default_factory=set[str])
-    """Interfaces on which the member itself was heard about the address."""
+    """Interfaces on which the member itself was heard about the address, and can be asked."""
     is_answered: bool = False
     is_disputed: bool = False
     """In this round another member has spoken for the address: it is on the move."""
@@ -190,7 +191,10 @@ class HearingChecks:
         elif claim.is_answer:
             question.is_answered = True
         if member == name:
-            question.heard_on.add(claim.interface)
+            if claim.can_ask:
+                question.heard_on.add(claim.interface)
+            else:
+                question.heard_on.discard(claim.interface)
             question.has_announced = not claim.is_answer or question.has_announced
 
     # Time

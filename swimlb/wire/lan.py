@@ -207,7 +207,16 @@ class Lan:
             case l2.SetFilter() | l2.JoinGroup() | l2.LeaveGroup():
                 self._sockets.perform(effect)
             case l2.AnnouncementHeard(address, mac, interface, kind):
-                self._on_event(ClaimHeard(address, mac.hex(":"), interface, kind is l2.ClaimKind.REPLY))
+                can_ask = address.version == 4 or self._responder.interfaces[interface].asks_from is not None
+                self._on_event(
+                    ClaimHeard(
+                        address,
+                        mac.hex(":"),
+                        interface,
+                        is_answer=kind is l2.ClaimKind.REPLY,
+                        can_ask=can_ask,
+                    )
+                )
             case l2.FrameDropped(_, reason):
                 self.drops[reason] += 1
             case l2.InterfaceFailed(interface, reason):

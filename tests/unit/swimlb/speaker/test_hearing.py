@@ -45,6 +45,7 @@ class Lan:
         self.watched: set[IpAddress] = set()
         self.deaf: Collection[str] = ()
         self.interface = "eth0"
+        self.can_ask = True
         self.checks.start(0.0)
         for name in others:
             self.checks.member_present(name, HERE)
@@ -68,7 +69,10 @@ class Lan:
                     self.told.append(effect)
 
     def hear(self, address: IpAddress, member: str | None, *, is_answer: bool = True) -> None:
-        self.checks.hear(ClaimHeard(address, "02:00:00:00:00:09", self.interface, is_answer), member)
+        claim = ClaimHeard(
+            address, "02:00:00:00:00:09", self.interface, is_answer=is_answer, can_ask=self.can_ask
+        )
+        self.checks.hear(claim, member)
 
     def announce(self, name: str) -> None:
         """As owners do once a minute."""
@@ -250,6 +254,20 @@ def test_two_members_that_do_not_hear_each_other_accuse_nobody() -> None:
 
     lan.deaf = ["node-b"]
     lan.run(30)
+
+    assert lan.told == []
+
+
+@pytest.mark.parametrize("could_ask", [False, True])
+def test_who_cannot_ask_accuses_nobody(could_ask: bool) -> None:
+    """A node without an IPv6 address on an interface hears announcements there, but its questions are never sent."""
+    lan = settled("node-b", version=6) if could_ask else Lan("node-b", version=6)
+    lan.can_ask = False
+    lan.deaf = ["node-b"]
+
+    for _ in range(3 * MISSES):
+        lan.run()
+        lan.announce("node-b")
 
     assert lan.told == []
 
