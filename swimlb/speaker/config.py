@@ -22,8 +22,8 @@ class Config:
     is_chaining: bool = False
     """Send packets of connections that this node does not know to who had their address before (`former_owners`)."""
     goodbye_max: float = 30.0
-    """For how long a member that has said goodbye is sent on to. Longer than a speaker needs that is replaced by a new version;
-    and who has been switched off leaves clients in the dark for so long, whose connections would be reset at once."""
+    """For how long a member that has said goodbye is sent on to, if its host answers. Longer than a speaker needs that is replaced
+    by a new version."""
     handover_max: float = 1.0
     """How long a leaving owner answers on while it does not hear its successor.
 

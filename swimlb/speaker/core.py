@@ -175,8 +175,8 @@ class Speaker:
                 return self._joined(now)
             case MemberPresent(name, meta):
                 return self._member_present(name, Presence.decode(meta), now)
-            case MemberGone(name, has_failed):
-                return self._member_gone(name, now, has_failed=has_failed)
+            case MemberGone():
+                return self._member_gone(event, now)
             case ClaimHeard():
                 self._hear_answer(event)
                 return self._layer2.hear(event, now) + self._review_doubt() + self._continue_stop(now)
@@ -277,16 +277,21 @@ class Speaker:
         known = self._former.member_present(name, presence) if self._former is not None else []
         return known + self._turn(now)
 
-    def _member_gone(self, name: str, now: float, *, has_failed: bool) -> list[Effect]:
+    def _member_gone(self, gone: MemberGone, now: float) -> list[Effect]:
+        name = gone.name
         if name == self._config.node or name not in self._inventory.presences:
             return []
         presence = self._inventory.presences.pop(name)
         self._acquaintances.lose(name, presence, now)
         self._layer2.forgive(name)
         self._standing.touch_node(name)
-        has_said_goodbye = presence.is_leaving or not has_failed
-        former = self._former
-        ended = former.member_gone(name, now, has_said_goodbye=has_said_goodbye) if former is not None else []
+        ended: list[Effect] = []
+        if self._former is not None:
+            at = gone.address
+            if at is not None and at in self._standing.layer2.addresses:
+                at = None  # A Service's: it is watched for reasons of its own.
+            has_said_goodbye = presence.is_leaving or not gone.has_failed
+            ended = self._former.member_gone(name, now, has_said_goodbye=has_said_goodbye, address=at)
         return ended + self._checks.member_gone(name) + self._turn(now)
 
     def _links_changed(self, links: tuple[Link, ...], now: float) -> list[Effect]:
@@ -329,6 +334,8 @@ class Speaker:
         return [PublishMeta(presence.encode())]
 
     def _hear_answer(self, claim: ClaimHeard) -> None:
+        if self._former is not None:
+            self._former.hear(claim.address)
         if self._checks.is_asked_for(claim.address):
             mac = bytes.fromhex(claim.mac.replace(":", ""))
             self._checks.hear(claim, member_with(mac, self._inventory.presences))
@@ -444,6 +451,8 @@ class Speaker:
             # What routers go on to send here has to end here. What the next life does not want of it, it removes.
             self._local = None
         asked = [*self._checks.stop(), *self._verdicts.end()]
+        if self._former is not None:
+            asked += self._former.stop()
         effects = [*self._refresh_presence(), *self._turn(now)] if was_member else []
         return asked + effects + self._peering.stop_all(is_restart=is_restart) + self._continue_stop(now)
 

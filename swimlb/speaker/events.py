@@ -42,6 +42,8 @@ class MemberGone:
     name: str
     has_failed: bool = True
     """It did not say goodbye."""
+    address: IpAddress | None = None
+    """Of its host, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Layer2Plan:
         return claimants[0].ownership if claimants else None
 
     @property
-    def addresses(self) -> Iterable[IpAddress]:
+    def addresses(self) -> Set[IpAddress]:
         return self._claimants.keys()
 
     def addresses_of(self, node: str) -> list[IpAddress]:

@@ -183,7 +183,7 @@ class Ring:
                 self._on_event(MemberPresent(member.name, member.meta))
             case ml.MemberLeft(name, incarnation):
                 self._log.info("member_left", member=name, incarnation=incarnation)
-                self._on_event(MemberGone(name, has_failed=False))
+                self._on_event(MemberGone(name, has_failed=False, address=self.address_of(name)))
             case ml.MemberFailed(name, incarnation, accusers, suspected_for, cause, observation):
                 self._log.warning(
                     "member_failed",
@@ -194,7 +194,7 @@ class Ring:
                     cause=str(cause),
                     **_evidence(observation),
                 )
-                self._on_event(MemberGone(name))
+                self._on_event(MemberGone(name, address=self.address_of(name)))
             case ml.MemberSuspected(name, _, accuser, observation):
                 self._log.info("member_suspected", member=name, accuser=accuser, **_evidence(observation))
             case ml.MemberRefuted(name, incarnation):

@@ -31,6 +31,7 @@ from swimlb.lab.sandbox import Sandbox
 from swimlb.lab.topology import INSIDE, SWITCH, Host, walkthrough
 from swimlb.lab.waiting import pause, wait_until
 from swimlb.runtime import clock
+from swimlb.speaker.departed import MISSES, QUESTION_INTERVAL
 from tests.netns.dual import (
     PORT,
     Pair,
@@ -53,6 +54,9 @@ FEW = 4
 """Streams where each one tells the same, two for each address of a pair."""
 GOODBYE_MAX = 30.0
 """The speaker's, which has no option."""
+FOUND_OUT = MISSES * QUESTION_INTERVAL
+STREAM_GIVES_UP = 3.0
+"""Where nobody answers."""
 RESET = "ConnectionResetError"
 MANY_LINKS = 30
 CAUGHT_MAX = 2
@@ -254,6 +258,34 @@ def test_who_has_left_for_good_is_sent_on_to_for_a_while(
     assert GOODBYE_MAX - 2 < took < GOODBYE_MAX + 2
     assert {one.error for one in first} == {RESET}
     assert lived > GOODBYE_MAX - 2
+
+
+def test_who_is_switched_off_after_its_goodbye_is_found_out(
+    lab: Lab, pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a machine is that is shut down: until then its streams live, and not for long they hang."""
+    survivors = [node.name for node in lab.network.nodes if node.name != pair.node]
+    with LoadRun(lab.sandbox, pair.addresses, PORT, streams=FEW, rate=0) as load:
+        pause(1.0)
+        lab.stop(pair.node)
+        wait_until_moved(lab, pair)
+        pause(4.0)
+        broken_before = [one for one in load.connections() if one.error is not None]
+        off_at = clock.monotonic()
+        lab.cut(pair.node)
+        try:
+            wait_until_forgotten(lab, survivors, pair.node, timeout=GOODBYE_MAX)
+            took = clock.monotonic() - off_at
+            pause(STREAM_GIVES_UP)
+        finally:
+            lab.heal(pair.node)
+    lab.start(pair.node)
+
+    with capsys.disabled():
+        print(f"\n  a node that is switched off after its goodbye is forgotten after {took:.1f} s", end="")
+    assert broken_before == []
+    assert FOUND_OUT - 1 < took < FOUND_OUT + 3
+    assert all(off_at < one.ended < off_at + took + STREAM_GIVES_UP for one in first_streams(load, FEW))
 
 
 def restart_with(lab: Lab, node: str, options: tuple[str, ...]) -> None:

@@ -41,6 +41,8 @@ from swimlb.speaker.links import Link, name_id
 from swimlb.speaker.presence import Presence
 
 ADDRESSES = [ip_address("192.0.2.10"), ip_address("192.0.2.11"), ip_address("2001:db8::10")]
+HOST = ip_address("192.0.2.101")
+"""Of a member itself, which gossips there. One may be so careless as to have a Service's."""
 CHECK = HealthCheck(kind=ProbeKind.TCP, port=80)
 RECORDS: list[Record] = [
     Pool(name="pool", ranges=(AddressRange(ip_address("192.0.2.0"), ip_address("192.0.2.255")),)),
@@ -223,14 +225,14 @@ class Play(RuleBasedStateMachine):
     def reception_changes(self, is_heard: bool) -> None:
         self.tell(ReceptionChanged(is_heard))
 
-    @rule(name=OTHERS, has_failed=st.booleans())
-    def member_goes(self, name: str, has_failed: bool) -> None:
+    @rule(name=OTHERS, has_failed=st.booleans(), address=st.sampled_from([None, HOST, ADDRESSES[0]]))
+    def member_goes(self, name: str, has_failed: bool, address: IpAddress | None) -> None:
         if (presence := self.speaker.inventory.presences.get(name)) is not None:
             self.gone[name] = self.now if presence.is_leaving or not has_failed else None
-        self.tell(MemberGone(name, has_failed))
+        self.tell(MemberGone(name, has_failed, address))
 
     @rule(
-        address=st.sampled_from(ADDRESSES),
+        address=st.sampled_from([*ADDRESSES, HOST]),
         claimant=st.sampled_from(["node-b", "node-c", "stranger"]),
         is_answer=st.booleans(),
     )

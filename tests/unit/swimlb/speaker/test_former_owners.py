@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from swimlb.speaker.effects import ChainTo, Effect, KnowMember
+from swimlb.model import IpAddress
+from swimlb.speaker.effects import ChainTo, Effect, KnowMember, Solicit, Unwatch, Watch
 from swimlb.speaker.former_owners import FormerOwners
 from swimlb.speaker.links import Link, name_id
 from swimlb.speaker.presence import Presence
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("2001:db8::2")
 LINK = Link(name_id("eth0"), bytes([2, 0, 0, 0, 0, 1]))
+HOST = ip_address("192.0.2.101")
 PRESENT = Presence(links=(LINK,))
 
 
@@ -21,6 +23,7 @@ class Kernel:
         self.owners = FormerOwners("here", goodbye_max=30.0)
         self.former: dict[str, str] = {}
         self.members: dict[str, tuple[Link, ...]] = {}
+        self.watched: set[IpAddress] = set()
 
     def do(self, effects: list[Effect]) -> list[Effect]:
         for effect in effects:
@@ -34,6 +37,12 @@ class Kernel:
                     }
                 case KnowMember(member, links):
                     self.members[member] = links
+                case Watch(address):
+                    self.watched.add(address)
+                case Unwatch(address):
+                    self.watched.remove(address)
+                case Solicit(address):
+                    assert address in self.watched
                 case _:
                     raise AssertionError(effect)
         return effects
@@ -129,3 +138,39 @@ def test_other_interfaces_of_a_member_are_told() -> None:
     known.do(known.owners.member_present("there", Presence(links=(other,))))
 
     assert known.members == {"there": (other,)}
+
+
+def test_who_is_switched_off_after_its_goodbye_is_forgotten() -> None:
+    """Its connections are lost: a reset tells the client sooner than silence."""
+    known = kernel()
+    known.do(known.owners.member_gone("there", 100.0, has_said_goodbye=True, address=HOST))
+    known.owners.hear(HOST)
+    assert known.watched == {HOST}
+
+    now = 100.0
+    while known.former:
+        due = known.owners.next_deadline()
+        assert due is not None
+        now = due
+        known.do(known.owners.advance(now))
+
+    assert now < 105.0
+    assert known.members["there"] == ()
+    assert not known.watched
+
+
+def test_who_has_had_nothing_is_not_asked() -> None:
+    known = kernel()
+    known.do(known.owners.note_owners({ONE: None, TWO: None}))
+
+    assert known.do(known.owners.member_gone("there", 100.0, has_said_goodbye=True, address=HOST)) == []
+
+
+def test_an_address_that_becomes_a_services_is_not_asked_for_any_more() -> None:
+    known = kernel()
+    known.do(known.owners.member_gone("there", 100.0, has_said_goodbye=True, address=HOST))
+
+    known.do(known.owners.note_owners({HOST: "here"}))
+
+    assert not known.watched
+    assert len(known.former) == 2
