@@ -405,6 +405,10 @@ class Speaker:
             self._layer2.review_held()
             if self._former is not None:
                 effects += self._former.send_nothing_to(sorted(deaf - before))
+                # Who hears again may have owned all the time what nobody else could take.
+                for member in sorted(before - deaf):
+                    owned = self._standing.layer2.addresses_of(member)
+                    effects += self._former.note_owners(dict.fromkeys(owned, member))
         return effects
 
     def _note_moved(self, moved: list[OwnerChanged], now: float) -> list[Effect]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from swimlb.model import Intent
 from swimlb.speaker.core import Config, Speaker
 from swimlb.speaker.deafness import address_to_ask
 from swimlb.speaker.effects import (
     Announce,
     AnswerAskers,
+    ChainTo,
     DeafnessChanged,
     Effect,
     EndAnswer,
     HandOver,
+    OwnerChanged,
     Solicit,
     Unanswered,
     Unwatch,
@@ -45,9 +48,9 @@ def said_by(name: str, *unanswering: str) -> MemberPresent:
     return MemberPresent(name, presence.encode())
 
 
-def running(node: str) -> Speaker:
+def running(node: str, *, is_chaining: bool = False) -> Speaker:
     """A speaker in a ring of three."""
-    speaker = Speaker(Config(node=node, is_hearing_checked=True))
+    speaker = Speaker(Config(node=node, is_hearing_checked=True, is_chaining=is_chaining))
     speaker.step(LinksChanged((link(node),)), 0.0)
     speaker.step(InventoryChanged((POOL, ON_LAN, allocation())), 0.0)
     for other in NODES:
@@ -96,6 +99,22 @@ def test_the_next_one_takes_over_from_a_deaf_owner() -> None:
 
     assert [effect.member for effect in effects if isinstance(effect, Unanswered)] == ["node-c"]
     assert Announce(VIP, None) in effects
+
+
+def test_connections_of_an_owner_that_hears_again_are_sent_on_to_it_again() -> None:
+    """Also when it owned the address all the time, as nobody else could: then nothing about the plan is new."""
+    speaker = running("node-b", is_chaining=True)
+    speaker.step(InventoryChanged((Intent(drained_by="label:maintenance"),)), 1.0)
+    content = Presence.of(is_leaving=True, unanswering=()).encode()
+    accusing = Presence.of(is_leaving=True, unanswering=("node-c",)).encode()
+
+    speaker.step(MemberPresent("node-a", accusing), 2.0)
+    deaf = speaker.step(MemberPresent("node-d", accusing), 2.0)
+    hearing = speaker.step(MemberPresent("node-d", content), 3.0)
+
+    assert not [effect for effect in (*deaf, *hearing) if isinstance(effect, OwnerChanged)]
+    assert [effect for effect in deaf if isinstance(effect, ChainTo)] == [ChainTo({VIP: None})]
+    assert [effect for effect in hearing if isinstance(effect, ChainTo)] == [ChainTo({VIP: "node-c"})]
 
 
 def test_whoever_is_accused_answers_askers() -> None:
