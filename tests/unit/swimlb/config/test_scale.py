@@ -1,7 +1,11 @@
-"""Rules that compare objects two by two must not look at all else for each pair. Times are of the CPU, with room to spare."""
+"""Rules that compare objects two by two must not look at all else for each pair.
+
+Times are of the processor, with room to spare, and one quiet try of several is enough: machines are noisy.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import process_time
 
 from swimlb.config import resolve
@@ -10,13 +14,21 @@ from tests.unit.swimlb.config.objects import node, ours, peer, pool, resolved
 
 SECONDS_MAX = 1.0
 """Each of these takes less than a fifth of it, and took several of it when all was looked at for each pair."""
+TRIES = 3
 
 
-def seconds_to_resolve(*objects: object) -> float:
-    begun = process_time()
-    result = resolved(*objects)
-    assert not result.has_errors
-    return process_time() - begun
+def is_soon_resolved(*objects: object) -> bool:
+    def take_seconds() -> float:
+        begun = process_time()
+        result = resolved(*objects)
+        assert not result.has_errors
+        return process_time() - begun
+
+    return is_soon_done(take_seconds)
+
+
+def is_soon_done(take_seconds: Callable[[], float]) -> bool:
+    return any(take_seconds() < SECONDS_MAX for _ in range(TRIES))
 
 
 def test_many_advertisements_are_each_for_all_pools() -> None:
@@ -29,7 +41,7 @@ def test_many_advertisements_are_each_for_all_pools() -> None:
         for number in range(100)
     ]
 
-    assert seconds_to_resolve(*pools, *advertisements) < SECONDS_MAX
+    assert is_soon_resolved(*pools, *advertisements)
 
 
 def test_each_node_has_a_peer_of_its_own_for_one_router() -> None:
@@ -40,7 +52,7 @@ def test_each_node_has_a_peer_of_its_own_for_one_router() -> None:
         peer(f"peer-{number}", nodeSelectors=[{"matchLabels": {"number": f"{number}"}}]) for number in numbers
     ]
 
-    assert seconds_to_resolve(*nodes, *peers) < SECONDS_MAX
+    assert is_soon_resolved(*nodes, *peers)
 
 
 def test_many_pools_are_announced_on_the_lan_of_many_nodes() -> None:
@@ -48,7 +60,7 @@ def test_many_pools_are_announced_on_the_lan_of_many_nodes() -> None:
     pools = [pool(f"pool-{number}", f"198.51.{number >> 8}.{number & 255}/32") for number in range(1000)]
     advertisements = [ours("L2Advertisement", f"lan-{number}", {}) for number in range(10)]
 
-    assert seconds_to_resolve(*nodes, *pools, *advertisements) < SECONDS_MAX
+    assert is_soon_resolved(*nodes, *pools, *advertisements)
 
 
 def test_many_references_lead_nowhere_among_many_objects() -> None:
@@ -60,7 +72,7 @@ def test_many_references_lead_nowhere_among_many_objects() -> None:
         for number in range(300)
     ]
 
-    assert seconds_to_resolve(*namespaces, *advertisements) < SECONDS_MAX
+    assert is_soon_resolved(*namespaces, *advertisements)
 
 
 def test_one_object_has_many_problems() -> None:
@@ -69,9 +81,12 @@ def test_one_object_has_many_problems() -> None:
     text = f"apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata: {{name: lan, namespace: metallb-system}}\nspec:\n{fields}"
     manifests = read_text(text, "test.yaml")
 
-    begun = process_time()
-    result = resolve(manifests.documents)
+    def take_seconds() -> float:
+        begun = process_time()
+        result = resolve(manifests.documents)
+        took = process_time() - begun
+        assert len(result.problems) == 10_000
+        assert result.problems[-1].line == 10_004
+        return took
 
-    assert process_time() - begun < SECONDS_MAX
-    assert len(result.problems) == 10_000
-    assert result.problems[-1].line == 10_004
+    assert is_soon_done(take_seconds)
