@@ -244,6 +244,10 @@ FUZZ_SECONDS ?= 60
 fuzz: setup-dev ## Look for input that a gossip member cannot bear: FUZZ_SECONDS for all targets together
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
+.PHONY: soak-properties
+soak-properties: setup-dev ## Properties with 5,000 new examples of each instead of 60 that are always the same: an hour; ONLY=WORD
+	@$(BIN)/pytest -q tests/property --hypothesis-profile=thorough --durations=10 $(if $(ONLY),-k $(ONLY))
+
 ONLY ?=
 
 .PHONY: bench
