@@ -39,6 +39,7 @@ _DATAGRAM_OCTETS_MAX = 65536
 _AT_ONCE = 200
 """Addresses in one batch: the elements of a map are one attribute, of 64 KiB at most."""
 _TRACKED = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+_PICKED_UP = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,22 @@ def gateway_for(mac: bytes) -> IPv6Address:
 
 def are_connections_tracked() -> bool:
     """Whether this host's kernel tracks connections. Asking for their state would make it do so."""
+    return _number_in(_TRACKED, otherwise=0) > 0
+
+
+def are_connections_picked_up() -> bool:
+    """Whether a packet of a connection that the kernel has not seen begin is a new one to it, and not an invalid one.
+
+    Those are no use: packets of connections that it does know are invalid, too, when they come late.
+    """
+    return _number_in(_PICKED_UP, otherwise=1) != 0
+
+
+def _number_in(setting: Path, *, otherwise: int) -> int:
     try:
-        return int(_TRACKED.read_text()) > 0
+        return int(setting.read_text())
     except (OSError, ValueError):
-        return False
+        return otherwise
 
 
 class DaisyChain:

@@ -13,7 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from announce.l2 import Interface
-from announce.net.daisy_chain import DaisyChain, Hop, are_connections_tracked, gateway_for
+from announce.net.daisy_chain import (
+    DaisyChain,
+    Hop,
+    are_connections_picked_up,
+    are_connections_tracked,
+    gateway_for,
+)
 from swimlb.model import IpAddress
 from swimlb.observe.logs import EventLog
 from swimlb.speaker import effects as fx
@@ -138,22 +144,30 @@ class Chaining:
         return found
 
     async def _write(self, macs: frozenset[bytes], hops: Mapping[IpAddress, Hop | None]) -> bool:
-        if self._chain is None and not are_connections_tracked():
-            return False
+        if self._chain is None:
+            if not are_connections_tracked():
+                return False
+            if not are_connections_picked_up():
+                self._tell_refusal("net.netfilter.nf_conntrack_tcp_loose is 0", "set it to 1")
+                return False
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, macs, hops)
         except OSError as error:
-            if (reason := str(error)) != self._told:
-                self._told = reason
-                hint = _HINTS.get(
-                    error.errno or 0, "the kernel needs nf_tables with its expressions ct and dup"
-                )
-                self._log.warning("connections_not_kept", reason=reason, hint=hint)
+            self._tell_refusal(
+                str(error),
+                _HINTS.get(error.errno or 0, "the kernel needs nf_tables with its expressions ct and dup"),
+            )
             if self._chain is not None:
                 self._chain.close()
                 self._chain = None
             return False
+        self._told = None
         return True
+
+    def _tell_refusal(self, reason: str, hint: str) -> None:
+        if reason != self._told:
+            self._told = reason
+            self._log.warning("connections_not_kept", reason=reason, hint=hint)
 
     def _ask(self, macs: frozenset[bytes], hops: Mapping[IpAddress, Hop | None]) -> None:
         """In the thread, the only one that runs while `_work` waits."""

@@ -13,7 +13,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from announce.net.daisy_chain import DaisyChain, Hop, are_connections_tracked, gateway_for
+from announce.net.daisy_chain import (
+    DaisyChain,
+    Hop,
+    are_connections_picked_up,
+    are_connections_tracked,
+    gateway_for,
+)
 from swimlb.lab import namespaces
 from swimlb.lab.sandbox import Sandbox
 from tests.netns.l2_wire import Cable
@@ -187,3 +193,13 @@ def test_knows_whether_connections_are_tracked(namespace: str) -> None:
             after = are_connections_tracked()
 
     assert (before, after) == (False, True)
+
+
+def test_knows_whether_connections_are_picked_up(namespace: str, chain: DaisyChain) -> None:
+    found: list[bool] = []
+    for setting in ("0", "1"):
+        namespaces.set_sysctls(namespace, {"net/netfilter/nf_conntrack_tcp_loose": setting})
+        with namespaces.entered(namespace):
+            found.append(are_connections_picked_up())
+
+    assert found == [False, True]

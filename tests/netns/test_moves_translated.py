@@ -288,6 +288,32 @@ def test_who_is_switched_off_after_its_goodbye_is_found_out(
     assert all(off_at < one.ended < off_at + took + STREAM_GIVES_UP for one in first_streams(load, FEW))
 
 
+def test_a_kernel_that_picks_up_no_connections_is_told_of(lab: Lab, pair: Pair) -> None:
+    """Once, with what to do; and what is done is noticed."""
+    loose = "net/netfilter/nf_conntrack_tcp_loose"
+    namespace = lab.sandbox.namespace(pair.node)
+    lab.stop(pair.node)
+    namespaces.set_sysctls(namespace, {loose: "0"})
+    try:
+        lab.start(pair.node)
+        rest(lab)
+
+        def refusals() -> list[str]:
+            return [
+                line for line in lab.log(pair.node).read_text().splitlines() if "connections_not_kept" in line
+            ]
+
+        wait_until(lambda: refusals() != [], timeout=10, what="the speaker to say why", seen=refusals)
+        before = former(lab, pair.node)
+    finally:
+        namespaces.set_sysctls(namespace, {loose: "1"})
+    wait_until_ready(lab)
+
+    assert before == {}
+    [refusal] = refusals()
+    assert loose.replace("/", ".") in refusal
+
+
 def restart_with(lab: Lab, node: str, options: tuple[str, ...]) -> None:
     """Start the node's speaker with these options, until all is as before."""
     lab.options = options
