@@ -161,6 +161,11 @@ class Memberlist:
         """All of the table by name: also the dead, and those that have left, until they are forgotten."""
         return tuple(record.member() for record in sorted(self._table, key=lambda record: record.name))
 
+    def find(self, name: str) -> Member | None:
+        """One of those, without looking at the others; None: it is not known."""
+        record = self._table.get(name)
+        return None if record is None else record.member()
+
     def depths(self) -> QueueDepths:
         """How much of what is waiting. All of it has limits, and is little unless something is wrong."""
         return QueueDepths(

@@ -102,8 +102,8 @@ class Ring:
 
     def address_of(self, name: str) -> IpAddress | None:
         """Where a member gossips, if it is known."""
-        found = (member.address for member in self.members() if member.name == name)
-        return next(map(ip_address, found), None)
+        member = None if self._memberlist is None else self._memberlist.find(name)
+        return None if member is None else ip_address(member.address)
 
     def metrics(self) -> ml.Metrics | None:
         """What the member counts of itself; None before `join`."""

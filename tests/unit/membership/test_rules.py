@@ -152,6 +152,17 @@ def test_what_was_refuted_does_not_count_though_the_refutation_was_missed() -> N
     assert (failed.accusers, failed.incarnation) == (("node-a", "node-c"), 2)
 
 
+def test_a_member_is_found_by_name_as_long_as_it_is_known() -> None:
+    """The dead, too."""
+    play = Playbook("node-b")
+    play.hear(3.0, Dead(1, "node-b", "node-b"))
+
+    assert [play.memberlist.find(member.name) for member in play.memberlist.known()] == list(
+        play.memberlist.known()
+    )
+    assert play.memberlist.find("node-x") is None
+
+
 def test_accusing_the_unknown_does_nothing() -> None:
     """A member that we do not know cannot be suspect or dead."""
     play = Playbook("node-b")
