@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import TypeAlias
 
 from announce.net import rtnetlink
-from announce.net.marks import ADDRESS_PROTOCOL, is_ours, label_for
+from announce.net.dump import dumped
+from announce.net.marks import OUR_PROTOCOL, is_ours, label_for
 from announce.net.netlink import Acknowledgement
-from announce.net.rtnetlink import AddressMessage, DumpDone, DumpInterrupted
+from announce.net.rtnetlink import AddressMessage, DumpInterrupted
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -70,7 +71,7 @@ class LocalAddresses:
 
     def _put(self, address: IpAddress) -> None:
         self._sequence += 1
-        request = rtnetlink.add_address(self._sequence, self._index, address, self._label, ADDRESS_PROTOCOL)
+        request = rtnetlink.add_address(self._sequence, self._index, address, self._label, OUR_PROTOCOL)
         refusal = self._ask(request)
         if refusal == errno.EEXIST:
             return
@@ -81,7 +82,7 @@ class LocalAddresses:
             # The kernel's own route of an IPv6 address is made later, by a worker that on a busy host is slower than our
             # announcement; until then packets for the address are dropped. It comes even where the kernel refuses this one.
             self._sequence += 1
-            self._ask(rtnetlink.add_local_route(self._sequence, self._index, address, ADDRESS_PROTOCOL))
+            self._ask(rtnetlink.add_local_route(self._sequence, self._index, address, OUR_PROTOCOL))
 
     def remove(self, address: IpAddress) -> None:
         """Undo `add`. An address that we have not put there, or that is gone already, is left alone."""
@@ -90,7 +91,7 @@ class LocalAddresses:
             return
         if isinstance(address, IPv6Address):
             self._sequence += 1
-            self._ask(rtnetlink.remove_local_route(self._sequence, self._index, address, ADDRESS_PROTOCOL))
+            self._ask(rtnetlink.remove_local_route(self._sequence, self._index, address, OUR_PROTOCOL))
         self._sequence += 1
         refusal = self._ask(rtnetlink.remove_address(self._sequence, self._index, address, self._label))
         if refusal not in (0, errno.EADDRNOTAVAIL):
@@ -125,19 +126,16 @@ class LocalAddresses:
 
     def _dump(self) -> tuple[dict[IpAddress, bool], bool]:
         self._sequence += 1
-        self._socket.send(rtnetlink.dump_addresses(self._sequence))
         present: dict[IpAddress, bool] = {}
         is_complete = True
-        while True:
-            for message in rtnetlink.parse(self._socket.recv(_DATAGRAM_OCTETS_MAX)):
-                match message:
-                    case AddressMessage(index=index) if index == self._index:
-                        present[message.address.ip] = is_ours(message)
-                    case DumpInterrupted():
-                        is_complete = False
-                    case DumpDone():
-                        return present, is_complete
-                    case Acknowledgement(errno=refusal):
-                        raise OSError(refusal, f"cannot list the addresses: {os.strerror(refusal)}")
-                    case _:
-                        pass
+        for message in dumped(self._socket, rtnetlink.dump_addresses(self._sequence)):
+            match message:
+                case AddressMessage(index=index) if index == self._index:
+                    present[message.address.ip] = is_ours(message)
+                case DumpInterrupted():
+                    is_complete = False
+                case Acknowledgement(errno=refusal):
+                    raise OSError(refusal, f"cannot list the addresses: {os.strerror(refusal)}")
+                case _:
+                    pass
+        return present, is_complete

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 from announce.net import nftables, rtnetlink
-from announce.net.marks import ADDRESS_PROTOCOL
+from announce.net.dump import dumped
+from announce.net.marks import OUR_PROTOCOL
 from announce.net.netlink import NLMSG_ERROR, Acknowledgement, errno_in, frames
 from announce.net.nftables import (
     FORMER,
@@ -29,7 +29,7 @@ from announce.net.nftables import (
     add_elements,
     remove_elements,
 )
-from announce.net.rtnetlink import DumpDone, NeighbourMessage
+from announce.net.rtnetlink import NeighbourMessage
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -104,14 +104,6 @@ class DaisyChain:
             self._routes.close()
             raise
 
-    def __enter__(self) -> DaisyChain:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         self._rules.close()
         self._unpin(self._pinned)
@@ -168,7 +160,7 @@ class DaisyChain:
                 continue
             assert isinstance(hop.gateway, IPv6Address), "the kernel finds IPv4 addresses by itself"
             request = rtnetlink.put_neighbour(
-                self._number(), hop.interface, hop.gateway, hop.mac, ADDRESS_PROTOCOL
+                self._number(), hop.interface, hop.gateway, hop.mac, OUR_PROTOCOL
             )
             if refusal := self._ask(request):
                 raise OSError(refusal, f"cannot put the neighbour {hop.gateway}: {os.strerror(refusal)}")
@@ -182,20 +174,15 @@ class DaisyChain:
 
     def _remove_leftovers(self) -> None:
         """Neighbours of an earlier life that was killed: unlike the table, the kernel keeps them. None are ours yet."""
-        self._routes.send(rtnetlink.dump_neighbours(self._number()))
         found: list[NeighbourMessage] = []
-        is_done = False
-        while not is_done:
-            for message in rtnetlink.parse(self._routes.recv(_DATAGRAM_OCTETS_MAX)):
-                match message:
-                    case NeighbourMessage(protocol=mark) if mark == ADDRESS_PROTOCOL:
-                        found.append(message)
-                    case DumpDone():
-                        is_done = True
-                    case Acknowledgement(errno=refusal):
-                        raise OSError(refusal, f"cannot list the neighbours: {os.strerror(refusal)}")
-                    case _:
-                        pass
+        for message in dumped(self._routes, rtnetlink.dump_neighbours(self._number())):
+            match message:
+                case NeighbourMessage(protocol=mark) if mark == OUR_PROTOCOL:
+                    found.append(message)
+                case Acknowledgement(errno=refusal):
+                    raise OSError(refusal, f"cannot list the neighbours: {os.strerror(refusal)}")
+                case _:
+                    pass
         for neighbour in found:
             # Gone meanwhile, with its interface? So much the better.
             self._ask(rtnetlink.remove_neighbour(self._number(), neighbour.index, neighbour.address))

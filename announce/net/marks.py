@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from announce.net.rtnetlink import AddressMessage
 
-ADDRESS_PROTOCOL = 0x5B
+OUR_PROTOCOL = 0x5B
 """Our IFA_PROTO: a recent `ip address show proto 0x5b` lists what swimlb has put there. Linux before 5.18 ignores it.
 
 The same number marks local routes (`ip -6 route show table local proto 0x5b`) and neighbours (NDA_PROTOCOL)."""
@@ -20,4 +20,4 @@ def label_for(interface: str) -> str:
 
 
 def is_ours(message: AddressMessage) -> bool:
-    return message.protocol == ADDRESS_PROTOCOL or message.label.endswith(_LABEL_SUFFIX)
+    return message.protocol == OUR_PROTOCOL or message.label.endswith(_LABEL_SUFFIX)

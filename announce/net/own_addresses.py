@@ -9,14 +9,13 @@ from __future__ import annotations
 import socket
 
 from announce.net import rtnetlink
+from announce.net.dump import dumped
 from announce.net.marks import is_ours
-from announce.net.netlink import Acknowledgement
-from announce.net.rtnetlink import AddressMessage, DumpDone
+from announce.net.rtnetlink import AddressMessage
 from announce.net.tcp_options import IpAddress
 
 _SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
 _TIMEOUT = 1.0
-_DATAGRAM_OCTETS_MAX = 65536
 
 
 def addresses_beside(local: IpAddress) -> tuple[IpAddress, ...]:
@@ -40,17 +39,11 @@ def addresses_beside(local: IpAddress) -> tuple[IpAddress, ...]:
 
 
 def _addresses_of(asked: socket.socket, index: int) -> set[IpAddress]:
-    asked.send(rtnetlink.dump_addresses(index, index))
-    found: set[IpAddress] = set()
-    while True:
-        for message in rtnetlink.parse(asked.recv(_DATAGRAM_OCTETS_MAX)):
-            match message:
-                case AddressMessage(index=of) if of == index and not is_ours(message):
-                    found.add(message.address.ip)
-                case DumpDone() | Acknowledgement():
-                    return found
-                case _:
-                    pass
+    return {
+        message.address.ip
+        for message in dumped(asked, rtnetlink.dump_addresses(index, index))
+        if isinstance(message, AddressMessage) and message.index == index and not is_ours(message)
+    }
 
 
 def _without_scope(address: IpAddress) -> IpAddress:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -48,7 +49,7 @@ def index(namespace: str) -> int:
 def chain(namespace: str) -> Iterator[DaisyChain]:
     with namespaces.entered(namespace):
         chain = DaisyChain()
-    with chain:
+    with closing(chain):
         yield chain
 
 
@@ -162,7 +163,7 @@ def test_removes_what_an_earlier_life_has_left(namespace: str, index: int) -> No
 
     with namespaces.entered(namespace):
         chain = DaisyChain()
-    with chain:
+    with closing(chain):
         after = neighbours(namespace)
 
     assert life.returncode == -signal.SIGKILL
@@ -186,7 +187,7 @@ def test_knows_whether_connections_are_tracked(namespace: str) -> None:
         before = are_connections_tracked()
         chain = DaisyChain()
         with (
-            chain,
+            closing(chain),
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname()),
         ):
